@@ -1,0 +1,69 @@
+/* core/bytes.h - integers in byte strings (big-endian), and a bounds-checked reader over received bytes. */
+#ifndef WEIR_CORE_BYTES_H
+#define WEIR_CORE_BYTES_H
+
+#include "core/slice.h"
+
+static inline void put_u16(char *at, uint16_t n) { n = __builtin_bswap16(n); memcpy(at, &n, 2); }
+static inline void put_u32(char *at, uint32_t n) { n = __builtin_bswap32(n); memcpy(at, &n, 4); }
+static inline void put_u64(char *at, uint64_t n) { n = __builtin_bswap64(n); memcpy(at, &n, 8); }
+static inline uint16_t get_u16(const char *at) { uint16_t n; memcpy(&n, at, 2); return __builtin_bswap16(n); }
+static inline uint32_t get_u32(const char *at) { uint32_t n; memcpy(&n, at, 4); return __builtin_bswap32(n); }
+static inline uint64_t get_u64(const char *at) { uint64_t n; memcpy(&n, at, 8); return __builtin_bswap64(n); }
+
+/* A signed number as bytes that sort in its order. */
+static inline uint64_t sortable_i64(int64_t n) { return (uint64_t)n ^ ((uint64_t)1 << 63); }
+static inline int64_t unsortable_i64(uint64_t n) { return (int64_t)(n ^ ((uint64_t)1 << 63)); }
+
+/* Reads forward over bytes that may be wrong: once something does not fit, `bad` stays set and all reads give 0. */
+typedef struct reader_bytes {
+    const char *at;
+    const char *end;
+    bool bad;
+} reader_bytes;
+
+static inline reader_bytes read_from(slice bytes)
+{
+    return (reader_bytes){ bytes.data, bytes.data + bytes.len, false };
+}
+
+static inline const char *read_bytes(reader_bytes *r, size_t count)
+{
+    if (r->bad || (size_t)(r->end - r->at) < count) {
+        r->bad = true;
+        return NULL;
+    }
+    const char *from = r->at;
+    r->at += count;
+    return from;
+}
+
+static inline uint8_t read_u8(reader_bytes *r) { const char *at = read_bytes(r, 1); return at ? (uint8_t)*at : 0; }
+static inline uint16_t read_u16(reader_bytes *r) { const char *at = read_bytes(r, 2); return at ? get_u16(at) : 0; }
+static inline uint32_t read_u32(reader_bytes *r) { const char *at = read_bytes(r, 4); return at ? get_u32(at) : 0; }
+static inline uint64_t read_u64(reader_bytes *r) { const char *at = read_bytes(r, 8); return at ? get_u64(at) : 0; }
+
+static inline uint64_t read_varint(reader_bytes *r)
+{
+    uint64_t number = 0;
+
+    for (int shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = read_u8(r);
+        number |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80) return number;
+    }
+    r->bad = true;
+    return 0;
+}
+
+/* A varint length, then that many bytes: lent from the input. */
+static inline slice read_slice(reader_bytes *r)
+{
+    uint64_t length = read_varint(r);
+    const char *at = length <= (uint64_t)(r->end - r->at) ? read_bytes(r, (size_t)length) : NULL;
+
+    if (at == NULL) r->bad = true;
+    return at == NULL ? (slice){ "", 0 } : (slice){ at, (size_t)length };
+}
+
+#endif

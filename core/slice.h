@@ -1,0 +1,51 @@
+/* core/slice.h - borrowed text or bytes: where it is and how long. Never owns, never NUL-terminated by contract.
+ * data == NULL means "absent" (a null key, a tombstone); data != NULL with len 0 is present and empty. */
+#ifndef WEIR_CORE_SLICE_H
+#define WEIR_CORE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct slice {
+    const char *data;
+    size_t len;
+} slice;
+
+#define SLICE(literal) ((slice){ "" literal, sizeof(literal) - 1 })
+#define NO_SLICE ((slice){ NULL, 0 })
+/* For printf's "%.*s". */
+#define SLICE_ARG(s) (int)(s).len, (s).data
+
+static inline slice slice_of(const char *c_string)
+{
+    return c_string == NULL ? NO_SLICE : (slice){ c_string, strlen(c_string) };
+}
+
+static inline bool slice_equal(slice a, slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool slice_is(slice a, const char *c_string)
+{
+    return slice_equal(a, slice_of(c_string));
+}
+
+/* Equal ignoring the case of ASCII letters. */
+static inline bool slice_equal_nocase(slice a, slice b)
+{
+    return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
+}
+
+/* Byte order, as memcmp; a prefix sorts before what it begins. */
+static inline int slice_compare(slice a, slice b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter == 0 ? 0 : memcmp(a.data, b.data, shorter);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+#endif

@@ -1,0 +1,90 @@
+/* core/text.c - a growing buffer. */
+#include "core/text.h"
+
+#include "core/bytes.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void text_free(text *t)
+{
+    free(t->data);
+    *t = TEXT_EMPTY;
+}
+
+void text_reserve(text *t, size_t more_bytes)
+{
+    size_t need = t->len + more_bytes + 1;
+
+    if (need <= t->held_bytes) return;
+    size_t held = t->held_bytes < 64 ? 64 : t->held_bytes;
+    while (held < need) held *= 2;
+    char *grown = realloc(t->data, held);
+    if (grown == NULL) {
+        fprintf(stderr, "weir: out of memory (%zu bytes asked for)\n", held);
+        abort();
+    }
+    t->data = grown;
+    t->held_bytes = held;
+}
+
+void text_add(text *t, slice more)
+{
+    text_reserve(t, more.len);
+    if (more.len > 0) memcpy(t->data + t->len, more.data, more.len);
+    t->len += more.len;
+    t->data[t->len] = '\0';
+}
+
+void text_add_c(text *t, const char *more)
+{
+    text_add(t, slice_of(more));
+}
+
+void text_printf(text *t, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    text_reserve(t, (size_t)length);
+    va_start(arguments, format);
+    vsnprintf(t->data + t->len, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    t->len += (size_t)length;
+}
+
+void text_add_u16(text *t, uint16_t number)
+{
+    char bytes[2];
+
+    put_u16(bytes, number);
+    text_add(t, (slice){ bytes, sizeof bytes });
+}
+
+void text_add_u32(text *t, uint32_t number)
+{
+    char bytes[4];
+
+    put_u32(bytes, number);
+    text_add(t, (slice){ bytes, sizeof bytes });
+}
+
+void text_add_u64(text *t, uint64_t number)
+{
+    char bytes[8];
+
+    put_u64(bytes, number);
+    text_add(t, (slice){ bytes, sizeof bytes });
+}
+
+void text_add_varint(text *t, uint64_t number)
+{
+    while (number >= 0x80) {
+        text_add_char(t, (char)(number | 0x80));
+        number >>= 7;
+    }
+    text_add_char(t, (char)number);
+}
