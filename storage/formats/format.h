@@ -1,0 +1,65 @@
+/* storage/formats/format.h - bytes of a record's key or value to columns, and back.
+ * A format is opened once for the key or the value of a source or sink, and works on whole batches. It belongs to one
+ * thread; open one per task. Only wanted columns are decoded.
+ * A row that cannot be read or written is no error of the query: it is reported, and left out of the result. */
+#ifndef WEIR_STORAGE_FORMATS_FORMAT_H
+#define WEIR_STORAGE_FORMATS_FORMAT_H
+
+#include "core/batch.h"
+#include "core/error.h"
+#include "core/schema.h"
+
+typedef struct format format;
+
+typedef struct format_spec {
+    slice name;      /* "JSON", "DELIMITED", "KAFKA", "NONE" ...; any case */
+    bool is_key;
+    slice delimiter; /* DELIMITED: one character, or SPACE or TAB; absent: a comma */
+    bool is_unwrapped; /* a single column stands alone, without an object round it; for formats that can do both */
+} format_spec;
+
+typedef struct row_report {
+    void (*bad_row)(void *self, uint32_t row, const char *reason);
+    void *self;
+} row_report;
+
+typedef enum format_traits {
+    FORMAT_WRAPS = 1,   /* can wrap a single column */
+    FORMAT_UNWRAPS = 2, /* can leave it bare */
+    FORMAT_KEY = 4,     /* fit for keys */
+    FORMAT_VALUE = 8,
+} format_traits;
+
+/* Unknown names: *found is false. */
+uint32_t format_traits_of(slice name, bool *found);
+/* Semantic error when the format cannot hold these columns (KAFKA with two, DELIMITED with a map ...): names the column. */
+weir_rc format_check(const format_spec *spec, const schema_column *columns, uint32_t count, weir_error *err) WEIR_CHECKED;
+
+/* wanted[i]: column i is to be decoded; NULL: all. The spec and columns are copied into the arena, where the format lives
+ * too; format_close() frees what else it holds. */
+weir_rc format_open(format **out, const format_spec *spec, const schema_column *columns, uint32_t count,
+                    const bool *wanted, arena *a, weir_error *err) WEIR_CHECKED;
+void format_close(format *f); /* NULL is fine */
+
+/* Reads bytes[r] of each row into columns[i], which are allocated, for the wanted i. Absent bytes give nulls. Strings may be
+ * lent from the bytes or stand in the arena. Returns the rows that could be read. Each bytes[r] is followed by 64
+ * readable bytes. */
+row_set format_decode(format *f, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report);
+/* Writes the columns of each row into out[r], in the arena; rows with out of range values are reported and left out. */
+row_set format_encode(format *f, const column *columns, row_set rows, arena *a, slice *out, const row_report *report);
+
+/* Windowed keys, as Kafka Streams writes them: the key's bytes, then the start (time windows) or end and start (sessions),
+ * 8 bytes big-endian each. */
+slice windowed_key_encode(arena *a, slice key, window_kind kind, int64_t start_ms, int64_t end_ms);
+bool windowed_key_decode(slice bytes, window_kind kind, int64_t size_ms, slice *key, int64_t *start_ms, int64_t *end_ms);
+
+/* Numbers as Java prints them: shortest digits that round-trip, "1.0", "1.0E10"; decimals with their full scale. */
+void print_double(text *out, double number);
+void print_decimal(text *out, decimal number, uint32_t scale);
+void print_json_string(text *out, slice string);
+/* A value as JSON, as the JSON format writes it. */
+void print_json_value(text *out, const type *t, const value *v);
+/* One JSON document as a value of the type, coerced as the JSON format does. False: it does not fit; reason says why. */
+bool parse_json_value(slice json, const type *t, arena *a, value *out, const char **reason);
+
+#endif
