@@ -16,7 +16,7 @@ check core
 check parser
 check functions
 check storage
-check planner parser functions
+check planner parser functions storage/formats
 check executor parser functions storage planner
 for face in shell server; do
     found=$(grep -rnE '^#include "(parser|functions|storage|planner|executor)/' "$face" --include='*.c' --include='*.h' 2>/dev/null |

@@ -1,0 +1,83 @@
+/* planner/catalog.h - what is known: streams, tables, types, persistent queries. The fold of the command log.
+ * A catalog owns an arena a entity; entities it lends stay valid until they are dropped or replaced. One thread at a time. */
+#ifndef WEIR_PLANNER_CATALOG_H
+#define WEIR_PLANNER_CATALOG_H
+
+#include "planner/plan.h"
+
+typedef struct source {
+    slice name;
+    bool is_table;
+    bool is_source;       /* CREATE SOURCE: read-only */
+    schema schema;
+    slice topic;
+    int32_t partitions, replicas;
+    format_spec key, value;
+    window_kind windowed; /* of its key */
+    int64_t window_size_ms;
+    int32_t timestamp_column; /* -1 */
+    slice timestamp_format;
+    slice sql;            /* the statement that made it */
+    slice query_id;       /* the persistent query that made it; absent: declared over a topic */
+} source;
+
+typedef enum query_status { QUERY_RUNNING, QUERY_PAUSED } query_status;
+
+typedef struct query_entry {
+    slice id;
+    slice sink;           /* name of the stream or table it writes */
+    plan plan;
+    query_status status;
+} query_entry;
+
+typedef struct custom_type {
+    slice name;
+    const type *type;
+} custom_type;
+
+typedef struct catalog catalog;
+
+catalog *catalog_new(void);
+void catalog_free(catalog *c);
+/* Names are exact: the parser has put unquoted ones in upper case. NULL: not there. */
+const source *catalog_source(const catalog *c, slice name);
+const query_entry *catalog_query(const catalog *c, slice id);
+const type *catalog_type(const catalog *c, slice name);
+/* Arrays in order of creation; lent until the next command. */
+const source *const *catalog_sources(const catalog *c, uint32_t *count);
+const query_entry *const *catalog_queries(const catalog *c, uint32_t *count);
+const custom_type *const *catalog_types(const catalog *c, uint32_t *count);
+
+/* A change of the catalog: what one accepted statement does. Self-contained: applying it plans nothing. */
+typedef enum command_kind {
+    COMMAND_CREATE_SOURCE, /* source; and, with CREATE ... AS, the query that fills it */
+    COMMAND_INSERT_INTO,   /* query alone */
+    COMMAND_DROP_SOURCE,   /* name; with the queries that write it, as listed */
+    COMMAND_TERMINATE,     /* name: a query's id */
+    COMMAND_PAUSE,
+    COMMAND_RESUME,
+    COMMAND_CREATE_TYPE,
+    COMMAND_DROP_TYPE,
+    COMMAND_ALTER_SYSTEM   /* name, value */
+} command_kind;
+
+typedef struct command {
+    command_kind kind;
+    bool replaces;          /* OR REPLACE, ALTER: an entity of that name goes */
+    bool deletes_topic;
+    slice name;
+    slice value;
+    const source *source;   /* CREATE_SOURCE */
+    const plan *plan;       /* CREATE ... AS, INSERT_INTO */
+    const type *type;
+    slice sql;              /* the statement as typed */
+} command;
+
+/* The next number a query id takes ("CSAS_S_<n>"): counts commands, so that all folders of the log agree. */
+uint64_t catalog_version(const catalog *c);
+weir_rc catalog_apply(catalog *c, const command *what, weir_error *err) WEIR_CHECKED;
+/* As kept in the command log: text, with a format version; parse reads it back into the arena. */
+void command_print(text *out, const command *what);
+weir_rc command_parse(slice in, arena *a, command *out, weir_error *err) WEIR_CHECKED;
+
+#endif
