@@ -1,0 +1,164 @@
+/* executor/engine.h - the library's face: open an engine, run SQL, read results. All front doors stand on this alone.
+ *
+ *     weir *w;  weir_session *s;  weir_result *r;  const batch *rows;
+ *     weir_open(&w, &options, &err);  weir_session_open(&s, w);
+ *     weir_script *script = weir_script_open(s, sql);
+ *     while (weir_script_next(script, &r, &err) == WEIR_OK && r != NULL) {
+ *         while (weir_result_next(r, -1, &rows, &err) == WEIR_OK && rows != NULL) ... rows->columns[i] at rows->live ...
+ *         weir_result_close(r);
+ *     }
+ *
+ * Threads: a weir may be used by all; a session, script or result by one at a time, except weir_cancel(). */
+#ifndef WEIR_EXECUTOR_ENGINE_H
+#define WEIR_EXECUTOR_ENGINE_H
+
+#include "core/batch.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/schema.h"
+
+typedef struct weir weir;
+typedef struct weir_session weir_session;
+typedef struct weir_script weir_script;
+typedef struct weir_result weir_result;
+
+typedef struct weir_setting {
+    slice name;
+    slice value;
+} weir_setting;
+
+typedef struct weir_options {
+    slice data_dir;       /* "./weir-data" where absent */
+    bool is_temporary;    /* the embedded log in an unlinked directory, gone at close: tests */
+    bool is_read_only;    /* the embedded log, opened without writing anything */
+    slice kafka_brokers;  /* absent: the embedded log */
+    slice service;        /* "weir" where absent */
+    const weir_setting *client_properties; /* -X: librdkafka's own */
+    uint32_t client_property_count;
+    uint32_t threads;     /* workers a query may use; 0: one for each core, at most 2 on Kafka */
+    uint32_t batch_rows;  /* 0: BATCH_ROWS_MAX; tests: 1, 2, 7 */
+    bool is_deterministic; /* no threads, a virtual clock: queries advance in weir_settle() only */
+    weir_clock clock;      /* where it starts when deterministic */
+} weir_options;
+
+weir_rc weir_open(weir **out, const weir_options *options, weir_error *err) WEIR_CHECKED;
+/* Commits what is complete, stops all queries, closes. NULL is fine. */
+void weir_close(weir *w);
+
+/* Takes the engine lock and runs the persistent queries, now and as statements add more. *owner: 0, it is ours; else the
+ * process that has it: its queries go on there, and statements of this process reach them through the command log. */
+weir_rc weir_start(weir *w, int64_t *owner, weir_error *err) WEIR_CHECKED;
+
+typedef enum weir_wait { WEIR_WAIT_READY, WEIR_WAIT_END } weir_wait;
+/* Blocks until the persistent queries are about to read their first record (READY), or, for queries started with
+ * weir_run_until_end(), until all have reached their ends. Returns early with WEIR_CANCELLED after weir_interrupt(), or
+ * with the error of the first query that stopped. */
+weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err) WEIR_CHECKED;
+void weir_interrupt(weir *w); /* async-signal-safe */
+/* To be called before statements run: from now on queries end at the end offsets their sources have as they start, stage
+ * after stage. No window is flushed. */
+void weir_run_until_end(weir *w);
+/* Deterministic engines: every query, in order of creation, consumes all its input to the end, then the next. */
+weir_rc weir_settle(weir *w, weir_error *err) WEIR_CHECKED;
+
+/* ---- sessions and scripts ---- */
+
+weir_rc weir_session_open(weir_session **out, weir *w);
+void weir_session_close(weir_session *s);
+/* As SET 'name'='value' and DEFINE name = 'value' do. An unknown setting is a semantic error. */
+weir_rc weir_session_set(weir_session *s, slice name, slice value, weir_error *err) WEIR_CHECKED;
+void weir_session_define(weir_session *s, slice name, slice value);
+/* From any thread or a signal handler: the statement or result under way ends with WEIR_CANCELLED. */
+void weir_cancel(weir_session *s);
+
+/* True when the text ends with a complete statement (a ';' outside of quotes and comments): the shell's question. */
+bool weir_is_complete(slice sql);
+
+/* The text must live as long as the script. A last statement without its ';' is fine. */
+weir_script *weir_script_open(weir_session *s, slice sql);
+/* Executes the next statement. *out: its result, to be closed; NULL: the script is at its end. On an error the script
+ * stands behind the failed statement, and may be gone on with unless the error is a syntax error. */
+weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err) WEIR_CHECKED;
+void weir_script_close(weir_script *script);
+/* A script whose statements equal those stored continues them: a CREATE or INSERT INTO ... SELECT that is stored with the
+ * same text does nothing; a different one under the same name is an error that names OR REPLACE. (weir run) */
+void weir_script_resumes(weir_script *script, bool resumes);
+
+/* ---- results ---- */
+
+typedef enum weir_result_kind {
+    WEIR_RESULT_MESSAGE, /* text: "Stream ACCESS created." */
+    WEIR_RESULT_ROWS,    /* ends by itself */
+    WEIR_RESULT_CHANGES, /* a push query: ends by LIMIT or weir_cancel() */
+    WEIR_RESULT_LINES    /* PRINT: text lines in one STRING column; ends by LIMIT or weir_cancel() */
+} weir_result_kind;
+
+weir_result_kind weir_result_kind_of(const weir_result *r);
+slice weir_result_message(const weir_result *r);
+/* "@type" of ksqlDB's REST entity for the statement: "currentStatus", "streams", "queries" ...; for tests and the server. */
+const char *weir_result_entity(const weir_result *r);
+const schema *weir_result_schema(const weir_result *r); /* key_count: key columns of pull and push queries */
+/* Waits up to timeout_ms (-1: as long as it takes) and lends rows until the next call. *rows NULL: none came in time, or
+ * it has ended: see weir_result_ended(). A row of kind ROW_TOMBSTONE is a deletion (tables' changes). */
+weir_rc weir_result_next(weir_result *r, int timeout_ms, const batch **rows, weir_error *err) WEIR_CHECKED;
+bool weir_result_ended(const weir_result *r);
+void weir_result_close(weir_result *r); /* NULL is fine */
+
+typedef enum weir_print { WEIR_PRINT_TEXT, WEIR_PRINT_JSON } weir_print;
+/* A value as the shell's table shows it, or as JSON. */
+void weir_print_value(text *out, const type *t, const value *v, weir_print how);
+
+/* ---- topics, beside SQL ---- */
+
+typedef struct weir_record {
+    slice key; /* absent: null */
+    slice value;
+    int64_t timestamp_ms;
+    int32_t partition; /* produce: -1, by key */
+    int64_t offset;    /* produce: given back */
+    header_list headers;
+} weir_record;
+
+/* Makes the topic when it is not there (partitions 0: the default of 1; Kafka: the broker's). */
+weir_rc weir_produce(weir *w, slice topic, int32_t partitions, weir_record *records, uint32_t count,
+                     weir_error *err) WEIR_CHECKED;
+
+typedef struct weir_reader weir_reader;
+weir_rc weir_reader_open(weir_reader **out, weir *w, slice topic, bool from_beginning, bool until_end,
+                         weir_error *err) WEIR_CHECKED;
+/* count 0: nothing came in time, or *ended. Lent until the next call. */
+weir_rc weir_reader_next(weir_reader *r, int timeout_ms, const weir_record **records, uint32_t *count, bool *ended,
+                         weir_error *err) WEIR_CHECKED;
+void weir_reader_close(weir_reader *r);
+
+/* ---- records as text, by the formats of a stream or table: for scenarios and tests ---- */
+
+/* Appends to the source's topic: the key and value text are JSON, or bare text for strings and DELIMITED lines. */
+weir_rc weir_feed(weir *w, slice source, int64_t timestamp_ms, slice key, slice value, header_list headers,
+                  weir_error *err) WEIR_CHECKED;
+
+typedef struct weir_row_text {
+    slice key;   /* JSON; bare text for a lone string key; absent: null */
+    slice value; /* JSON as the format wrote it, DELIMITED lines bare; absent: null (a tombstone) */
+    int64_t timestamp_ms;
+    window_kind windowed;
+    int64_t window_start_ms, window_end_ms;
+} weir_row_text;
+
+/* All records of the source's topic from the offset on, partition 0 first, in the arena. */
+weir_rc weir_read_source(weir *w, slice source, arena *a, weir_row_text **rows, uint32_t *count,
+                         weir_error *err) WEIR_CHECKED;
+
+/* ---- looking inside ---- */
+
+typedef struct weir_query_stats {
+    slice id;
+    const char *state;      /* "RUNNING", "PAUSED", "ERROR", "RESTORING" */
+    uint64_t rows_in, rows_out, bad_rows, late_rows, epochs;
+    int64_t lag_rows;
+    slice last_error;
+} weir_query_stats;
+
+weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count);
+
+#endif
