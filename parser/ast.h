@@ -9,6 +9,7 @@
 #define WEIR_PARSER_AST_H
 
 #include "core/error.h"
+#include "core/schema.h"
 #include "core/slice.h"
 
 /* No expression, type or relation is higher than this; deeper ones are a syntax error. */
@@ -269,10 +270,10 @@ typedef enum relation_kind {
 } relation_kind;
 
 typedef enum join_type {
-    JOIN_INNER,
-    JOIN_LEFT,
-    JOIN_RIGHT,
-    JOIN_FULL
+    INNER_JOIN,
+    LEFT_JOIN,
+    RIGHT_JOIN,
+    FULL_JOIN
 } join_type;
 
 /* Durations that may be left out are -1 then. */
@@ -299,12 +300,6 @@ struct relation {
         } join;
     };
 };
-
-typedef enum window_kind {
-    WINDOW_TUMBLING,
-    WINDOW_HOPPING,
-    WINDOW_SESSION
-} window_kind;
 
 /* WINDOW TUMBLING (...) and GROUP BY ..., TUMBLING(...) both become this. */
 typedef struct window_clause {
@@ -363,15 +358,15 @@ typedef enum source_kind {
 } source_kind;
 
 /* One of WITH (...). */
-typedef struct property {
+typedef struct with_property {
     slice name;  /* in upper case */
     slice typed; /* as typed, without quotes: connectors tell case apart */
     sql_pos at;
     expr *value; /* a literal */
-} property;
+} with_property;
 
 typedef struct property_list {
-    property *items;
+    with_property *items;
     uint32_t count;
 } property_list;
 
