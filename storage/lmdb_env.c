@@ -1,0 +1,447 @@
+/* storage/lmdb_env.c - see lmdb_env.h. */
+#include "storage/lmdb_env.h"
+
+#include "core/bytes.h"
+#include "core/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READERS_MAX 4096 /* the first opener fixes the table for all processes */
+#define READER_CHECK_EVERY_MS 5000
+
+/* One for each environment this process has open, in a list: a second open of a directory finds the first. */
+typedef struct lmdb_sharing {
+    lmdb_env env; /* first: what callers hold */
+    struct lmdb_sharing *next;
+    dev_t device;
+    ino_t inode;
+    uint32_t users;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    uint32_t active;  /* transactions open now; the map may be changed only when there is none */
+    bool is_resizing;
+    int64_t readers_checked_ms;
+} lmdb_sharing;
+
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static lmdb_sharing *open_envs;
+
+/* ---- errors ---- */
+
+weir_rc lmdb_fail_at(const char *dir, int code, const char *doing, weir_error *err)
+{
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EIO: /* LMDB's word for a short write, too */
+        return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
+                             "cannot %s: no room on the file system of %s (%s); nothing of it was written. Free disk "
+                             "space there and it goes on",
+                             doing, dir, strerror(code));
+    case MDB_MAP_FULL:
+        return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
+                             "cannot %s: %s has reached the largest size it can have; drop topics or queries", doing,
+                             dir);
+    case MDB_READERS_FULL:
+        return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
+                             "cannot %s: %s has %d readers at once, the most there can be; end some", doing, dir,
+                             READERS_MAX);
+    case MDB_MAP_RESIZED:
+        return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
+                             "cannot %s: %s was grown by another process while read here; try again", doing, dir);
+    case MDB_PANIC:
+        return weir_fail(err, WEIR_STORAGE, NOWHERE,
+                         "cannot %s: an earlier write to %s failed half way; end this process and start again, what was "
+                         "committed is safe",
+                         doing, dir);
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+        return weir_fail(err, WEIR_STORAGE, NOWHERE, "cannot %s: the files in %s are damaged; restore a copy of them",
+                         doing, dir);
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+        return weir_fail(err, WEIR_STORAGE, NOWHERE,
+                         "cannot %s: what is in %s was not written by weir, or is damaged; give another directory",
+                         doing, dir);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return weir_fail(err, WEIR_STORAGE, NOWHERE,
+                         "cannot %s: %s (%s); make it writable for this user, or give another directory", doing, dir,
+                         strerror(code));
+    case ENOMEM: return weir_fail(err, WEIR_NOMEM, NOWHERE, "cannot %s: no memory (%s)", doing, dir);
+    }
+    return weir_fail(err, WEIR_STORAGE, NOWHERE, "cannot %s: %s: %s", doing, dir, mdb_strerror(code));
+}
+
+weir_rc lmdb_fail(const lmdb_env *e, int code, const char *doing, weir_error *err)
+{
+    return lmdb_fail_at(e->dir, code, doing, err);
+}
+
+/* ---- opening ---- */
+
+static int open_databases(lmdb_env *e, const lmdb_options *options, bool creating, uint32_t *format)
+{
+    MDB_txn *txn;
+    MDB_val key = { 6, "format" }, data;
+    char number[4];
+    int code = mdb_txn_begin(e->env, NULL, creating ? 0 : MDB_RDONLY, &txn);
+
+    if (code != 0) return code;
+    for (int i = 0; options->databases[i] != NULL && code == 0; i++) {
+        code = mdb_dbi_open(txn, options->databases[i], creating ? MDB_CREATE : 0, &e->dbi[i]);
+    }
+    if (code == MDB_NOTFOUND) code = MDB_INVALID;
+    if (code == 0 && creating) {
+        put_u32(number, options->format);
+        data = (MDB_val){ 4, number };
+        code = mdb_put(txn, e->dbi[0], &key, &data, 0);
+    }
+    if (code == 0) code = mdb_get(txn, e->dbi[0], &key, &data);
+    if (code == 0) *format = data.mv_size == 4 ? get_u32(data.mv_data) : UINT32_MAX;
+    if (code != 0) {
+        mdb_txn_abort(txn);
+        return code == MDB_NOTFOUND ? MDB_INVALID : code;
+    }
+    return mdb_txn_commit(txn);
+}
+
+/* The most address space that can be had, up to what is asked for: limits and sanitizers may forbid much. */
+static int open_mapped(MDB_env **out, const char *dir, const lmdb_options *options)
+{
+    int code = 0;
+
+    for (uint64_t map = options->map_bytes; map >= (uint64_t)1 << 28; map /= 4) {
+        MDB_env *env;
+        if ((code = mdb_env_create(&env)) != 0) return code;
+        mdb_env_set_mapsize(env, map);
+        mdb_env_set_maxreaders(env, READERS_MAX);
+        mdb_env_set_maxdbs(env, LMDB_DATABASES_MAX);
+        code = mdb_env_open(env, dir, MDB_NOTLS | options->flags | (options->is_read_only ? MDB_RDONLY : 0), 0666);
+        if (code == 0) {
+            *out = env;
+            return 0;
+        }
+        mdb_env_close(env);
+        if (code != ENOMEM && code != EINVAL) break;
+    }
+    return code;
+}
+
+static void unlink_env(const char *dir)
+{
+    char path[4096 + 16];
+
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/lock.mdb", dir);
+    unlink(path);
+    rmdir(dir);
+}
+
+static int sync_directory(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) return errno;
+    int code = fsync(fd) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno;
+    close(fd);
+    return code;
+}
+
+static int sync_parent(const char *dir)
+{
+    char parent[4096];
+
+    snprintf(parent, sizeof parent, "%s", dir);
+    char *end = strrchr(parent, '/');
+    if (end == NULL) return sync_directory(".");
+    end[end == parent] = '\0';
+    return sync_directory(parent);
+}
+
+/* Makes a whole environment beside dir, then moves it there. Another process that does the same at once may be first. */
+static int create(const char *dir, const lmdb_options *options)
+{
+    char temporary[4096], path[4096 + 16];
+    lmdb_env e = { .dir = (char *)dir };
+    uint32_t format;
+
+    if (snprintf(temporary, sizeof temporary, "%s.new.XXXXXX", dir) >= (int)sizeof temporary - 16) return ENAMETOOLONG;
+    if (mkdtemp(temporary) == NULL || chmod(temporary, 0777 & ~022) != 0) return errno;
+    int code = open_mapped(&e.env, temporary, options);
+    if (code == 0) {
+        code = open_databases(&e, options, true, &format);
+        mdb_env_close(e.env);
+    }
+    if (code == 0) {
+        snprintf(path, sizeof path, "%s/lock.mdb", temporary);
+        unlink(path); /* each opener makes its own */
+        code = sync_directory(temporary);
+    }
+    if (code == 0 && rename(temporary, dir) == 0) return sync_parent(dir);
+    if (code == 0 && errno != EEXIST && errno != ENOTEMPTY) code = errno;
+    unlink_env(temporary);
+    return code;
+}
+
+static weir_rc check_format(const char *dir, uint32_t format, const lmdb_options *options, weir_error *err)
+{
+    if (format <= options->format) return WEIR_OK;
+    return weir_fail(err, WEIR_STORAGE, NOWHERE,
+                     "data directory %s was written by a newer weir (format %u; this one knows formats up to %u): use "
+                     "that weir or a later one",
+                     dir, format, options->format);
+}
+
+static bool is_made(const char *dir)
+{
+    char path[4096 + 16];
+
+    return snprintf(path, sizeof path, "%s/data.mdb", dir) < (int)sizeof path && access(path, F_OK) == 0;
+}
+
+static weir_rc open_directory(lmdb_sharing *s, const lmdb_options *options, weir_error *err)
+{
+    struct stat entry;
+    uint32_t format = 0;
+    const char *dir = s->env.dir;
+    int code = 0;
+
+    if (!is_made(dir)) {
+        if (options->is_read_only) {
+            return weir_fail(err, WEIR_STORAGE, NOWHERE,
+                             "there is no weir data in %s; check the directory, or let weir make it by writing first",
+                             dir);
+        }
+        if ((code = create(dir, options)) != 0) return lmdb_fail_at(dir, code, "make a data directory", err);
+    }
+    if ((code = open_mapped(&s->env.env, dir, options)) == 0) code = open_databases(&s->env, options, false, &format);
+    if (code == 0 && stat(dir, &entry) != 0) code = errno;
+    if (code != 0) return lmdb_fail_at(dir, code, "open the data directory", err);
+    s->device = entry.st_dev;
+    s->inode = entry.st_ino;
+    return check_format(dir, format, options, err);
+}
+
+/* A temporary one lives in an unlinked directory: nobody else can find it, and it is gone with the process. */
+static weir_rc open_temporary(lmdb_sharing *s, const lmdb_options *options, weir_error *err)
+{
+    uint32_t format;
+    char dir[4096];
+
+    if (snprintf(dir, sizeof dir, "%s/weir.XXXXXX", s->env.dir) >= (int)sizeof dir - 16 || mkdtemp(dir) == NULL) {
+        return lmdb_fail_at(s->env.dir, errno, "make a temporary directory", err);
+    }
+    int code = open_mapped(&s->env.env, dir, options);
+    if (code == 0) code = open_databases(&s->env, options, true, &format);
+    unlink_env(dir);
+    return code == 0 ? WEIR_OK : lmdb_fail_at(s->env.dir, code, "make temporary state", err);
+}
+
+static void sharing_free(lmdb_sharing *s)
+{
+    if (s->env.env != NULL) mdb_env_close(s->env.env);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->idle);
+    free(s->env.dir);
+    free(s);
+}
+
+static lmdb_sharing *find_open(const char *dir)
+{
+    struct stat entry;
+
+    if (stat(dir, &entry) != 0) return NULL;
+    for (lmdb_sharing *s = open_envs; s != NULL; s = s->next) {
+        if (s->device == entry.st_dev && s->inode == entry.st_ino) return s;
+    }
+    return NULL;
+}
+
+static weir_rc open_locked(lmdb_env **out, slice dir, const lmdb_options *options, weir_error *err)
+{
+    lmdb_sharing *s = calloc(1, sizeof *s), *open;
+    pthread_condattr_t attributes;
+
+    if (s == NULL || (s->env.dir = strndup(dir.data, dir.len)) == NULL) {
+        free(s);
+        return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory to open %.*s", SLICE_ARG(dir));
+    }
+    if (!options->is_temporary && (open = find_open(s->env.dir)) != NULL) {
+        free(s->env.dir);
+        free(s);
+        if (open->env.is_read_only && !options->is_read_only) {
+            return weir_fail(err, WEIR_STORAGE, NOWHERE, "%.*s is open in this process already, and only for reading",
+                             SLICE_ARG(dir));
+        }
+        open->users++;
+        *out = &open->env;
+        return WEIR_OK;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+    s->users = 1;
+    s->env.is_read_only = options->is_read_only;
+    s->env.sharing = s;
+    weir_rc rc = options->is_temporary ? open_temporary(s, options, err) : open_directory(s, options, err);
+    if (rc != WEIR_OK) {
+        sharing_free(s);
+        return rc;
+    }
+    s->next = open_envs;
+    open_envs = s;
+    *out = &s->env;
+    lmdb_check_readers(&s->env);
+    return WEIR_OK;
+}
+
+weir_rc lmdb_env_open(lmdb_env **out, slice dir, const lmdb_options *options, weir_error *err)
+{
+    pthread_mutex_lock(&open_lock);
+    weir_rc rc = open_locked(out, dir, options, err);
+    pthread_mutex_unlock(&open_lock);
+    return rc;
+}
+
+void lmdb_env_close(lmdb_env *e)
+{
+    if (e == NULL) return;
+    pthread_mutex_lock(&open_lock);
+    lmdb_sharing *s = e->sharing;
+    if (--s->users == 0) {
+        lmdb_sharing **at = &open_envs;
+        while (*at != s) at = &(*at)->next;
+        *at = s->next;
+        sharing_free(s);
+    }
+    pthread_mutex_unlock(&open_lock);
+}
+
+/* ---- transactions ---- */
+
+static void enter(lmdb_sharing *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->is_resizing) pthread_cond_wait(&s->idle, &s->lock);
+    s->active++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void leave(lmdb_sharing *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (--s->active == 0) pthread_cond_broadcast(&s->idle);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Another process (a weir with a larger map) has written beyond our map: take its size over, once no transaction of ours
+ * is open. The caller has left. It may itself hold a reader, so we wait only for a while. */
+static bool adopt_map(lmdb_sharing *s)
+{
+    struct timespec until;
+    bool adopted = false;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 2;
+    pthread_mutex_lock(&s->lock);
+    while (s->is_resizing) pthread_cond_wait(&s->idle, &s->lock);
+    s->is_resizing = true;
+    while (s->active > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0) continue;
+    if (s->active == 0) adopted = mdb_env_set_mapsize(s->env.env, 0) == 0;
+    s->is_resizing = false;
+    pthread_cond_broadcast(&s->idle);
+    pthread_mutex_unlock(&s->lock);
+    return adopted;
+}
+
+static int begin(lmdb_env *e, unsigned flags, MDB_txn **txn)
+{
+    for (;;) {
+        enter(e->sharing);
+        int code = mdb_txn_begin(e->env, NULL, flags, txn);
+        if (code == 0) return 0;
+        leave(e->sharing);
+        if (code != MDB_MAP_RESIZED || !adopt_map(e->sharing)) return code;
+    }
+}
+
+int lmdb_begin_read(lmdb_env *e, MDB_txn **txn)
+{
+    return begin(e, MDB_RDONLY, txn);
+}
+
+int lmdb_begin_write(lmdb_env *e, MDB_txn **txn)
+{
+    return begin(e, 0, txn);
+}
+
+int lmdb_commit(lmdb_env *e, MDB_txn *txn)
+{
+    int code = mdb_txn_commit(txn);
+
+    leave(e->sharing);
+    return code;
+}
+
+void lmdb_abort(lmdb_env *e, MDB_txn *txn)
+{
+    if (txn == NULL) return;
+    mdb_txn_abort(txn);
+    leave(e->sharing);
+}
+
+void lmdb_reset(lmdb_env *e, MDB_txn *txn)
+{
+    mdb_txn_reset(txn);
+    leave(e->sharing);
+}
+
+int lmdb_renew(lmdb_env *e, MDB_txn *txn)
+{
+    for (;;) {
+        enter(e->sharing);
+        int code = mdb_txn_renew(txn);
+        if (code == 0) return 0;
+        leave(e->sharing);
+        if (code != MDB_MAP_RESIZED || !adopt_map(e->sharing)) return code;
+    }
+}
+
+void lmdb_abort_reset(lmdb_env *e, MDB_txn *txn)
+{
+    (void)e;
+    if (txn != NULL) mdb_txn_abort(txn);
+}
+
+uint64_t lmdb_last_commit(lmdb_env *e)
+{
+    MDB_envinfo info;
+
+    return mdb_env_info(e->env, &info) == 0 ? info.me_last_txnid : 0;
+}
+
+void lmdb_check_readers(lmdb_env *e)
+{
+    const weir_clock wall = { 0 };
+    int64_t now_ms = clock_monotonic_ms(&wall);
+    bool is_due;
+    int dead;
+
+    pthread_mutex_lock(&e->sharing->lock);
+    is_due = e->sharing->readers_checked_ms == 0 || now_ms - e->sharing->readers_checked_ms >= READER_CHECK_EVERY_MS;
+    if (is_due) e->sharing->readers_checked_ms = now_ms;
+    pthread_mutex_unlock(&e->sharing->lock);
+    if (is_due) mdb_reader_check(e->env, &dead);
+}

@@ -1,0 +1,63 @@
+/* storage/lmdb_env.h - an LMDB environment as weir uses it: opened once a process, created whole or not at all, every
+ * transaction begun with care for a map that another process has grown. Private to storage/.
+ *
+ * Threads: everything here may be called by any thread; a transaction belongs to one thread at a time.
+ * Opening a directory that this process has open already gives the same lmdb_env again (LMDB forbids a second one). */
+#ifndef WEIR_STORAGE_LMDB_ENV_H
+#define WEIR_STORAGE_LMDB_ENV_H
+
+#include "core/error.h"
+#include "core/slice.h"
+
+#include <lmdb.h>
+
+#define LMDB_DATABASES_MAX 8
+
+typedef struct lmdb_options {
+    const char *const *databases; /* names, NULL at the end; the first also keeps the format version, as "format" */
+    uint64_t map_bytes;           /* address space, not disk */
+    uint32_t format;              /* what this weir writes, and the newest it reads */
+    unsigned flags;               /* MDB_NOMETASYNC, MDB_NOSYNC */
+    bool is_read_only;
+    bool is_temporary;            /* dir is where to make a directory that is unlinked at once */
+} lmdb_options;
+
+typedef struct lmdb_env {
+    MDB_env *env;
+    char *dir; /* for messages */
+    MDB_dbi dbi[LMDB_DATABASES_MAX]; /* in the order of the names */
+    bool is_read_only;
+    struct lmdb_sharing *sharing;
+} lmdb_env;
+
+/* dir is the environment's own directory; its parent exists. Made in a directory beside it and renamed, so that an
+ * interrupted creation leaves nothing that cannot be opened. */
+weir_rc lmdb_env_open(lmdb_env **out, slice dir, const lmdb_options *options, weir_error *err) WEIR_CHECKED;
+void lmdb_env_close(lmdb_env *e); /* NULL is fine; the last close of a directory closes it */
+
+/* These give LMDB's codes: 0, MDB_..., errno. A transaction begun here ends here. */
+int lmdb_begin_read(lmdb_env *e, MDB_txn **txn);
+int lmdb_begin_write(lmdb_env *e, MDB_txn **txn);
+int lmdb_commit(lmdb_env *e, MDB_txn *txn);       /* read or write; the transaction is gone in any case */
+void lmdb_abort(lmdb_env *e, MDB_txn *txn);       /* NULL is fine */
+void lmdb_reset(lmdb_env *e, MDB_txn *txn);       /* of a read transaction: pins nothing until it is renewed */
+int lmdb_renew(lmdb_env *e, MDB_txn *txn);        /* fails: still reset */
+void lmdb_abort_reset(lmdb_env *e, MDB_txn *txn); /* ends a reset one; NULL is fine */
+
+/* The number of the last commit, by any process. */
+uint64_t lmdb_last_commit(lmdb_env *e);
+/* Frees the places of readers whose process is gone; at most every few seconds, however often called. */
+void lmdb_check_readers(lmdb_env *e);
+
+/* Turns a code into an error that says where and what to do: "cannot <doing>: ...". Full disk: act RETRY. */
+weir_rc lmdb_fail(const lmdb_env *e, int code, const char *doing, weir_error *err);
+/* The same before there is an environment. */
+weir_rc lmdb_fail_at(const char *dir, int code, const char *doing, weir_error *err);
+
+static inline MDB_val lmdb_val(slice bytes) { return (MDB_val){ bytes.len, (void *)bytes.data }; }
+static inline slice lmdb_slice(MDB_val bytes)
+{
+    return (slice){ bytes.mv_data == NULL ? "" : bytes.mv_data, bytes.mv_size };
+}
+
+#endif
