@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -45,7 +46,7 @@ static void key_finish(lmdb_key *k, slice key, bool without_hash)
 }
 
 /* Takes the next item off the list that a long key's entry is. */
-static bool list_next(slice *list, slice *key, slice *value)
+static bool list_next(slice *list, slice *key, slice *content)
 {
     if (list->len < 8) return false;
     uint64_t key_len = get_u32(list->data), value_len = get_u32(list->data + 4);
@@ -57,15 +58,15 @@ static bool list_next(slice *list, slice *key, slice *value)
     return true;
 }
 
-static void list_add(text *list, slice key, slice value)
+static void list_add(text *list, slice key, slice content)
 {
     text_add_u32(list, (uint32_t)key.len);
-    text_add_u32(list, (uint32_t)value.len);
+    text_add_u32(list, (uint32_t)content.len);
     text_add(list, key);
-    text_add(list, value);
+    text_add(list, content);
 }
 
-int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found)
+int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *content, bool *found)
 {
     lmdb_key k;
     MDB_val data;
@@ -83,7 +84,7 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
     }
     slice list = lmdb_slice(data), other;
     while (list.len > 0) {
-        if (!list_next(&list, &other, value)) return MDB_CORRUPTED;
+        if (!list_next(&list, &other, content)) return MDB_CORRUPTED;
         *found = slice_equal(other, key);
         if (*found) return 0;
     }
@@ -93,16 +94,16 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
 /* Adds up the items of a long key's list, and copies all but the one of `key` to `rest`. */
 static int list_without(slice list, slice key, text *rest, state_growth *before)
 {
-    slice other, value;
+    slice other, content;
 
     while (list.len > 0) {
-        if (!list_next(&list, &other, &value)) return MDB_CORRUPTED;
+        if (!list_next(&list, &other, &content)) return MDB_CORRUPTED;
         if (!slice_equal(other, key)) {
-            list_add(rest, other, value);
+            list_add(rest, other, content);
             continue;
         }
         before->entries = 1;
-        before->bytes = (int64_t)(key.len + value.len);
+        before->bytes = (int64_t)(key.len + content.len);
     }
     return 0;
 }
@@ -243,21 +244,21 @@ static bool ends_range(slice key, slice to)
     return !is_long(key) || !is_long(to) || memcmp(key.data, to.data, STATE_KEY_WHOLE_MAX) != 0;
 }
 
-weir_rc state_cursor_next(state_cursor *c, slice *key, slice *value, bool *more, weir_error *err)
+weir_rc state_cursor_next(state_cursor *c, slice *key, slice *content, bool *more, weir_error *err)
 {
     MDB_val data;
 
     *more = false;
     while (!c->is_over) {
         if (c->list.len > 0) {
-            if (!list_next(&c->list, key, value)) return lmdb_fail(c->env, MDB_CORRUPTED, "read state", err);
+            if (!list_next(&c->list, key, content)) return lmdb_fail(c->env, MDB_CORRUPTED, "read state", err);
         } else {
             int code = next_entry(c, key, &data);
             if (code == MDB_NOTFOUND) break;
             if (code != 0) return lmdb_fail(c->env, code, "read state", err);
             *value = lmdb_slice(data);
             if (is_long(*key)) {
-                c->list = *value;
+                c->list = *content;
                 continue;
             }
         }
