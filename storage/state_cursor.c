@@ -52,7 +52,7 @@ static bool list_next(slice *list, slice *key, slice *content)
     uint64_t key_len = get_u32(list->data), value_len = get_u32(list->data + 4);
     if (8 + key_len + value_len > list->len) return false;
     *key = (slice){ list->data + 8, key_len };
-    *value = (slice){ key->data + key_len, value_len };
+    *content = (slice){ key->data + key_len, value_len };
     list->data += 8 + key_len + value_len;
     list->len -= 8 + key_len + value_len;
     return true;
@@ -78,7 +78,7 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
     if (code == MDB_NOTFOUND) return 0;
     if (code != 0) return code;
     if (!is_long(key)) {
-        *value = lmdb_slice(data);
+        *content = lmdb_slice(data);
         *found = true;
         return 0;
     }
@@ -256,7 +256,7 @@ weir_rc state_cursor_next(state_cursor *c, slice *key, slice *content, bool *mor
             int code = next_entry(c, key, &data);
             if (code == MDB_NOTFOUND) break;
             if (code != 0) return lmdb_fail(c->env, code, "read state", err);
-            *value = lmdb_slice(data);
+            *content = lmdb_slice(data);
             if (is_long(*key)) {
                 c->list = *content;
                 continue;
