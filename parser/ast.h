@@ -303,7 +303,7 @@ struct relation {
 
 /* WINDOW TUMBLING (...) and GROUP BY ..., TUMBLING(...) both become this. */
 typedef struct window_clause {
-    window_kind kind; /* core's; never WINDOW_NONE */
+    window_kind kind;
     sql_pos at;
     bool in_group_by;
     uint32_t group_by_index; /* in_group_by: how many plain expressions stood before it */

@@ -7,7 +7,6 @@
 #ifndef WEIR_PLANNER_PLAN_H
 #define WEIR_PLANNER_PLAN_H
 
-#include "parser/ast.h"
 #include "planner/expr.h"
 #include "storage/formats/format.h"
 
@@ -46,6 +45,7 @@ typedef struct agg_call {
     slice sql;         /* "SUM(`PRICE`)": as printed and stored */
 } agg_call;
 
+typedef enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL } join_kind;
 typedef enum join_form { JOIN_STREAM_STREAM, JOIN_STREAM_TABLE, JOIN_TABLE_TABLE, JOIN_FOREIGN_KEY } join_form;
 
 typedef struct sort_key {
@@ -95,7 +95,7 @@ struct step {
             uint32_t call_count;
         } aggregate;
         struct {
-            join_type kind;
+            join_kind kind;
             join_form form;
             int64_t before_ms, after_ms, grace_ms; /* stream-stream; grace -1: none given, pad at once */
             bound *foreign_key;                    /* over the left input */
