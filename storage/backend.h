@@ -7,7 +7,7 @@
 
 typedef struct storage_class {
     const char *name;
-    void (*close)(storage *s);
+    void (*close)(storage *s); /* ends and frees what storage_init() did not make; not s itself, which storage_close() frees */
     weir_rc (*topic_create)(storage *s, const topic_spec *spec, weir_error *err);
     weir_rc (*topic_delete)(storage *s, slice name, weir_error *err);
     weir_rc (*topic_find)(storage *s, slice name, topic_info *out, bool *found, weir_error *err);
@@ -61,6 +61,12 @@ struct task_state {
 struct snapshot {
     const storage_class *class;
 };
+
+/* For a backend's open: fills the common part and makes the data directory (dir.len == 0: there is none). The strings are
+ * freed by storage_close(), after the backend's own close; storage_clear() is for an open that failed. */
+weir_rc storage_init(storage *s, const storage_class *class, slice dir, slice internal_prefix,
+                     weir_error *err) WEIR_CHECKED;
+void storage_clear(storage *s);
 
 /* state_cursor is one implementation for both (storage/state_cursor.c): state is LMDB in both. */
 
