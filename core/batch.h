@@ -73,7 +73,7 @@ typedef struct batch {
     int32_t *row_partition; /* ROWPARTITION and ROWOFFSET of the source record; NULL behind an aggregation */
     int64_t *row_offset;
     header_list *headers;   /* NULL: none of the rows has headers */
-    int32_t *upstream;      /* partition the row came from before the exchange; NULL where there was none */
+    int32_t upstream;       /* partition its rows came from before the exchange; -1: there was none */
     uint8_t side;           /* of a task with several inputs: which of them; the whole batch is of one side */
     struct batch *old;      /* the rows' former values, where an operator above asked for them: same rows, same order;
                                kind ROW_TOMBSTONE there: there was no former row */

@@ -1,0 +1,83 @@
+/* executor/event_time.c - see event_time.h. */
+#include "executor/event_time.h"
+
+void event_time_open(event_time *t, uint32_t upstreams, arena *a)
+{
+    if (upstreams == 0) upstreams = 1;
+    *t = (event_time){ .max_ms = ARENA_ARRAY(a, int64_t, upstreams), .is_idle = ARENA_ZEROS(a, bool, upstreams),
+                       .upstreams = upstreams, .now_ms = TIME_UNKNOWN, .sealed_ms = TIME_UNKNOWN };
+    for (uint32_t i = 0; i < upstreams; i++) t->max_ms[i] = TIME_UNKNOWN;
+}
+
+static uint32_t slot_of(const event_time *t, int32_t upstream)
+{
+    return upstream >= 0 && (uint32_t)upstream < t->upstreams ? (uint32_t)upstream : 0;
+}
+
+/* The least maximum of the upstreams that are waited for; when all are idle, the greatest there is. */
+static void settle(event_time *t)
+{
+    int64_t least = INT64_MAX, greatest = TIME_UNKNOWN;
+
+    for (uint32_t i = 0; i < t->upstreams; i++) {
+        if (t->max_ms[i] > greatest) greatest = t->max_ms[i];
+        if (!t->is_idle[i] && t->max_ms[i] < least) least = t->max_ms[i];
+    }
+    if (least == INT64_MAX) least = greatest;
+    if (least > t->now_ms) t->now_ms = least;
+}
+
+void event_time_advance(event_time *t, int32_t upstream, const int64_t *event_ms, row_set rows, int64_t *time_ms)
+{
+    uint32_t mine = slot_of(t, upstream);
+    int64_t others = INT64_MAX; /* the least of the other upstreams: fixed while this batch passes */
+
+    for (uint32_t i = 0; i < t->upstreams; i++) {
+        if (i != mine && !t->is_idle[i] && t->max_ms[i] < others) others = t->max_ms[i];
+    }
+    t->is_idle[mine] = false;
+    int64_t mine_max = t->max_ms[mine], now = t->now_ms;
+    EACH_ROW (r, rows) {
+        if (event_ms[r] > mine_max) mine_max = event_ms[r];
+        int64_t least = mine_max < others ? mine_max : others;
+        if (least > now) now = least;
+        time_ms[r] = now;
+    }
+    t->max_ms[mine] = mine_max;
+    t->now_ms = now;
+}
+
+void event_time_mark(event_time *t, int32_t upstream, int64_t event_ms, bool is_idle)
+{
+    uint32_t mine = slot_of(t, upstream);
+
+    if (event_ms > t->max_ms[mine]) t->max_ms[mine] = event_ms;
+    t->is_idle[mine] = is_idle;
+    settle(t);
+}
+
+/* Stored: the time itself only. After a restart each upstream starts from it: none has rows older than what was judged
+ * late by it, and none is waited for longer than until its first block or mark. */
+weir_rc event_time_load(event_time *t, task_state *state, uint16_t store, weir_error *err)
+{
+    slice value;
+    bool found;
+
+    for (uint32_t i = 0; i < t->upstreams; i++) {
+        t->max_ms[i] = TIME_UNKNOWN;
+        t->is_idle[i] = false;
+    }
+    t->now_ms = t->sealed_ms = TIME_UNKNOWN;
+    WEIR_TRY(task_state_get(state, TIME_STORE(store), SLICE("now"), &value, &found, err));
+    if (found && value.len == 8) t->now_ms = t->sealed_ms = unsortable_i64(get_u64(value.data));
+    return WEIR_OK;
+}
+
+void event_time_seal(event_time *t, uint16_t store, arena *a, change_list *changes)
+{
+    if (t->now_ms == t->sealed_ms) return;
+    char *bytes = arena_alloc(a, 8);
+    put_u64(bytes, sortable_i64(t->now_ms));
+    change_list_add(changes, (state_change){ TIME_STORE(store), SLICE("now"), { bytes, 8 } });
+    t->sealed_ms = t->now_ms;
+}

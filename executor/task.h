@@ -1,0 +1,96 @@
+/* executor/task.h - a task: one sub-topology at work on one partition. A state machine that its driver advances: push a
+ * fetch, flush, seal, commit; time and input come only from outside, so that the same task runs under worker threads and
+ * under the deterministic driver. */
+#ifndef WEIR_EXECUTOR_TASK_H
+#define WEIR_EXECUTOR_TASK_H
+
+#include "executor/eval.h"
+#include "executor/op.h"
+
+/* Where rows that cannot be used are told to. The log is per client: it writes to the processing-log topic and counts. */
+typedef struct bad_log bad_log;
+
+typedef enum bad_kind { BAD_RECORD, BAD_EXPRESSION, BAD_OUTPUT, BAD_LATE } bad_kind;
+
+/* What all tasks of one run of a query share; immutable while it runs. */
+typedef struct task_shared {
+    const plan *plan;
+    slice query_id;           /* for state and topics */
+    const weir_clock *clock;
+    uint32_t batch_rows;
+    size_t state_budget_bytes; /* of one task */
+    bool every_change;
+    const uint32_t *source_of_step; /* per step: index among the client's sources; UINT32_MAX: none */
+    const uint32_t *sink_of_step;   /* per step: index among the client's sinks */
+    const int32_t *sink_partitions; /* per client sink */
+    const uint64_t *sink_record_bytes_max;
+    const int32_t *upstreams;       /* per step that is an exchange: partitions of the sub-topology that feeds it */
+    int32_t forced_partition;       /* tests: every record goes there; -1: as usual */
+    void (*result)(void *self, batch *rows); /* RESULT: takes the rows; transient queries */
+    void *result_self;
+    snapshot *snapshot;       /* SNAPSHOT */
+} task_shared;
+
+typedef struct task_input {
+    uint32_t source;     /* of the client */
+    const step *step;    /* SOURCE or EXCHANGE */
+    struct decoder *decoder;
+    op *entry;           /* who gets its rows */
+    uint8_t side;
+    int64_t next_offset; /* consumed so far; -1: nothing since the commit */
+    bool is_idle;        /* at its end, as far as told downstream */
+} task_input;
+
+typedef struct task_counts {
+    uint64_t rows_in, rows_out, bad_rows, late_rows;
+} task_counts;
+
+struct task {
+    const task_shared *shared;
+    uint32_t subtopology;
+    int32_t partition;
+    client *client;      /* whose epoch it is part of */
+    task_state *state;   /* NULL: no stateful step in it */
+    slab *memory;        /* for all its tables */
+    arena *plan_arena;   /* operators, decoders: until the task is closed */
+    arena *batch_arena;  /* reset before each batch */
+    arena *epoch_arena;  /* what was sealed; reset after the commit */
+    evaluator eval;
+    task_input *inputs;
+    uint32_t input_count;
+    op **ops;            /* from the sources down */
+    uint32_t op_count;
+    change_list changes;
+    bad_log *log;
+    task_counts counts;
+    const fetch *current; /* being pushed, for reports */
+    const char *current_topic;
+    bool is_limited;      /* a LIMIT is reached: the query may end */
+    bool is_stateful;
+};
+
+/* Opens state (restoring it where need be) and operators. client NULL: a snapshot query. */
+weir_rc task_open(task **out, const task_shared *shared, uint32_t subtopology, int32_t partition, int32_t partitions,
+                  client *c, bad_log *log, weir_error *err) WEIR_CHECKED;
+void task_close(task *t); /* NULL is fine */
+/* The task's input that a client's source feeds, or NULL. */
+task_input *task_input_of(task *t, uint32_t source);
+
+weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *err) WEIR_CHECKED;
+/* The input has reached its present end: tells those downstream not to wait for this partition. */
+weir_rc task_idle(task *t, task_input *input, weir_error *err) WEIR_CHECKED;
+weir_rc task_flush(task *t, weir_error *err) WEIR_CHECKED;
+/* The task's part of a commit; lent until task_committed(). */
+epoch task_seal(task *t);
+bool task_has_work(const task *t); /* something to commit */
+void task_committed(task *t);
+weir_rc task_forget(task *t, weir_error *err) WEIR_CHECKED;
+size_t task_dirty_bytes(const task *t);
+size_t task_state_bytes(const task *t);
+
+/* A batch with room for rows, all live, in the task's batch arena: columns of the schema, times, kinds. */
+batch *batch_new(arena *a, const schema *s, uint32_t rows, bool is_windowed);
+/* The same rows with other columns. */
+batch *batch_with_columns(const batch *in, column *columns, uint32_t count);
+
+#endif
