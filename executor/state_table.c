@@ -280,6 +280,11 @@ void state_table_each(state_table *t, void (*visit)(void *self, entry *e), void 
     }
 }
 
+bool state_table_holds(const state_table *t, slice key)
+{
+    return probe(t, hash_bytes(key), key) != NULL;
+}
+
 bool state_table_all_in_memory(const state_table *t)
 {
     return !t->stored_elsewhere;

@@ -62,6 +62,8 @@ entry *const *state_table_updates(state_table *t, uint32_t *count);
 /* Every entry in memory that is not deleted. */
 void state_table_each(state_table *t, void (*visit)(void *self, entry *e), void *self);
 bool state_table_all_in_memory(const state_table *t);
+/* Whether memory has an entry for the key, a deleted one too. */
+bool state_table_holds(const state_table *t, slice key);
 
 void state_table_seal(state_table *t, arena *a, change_list *out);
 void state_table_committed(state_table *t); /* what was sealed is durable: entries are clean, some may be evicted */

@@ -94,3 +94,10 @@ batch *batch_new(arena *a, const schema *s, uint32_t rows, bool is_windowed);
 batch *batch_with_columns(const batch *in, column *columns, uint32_t count);
 
 #endif
+
+/* For operators: a row came after its window had closed. Counted, and told to the log. */
+void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms, int64_t end_ms, int64_t closed_to_ms);
+/* Partitions of the sub-topology behind the exchange that feeds this operator; 1: there is none. */
+uint32_t task_upstreams(const op *self);
+/* The live rows that can be grouped: with a value, and no null in the key. */
+row_set rows_with_whole_key(const batch *in, uint32_t key_count);

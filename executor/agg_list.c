@@ -1,0 +1,195 @@
+/* executor/agg_list.c - see agg_list.h. */
+#include "executor/agg_list.h"
+
+#include <stdlib.h>
+
+static uint32_t accumulator_bytes(const call *c)
+{
+    const aggregate *agg = c->fn->agg;
+    uint32_t bytes = agg->bytes_of != NULL ? agg->bytes_of(c) : agg->bytes;
+
+    return (bytes + 15) & ~15u;
+}
+
+void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *a)
+{
+    *l = (agg_list){ .calls = s->aggregate.calls, .count = s->aggregate.call_count, .bytes = sizeof(group),
+                     .out = &s->schema, .key_count = s->schema.key_count, .keeps_last = keeps_last,
+                     .context = { .eval = &t->eval.context, .slab = t->memory } };
+    l->offsets = ARENA_ARRAY(a, uint32_t, l->count);
+    for (uint32_t i = 0; i < l->count; i++) {
+        l->offsets[i] = l->bytes;
+        l->bytes += accumulator_bytes(l->calls[i].call);
+    }
+}
+
+column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows)
+{
+    column **args = ARENA_ARRAY(in->arena, column *, l->count);
+
+    for (uint32_t i = 0; i < l->count; i++) {
+        uint32_t count = l->calls[i].call->arg_count;
+        args[i] = ARENA_ARRAY(in->arena, column, count);
+        for (uint32_t k = 0; k < count; k++) eval_column(&t->eval, l->calls[i].args[k], in, rows, &args[i][k]);
+    }
+    return args;
+}
+
+static weir_rc stopped(agg_list *l, weir_error *err)
+{
+    return weir_fail(err, WEIR_RUNTIME, NOWHERE, "an aggregate cannot go on: %s", l->context.reason);
+}
+
+weir_rc agg_list_step(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        const call *c = l->calls[i].call;
+        c->fn->agg->step(c, &l->context, groups, l->offsets[i], args[i], rows, running == NULL ? NULL : &running[i]);
+    }
+    return l->context.stop ? stopped(l, err) : WEIR_OK;
+}
+
+weir_rc agg_list_undo(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        const call *c = l->calls[i].call;
+        c->fn->agg->undo(c, &l->context, groups, l->offsets[i], args[i], rows, running == NULL ? NULL : &running[i]);
+    }
+    return l->context.stop ? stopped(l, err) : WEIR_OK;
+}
+
+void agg_list_results(agg_list *l, char *const *groups, row_set rows, column *out)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        const call *c = l->calls[i].call;
+        c->fn->agg->result(c, &l->context, groups, l->offsets[i], rows, &out[i]);
+    }
+}
+
+void agg_list_merge(agg_list *l, char *into, const char *from)
+{
+    group *to = (group *)into;
+    const group *other = (const group *)from;
+
+    if (other->event_ms > to->event_ms) to->event_ms = other->event_ms;
+    for (uint32_t i = 0; i < l->count; i++) {
+        const call *c = l->calls[i].call;
+        c->fn->agg->merge(c, &l->context, into + l->offsets[i], from + l->offsets[i]);
+    }
+}
+
+/* ---- as payload ---- */
+
+void group_init(void *list, void *payload)
+{
+    agg_list *l = list;
+
+    ((group *)payload)->event_ms = INT64_MIN;
+    for (uint32_t i = 0; i < l->count; i++) {
+        const call *c = l->calls[i].call;
+        if (c->fn->agg->init != NULL) c->fn->agg->init(c, (char *)payload + l->offsets[i]);
+    }
+}
+
+enum { GROUP_EMITTED = 1, GROUP_FINAL = 2, GROUP_LAST = 4 };
+
+void group_encode(void *list, const void *payload, text *out)
+{
+    agg_list *l = list;
+    const group *g = payload;
+
+    text_add_char(out, (char)((g->is_emitted ? GROUP_EMITTED : 0) | (g->is_final ? GROUP_FINAL : 0) |
+                              (g->last != NULL ? GROUP_LAST : 0)));
+    text_add_u64(out, (uint64_t)g->event_ms);
+    if (g->last != NULL) {
+        text_add_varint(out, g->last_len);
+        text_add(out, (slice){ g->last, g->last_len });
+    }
+    for (uint32_t i = 0; i < l->count; i++) {
+        const call *c = l->calls[i].call;
+        const char *acc = (const char *)payload + l->offsets[i];
+        if (c->fn->agg->encode != NULL) {
+            c->fn->agg->encode(c, acc, out);
+        } else {
+            text_add(out, (slice){ acc, c->fn->agg->bytes_of != NULL ? c->fn->agg->bytes_of(c) : c->fn->agg->bytes });
+        }
+    }
+}
+
+static void remember_bytes(agg_list *l, group *g, slice packed)
+{
+    if (g->last == NULL || slab_usable(g->last_len) < packed.len || slab_usable(packed.len) < slab_usable(g->last_len)) {
+        slab_free(l->context.slab, g->last, g->last_len);
+        g->last = slab_alloc(l->context.slab, packed.len);
+    }
+    memcpy(g->last, packed.data, packed.len);
+    g->last_len = (uint32_t)packed.len;
+}
+
+bool group_decode(void *list, reader_bytes *in, void *payload)
+{
+    agg_list *l = list;
+    group *g = payload;
+    uint8_t flags = read_u8(in);
+
+    group_init(list, payload);
+    g->event_ms = (int64_t)read_u64(in);
+    g->is_emitted = flags & GROUP_EMITTED;
+    g->is_final = flags & GROUP_FINAL;
+    if (flags & GROUP_LAST) {
+        slice packed = read_slice(in);
+        if (!in->bad && packed.len > 0) remember_bytes(l, g, packed);
+    }
+    for (uint32_t i = 0; i < l->count && !in->bad; i++) {
+        const call *c = l->calls[i].call;
+        char *acc = (char *)payload + l->offsets[i];
+        if (c->fn->agg->decode != NULL) {
+            if (!c->fn->agg->decode(c, l->context.slab, in, acc)) in->bad = true;
+        } else {
+            uint32_t bytes = c->fn->agg->bytes_of != NULL ? c->fn->agg->bytes_of(c) : c->fn->agg->bytes;
+            const char *from = read_bytes(in, bytes);
+            if (from != NULL) memcpy(acc, from, bytes);
+        }
+    }
+    if (in->bad) group_drop(list, payload);
+    return !in->bad;
+}
+
+void group_drop(void *list, void *payload)
+{
+    agg_list *l = list;
+    group *g = payload;
+
+    slab_free(l->context.slab, g->last, g->last_len);
+    g->last = NULL;
+    for (uint32_t i = 0; i < l->count; i++) {
+        const call *c = l->calls[i].call;
+        if (c->fn->agg->drop != NULL) c->fn->agg->drop(c, l->context.slab, (char *)payload + l->offsets[i]);
+    }
+}
+
+void group_remember(agg_list *l, group *g, const column *results, uint32_t row)
+{
+    text packed = TEXT_EMPTY;
+
+    for (uint32_t i = 0; i < l->count; i++) {
+        value v = column_get(&results[i], row);
+        value_encode(&packed, results[i].type, &v);
+    }
+    if (packed.len == 0) text_add_char(&packed, 0);
+    remember_bytes(l, g, text_slice(&packed));
+    text_free(&packed);
+}
+
+bool group_recall(agg_list *l, const group *g, column *results, uint32_t row, arena *a)
+{
+    if (g->last == NULL) return false;
+    slice packed = arena_copy(a, (slice){ g->last, g->last_len }); /* the values outlive the next remember */
+    reader_bytes in = read_from(packed);
+    for (uint32_t i = 0; i < l->count; i++) {
+        value v;
+        if (!value_decode(&in, results[i].type, a, &v)) return false;
+        column_set(&results[i], row, &v);
+    }
+    return true;
+}

@@ -1,0 +1,50 @@
+/* executor/agg_list.h - the aggregates of one GROUP BY, side by side in a group's memory. */
+#ifndef WEIR_EXECUTOR_AGG_LIST_H
+#define WEIR_EXECUTOR_AGG_LIST_H
+
+#include "executor/task.h"
+
+/* What each group begins with; accumulators follow. */
+typedef struct group {
+    int64_t event_ms; /* the greatest of the rows in it */
+    char *last;       /* the results as last emitted, packed; kept where someone wants the former row. In the slab */
+    uint32_t last_len;
+    bool is_emitted;  /* the row was given on: by an earlier epoch, or in this one */
+    bool is_final;    /* EMIT FINAL: it was given on as the window closed */
+} __attribute__((aligned(16))) group;
+
+typedef struct agg_list {
+    const agg_call *calls;
+    uint32_t count;
+    uint32_t *offsets;   /* of each accumulator, from the group's beginning */
+    uint32_t bytes;      /* of a group with all of them */
+    const schema *out;   /* the step's: the results are its value columns */
+    uint32_t key_count;
+    bool keeps_last;
+    agg_context context;
+} agg_list;
+
+void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *a);
+
+/* The arguments of all calls, evaluated once for a batch: args[i] are call i's columns. */
+column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows);
+/* Steps (or takes back) the rows into their groups; running: NULL, or the value columns of the result, of which row r gets
+ * the results right after it. Fails with class runtime when an aggregate cannot go on. */
+weir_rc agg_list_step(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err);
+weir_rc agg_list_undo(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err);
+/* Fills the value columns with the groups' results. */
+void agg_list_results(agg_list *l, char *const *groups, row_set rows, column *out);
+void agg_list_merge(agg_list *l, char *into, const char *from);
+
+/* A group as a payload: for the state table's payload_class, whose self is the list. */
+void group_init(void *list, void *payload);
+void group_encode(void *list, const void *payload, text *out);
+bool group_decode(void *list, reader_bytes *in, void *payload);
+void group_drop(void *list, void *payload);
+
+/* Packs row r's results into group->last. */
+void group_remember(agg_list *l, group *g, const column *results, uint32_t row);
+/* Unpacks them into row r; false: there was no former row. */
+bool group_recall(agg_list *l, const group *g, column *results, uint32_t row, arena *a);
+
+#endif

@@ -1,0 +1,526 @@
+/* executor/op_aggregate.c - GROUP BY, with tumbling or hopping windows or none: one running row for each key and window.
+ *
+ * A batch is taken window by window: first every row's earliest window, then their second ..., so that each pass has at
+ * most one group a row and is a few tight loops. Groups of windows are kept by window start, then key, which makes closing
+ * and expiring them range operations. Between commits a changed group is emitted once, at the flush, by last update; with
+ * every-change each row emits right away. */
+#include "executor/agg_list.h"
+#include "executor/event_time.h"
+#include "executor/key.h"
+
+#include <stdlib.h>
+
+typedef struct aggregate_op {
+    op base;
+    agg_list aggs;
+    window_spec window;
+    int64_t grace_ms, retention_ms;
+    state_table *groups;
+    event_time time;
+    bool is_final;          /* EMIT FINAL stands above: rows leave as their window closes */
+    bool every_change;
+    int64_t closed_to_ms;   /* windows that start up to here have been closed, as far as this run knows */
+    int64_t expired_to_ms;  /* windows that start before have been deleted */
+    change_list expired;    /* deletions of groups that are not in memory */
+    arena *expired_keys;
+} aggregate_op;
+
+#define EXPIRE_KEYS_MAX 20000 /* in one epoch: the rest follows in the next */
+
+static bool is_windowed(const aggregate_op *a)
+{
+    return a->window.kind != WINDOW_NONE;
+}
+
+static weir_rc load_state(aggregate_op *a, weir_error *err)
+{
+    a->closed_to_ms = a->expired_to_ms = INT64_MIN;
+    WEIR_TRY(state_table_open(a->groups, err));
+    return event_time_load(&a->time, a->base.task->state, (uint16_t)a->base.step->id, err);
+}
+
+static weir_rc aggregate_open(op *self, weir_error *err)
+{
+    aggregate_op *a = (aggregate_op *)self;
+    task *t = self->task;
+
+    a->window = self->step->aggregate.window;
+    if (is_windowed(a)) {
+        a->grace_ms = window_grace_ms(&a->window);
+        a->retention_ms = window_retention_ms(&a->window);
+        if (a->window.kind == WINDOW_TUMBLING) a->window.advance_ms = a->window.size_ms;
+    }
+    a->is_final = self->next != NULL && self->next->step->kind == STEP_FINAL;
+    a->every_change = t->shared->every_change && !a->is_final;
+    agg_list_open(&a->aggs, t, self->step, self->step->wants_old, t->plan_arena);
+    const payload_class class = { &a->aggs, a->aggs.bytes, group_init, group_encode, group_decode, group_drop };
+    a->groups = state_table_new(t->state, (uint16_t)self->step->id, &class, t->memory, t->shared->state_budget_bytes);
+    event_time_open(&a->time, task_upstreams(self), t->plan_arena);
+    a->expired_keys = arena_new(0);
+    return load_state(a, err);
+}
+
+/* ---- output ---- */
+
+/* Room for rows of the step's schema. */
+static batch *output_batch(aggregate_op *a, arena *memory, uint32_t rows)
+{
+    batch *out = batch_new(memory, &a->base.step->schema, rows, is_windowed(a));
+
+    if (a->aggs.keeps_last) {
+        out->old = batch_new(memory, &a->base.step->schema, rows, is_windowed(a));
+        out->old->event_ms = out->event_ms;
+        out->old->window_start = out->window_start;
+        out->old->window_end = out->window_end;
+        memcpy(out->old->columns, out->columns, out->column_count * sizeof *out->columns);
+        for (uint32_t i = a->aggs.key_count; i < out->column_count; i++) {
+            out->old->columns[i] = column_new(memory, out->columns[i].type, rows);
+        }
+    }
+    return out;
+}
+
+/* Fills in what the row was when last emitted, and makes it what it is now. */
+static void exchange_last(aggregate_op *a, batch *out, uint32_t row, group *g)
+{
+    column *old = out->old->columns + a->aggs.key_count;
+
+    out->old->kind[row] = group_recall(&a->aggs, g, old, row, out->arena) ? ROW_NORMAL : ROW_TOMBSTONE;
+    group_remember(&a->aggs, g, out->columns + a->aggs.key_count, row);
+}
+
+/* The key columns, and the window, of an entry. */
+static void output_key(aggregate_op *a, batch *out, uint32_t row, const entry *e)
+{
+    slice key = entry_key(a->groups, e);
+
+    if (is_windowed(a)) {
+        out->window_start[row] = get_window_start(key.data);
+        out->window_end[row] = out->window_start[row] + a->window.size_ms;
+        key = (slice){ key.data + 8, key.len - 8 };
+    }
+    key_decode(key, out->columns, a->aggs.key_count, row, out->arena);
+}
+
+static weir_rc emit_groups(aggregate_op *a, entry *const *entries, uint32_t count, weir_error *err)
+{
+    task *t = a->base.task;
+
+    for (uint32_t from = 0; from < count; from += t->shared->batch_rows) {
+        uint32_t rows = count - from < t->shared->batch_rows ? count - from : t->shared->batch_rows;
+        arena_reset(t->batch_arena);
+        batch *out = output_batch(a, t->batch_arena, rows);
+        char **groups = ARENA_ARRAY(t->batch_arena, char *, rows);
+        for (uint32_t r = 0; r < rows; r++) {
+            group *g = entry_payload(entries[from + r]);
+            groups[r] = (char *)g;
+            out->event_ms[r] = g->event_ms;
+            g->is_emitted = true;
+            output_key(a, out, r, entries[from + r]);
+        }
+        agg_list_results(&a->aggs, groups, out->live, out->columns + a->aggs.key_count);
+        for (uint32_t r = 0; a->aggs.keeps_last && r < rows; r++) exchange_last(a, out, r, (group *)groups[r]);
+        WEIR_TRY(op_emit(&a->base, out, err));
+    }
+    return WEIR_OK;
+}
+
+/* ---- input ---- */
+
+typedef struct pass { /* one window of each row */
+    row_set rows;
+    int64_t *start_ms;
+    entry **entries;
+    int64_t *event_ms; /* of the group, right after the row */
+    column *running;
+} pass;
+
+static int64_t floor_to(int64_t number, int64_t unit)
+{
+    int64_t rest = number % unit;
+    return number - (rest < 0 ? rest + unit : rest);
+}
+
+/* The rows whose j-th window exists and is still open; late ones are counted. */
+static row_set open_rows(aggregate_op *a, const batch *in, row_set rows, const int64_t *time_ms, uint32_t j, pass *p,
+                         bool *any)
+{
+    const window_spec *w = &a->window;
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, rows.count);
+    uint32_t count = 0;
+
+    p->start_ms = ARENA_ARRAY(in->arena, int64_t, in->rows);
+    *any = false;
+    EACH_ROW (r, rows) {
+        int64_t first = floor_to(in->event_ms[r] - w->size_ms + w->advance_ms, w->advance_ms);
+        if (first < 0 && in->event_ms[r] >= 0) first = 0;
+        int64_t start = first + (int64_t)j * w->advance_ms;
+        if (start > in->event_ms[r]) continue;
+        *any = true;
+        p->start_ms[r] = start;
+        bool is_late = time_ms[r] != TIME_UNKNOWN && start + w->size_ms <= time_ms[r] - a->grace_ms;
+        if (is_late) {
+            task_report_late(&a->base, in, r, start, start + w->size_ms, time_ms[r] - a->grace_ms);
+            continue;
+        }
+        index[count++] = r;
+    }
+    return (row_set){ index, count };
+}
+
+static slice *window_keys(const batch *in, row_set rows, const slice *keys, const int64_t *start_ms)
+{
+    slice *out = ARENA_ARRAY(in->arena, slice, in->rows);
+
+    EACH_ROW (r, rows) {
+        char *bytes = arena_alloc(in->arena, keys[r].len + 8);
+        put_window_start(bytes, start_ms[r]);
+        if (keys[r].len > 0) memcpy(bytes + 8, keys[r].data, keys[r].len);
+        out[r] = (slice){ bytes, keys[r].len + 8 };
+    }
+    return out;
+}
+
+/* One pass: find the groups, note times and changes, step all aggregates. */
+static weir_rc run_pass(aggregate_op *a, const batch *in, const slice *keys, column **args, pass *p, weir_error *err)
+{
+    arena *memory = in->arena;
+    char **groups = ARENA_ARRAY(memory, char *, in->rows);
+
+    p->entries = ARENA_ARRAY(memory, entry *, in->rows);
+    WEIR_TRY(state_table_find_or_add(a->groups, keys, p->rows, p->entries, err));
+    if (a->every_change) p->event_ms = ARENA_ARRAY(memory, int64_t, in->rows);
+    EACH_ROW (r, p->rows) {
+        group *g = entry_payload(p->entries[r]);
+        groups[r] = (char *)g;
+        if (in->event_ms[r] > g->event_ms) g->event_ms = in->event_ms[r];
+        if (a->every_change) p->event_ms[r] = g->event_ms;
+        state_table_touch(a->groups, p->entries[r]);
+    }
+    if (a->every_change) {
+        p->running = ARENA_ARRAY(memory, column, a->aggs.count);
+        for (uint32_t i = 0; i < a->aggs.count; i++) {
+            p->running[i] = column_new(memory, a->base.step->schema.columns[a->aggs.key_count + i].type, in->rows);
+        }
+    }
+    return agg_list_step(&a->aggs, groups, args, p->rows, p->running, err);
+}
+
+/* every-change: row by row, each row's windows in order. */
+static weir_rc emit_running(aggregate_op *a, const batch *in, const pass *passes, uint32_t count, weir_error *err)
+{
+    uint32_t total = 0, at = 0;
+    uint32_t *next = ARENA_ZEROS(in->arena, uint32_t, count); /* each pass's place in its rows */
+
+    for (uint32_t j = 0; j < count; j++) total += passes[j].rows.count;
+    if (total == 0) return WEIR_OK;
+    batch *out = output_batch(a, in->arena, total);
+    EACH_ROW (r, in->live) {
+        for (uint32_t j = 0; j < count; j++) {
+            const pass *p = &passes[j];
+            uint32_t here = p->rows.index == NULL ? next[j] : p->rows.index[next[j] < p->rows.count ? next[j] : 0];
+            if (next[j] >= p->rows.count || here != r) continue;
+            next[j]++;
+            for (uint32_t k = 0; k < a->aggs.key_count; k++) column_copy_row(&out->columns[k], at, &in->columns[k], r);
+            for (uint32_t k = 0; k < a->aggs.count; k++) {
+                column_copy_row(&out->columns[a->aggs.key_count + k], at, &p->running[k], r);
+            }
+            out->event_ms[at] = p->event_ms[r];
+            if (is_windowed(a)) {
+                out->window_start[at] = p->start_ms[r];
+                out->window_end[at] = p->start_ms[r] + a->window.size_ms;
+            }
+            group *g = entry_payload(p->entries[r]);
+            g->is_emitted = true;
+            if (a->aggs.keeps_last) exchange_last(a, out, at, g);
+            at++;
+        }
+    }
+    return op_emit(&a->base, out, err);
+}
+
+static weir_rc stream_batch(aggregate_op *a, batch *in, weir_error *err)
+{
+    arena *memory = in->arena;
+    row_set rows = rows_with_whole_key(in, a->aggs.key_count);
+    slice *keys = ARENA_ARRAY(memory, slice, in->rows);
+    uint32_t pass_room = is_windowed(a) ? (uint32_t)((a->window.size_ms + a->window.advance_ms - 1) / a->window.advance_ms) + 1 : 1;
+    pass *passes = ARENA_ZEROS(memory, pass, a->every_change ? pass_room : 1);
+    uint32_t pass_count = 0;
+
+    keys_encode(in->columns, a->aggs.key_count, rows, in->rows, memory, keys);
+    column **args = agg_list_args(&a->aggs, a->base.task, in, rows);
+    if (!is_windowed(a)) {
+        passes[0].rows = rows;
+        WEIR_TRY(run_pass(a, in, keys, args, &passes[0], err));
+        pass_count = 1;
+    } else {
+        int64_t *time_ms = ARENA_ARRAY(memory, int64_t, in->rows);
+        bool any = true;
+        event_time_advance(&a->time, in->upstream, in->event_ms, rows, time_ms);
+        for (uint32_t j = 0; any; j++) {
+            pass *p = &passes[a->every_change ? pass_count : 0];
+            p->rows = open_rows(a, in, rows, time_ms, j, p, &any);
+            if (p->rows.count == 0) continue;
+            WEIR_TRY(run_pass(a, in, window_keys(in, p->rows, keys, p->start_ms), args, p, err));
+            pass_count++;
+        }
+    }
+    return a->every_change ? emit_running(a, in, passes, pass_count, err) : WEIR_OK;
+}
+
+/* ---- a table's changes: take the former row out of its group, put the new one into its own ---- */
+
+static weir_rc change_group(aggregate_op *a, const batch *in, slice key, column **args, uint32_t r, bool is_undo,
+                            int64_t event_ms, weir_error *err)
+{
+    entry *e;
+    char **groups = ARENA_ARRAY(in->arena, char *, in->rows);
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, 1);
+    row_set one = { index, 1 };
+
+    WEIR_TRY(state_table_find(a->groups, key, true, &e, err));
+    group *g = entry_payload(e);
+    index[0] = r;
+    groups[r] = (char *)g;
+    if (event_ms > g->event_ms) g->event_ms = event_ms;
+    state_table_touch(a->groups, e);
+    return is_undo ? agg_list_undo(&a->aggs, groups, args, one, NULL, err)
+                   : agg_list_step(&a->aggs, groups, args, one, NULL, err);
+}
+
+static weir_rc emit_group_of(aggregate_op *a, slice key, arena *memory, weir_error *err)
+{
+    entry *e;
+
+    WEIR_TRY(state_table_find(a->groups, key, false, &e, err));
+    group *g = entry_payload(e);
+    batch *out = output_batch(a, memory, 1);
+    char *groups[1] = { (char *)g };
+    out->event_ms[0] = g->event_ms;
+    g->is_emitted = true;
+    output_key(a, out, 0, e);
+    agg_list_results(&a->aggs, groups, out->live, out->columns + a->aggs.key_count);
+    if (a->aggs.keeps_last) exchange_last(a, out, 0, g);
+    return op_emit(&a->base, out, err);
+}
+
+static weir_rc table_batch(aggregate_op *a, batch *in, weir_error *err)
+{
+    arena *memory = in->arena;
+    row_set rows = rows_with_whole_key(in, a->aggs.key_count), old_rows = { NULL, 0 };
+    slice *keys = ARENA_ZEROS(memory, slice, in->rows), *old_keys = ARENA_ZEROS(memory, slice, in->rows);
+    column **args, **old_args = NULL;
+
+    keys_encode(in->columns, a->aggs.key_count, rows, in->rows, memory, keys);
+    args = agg_list_args(&a->aggs, a->base.task, in, rows);
+    if (in->old != NULL) {
+        in->old->live = in->live;
+        old_rows = rows_with_whole_key(in->old, a->aggs.key_count);
+        keys_encode(in->old->columns, a->aggs.key_count, old_rows, in->rows, memory, old_keys);
+        old_args = agg_list_args(&a->aggs, a->base.task, in->old, old_rows);
+    }
+    EACH_ROW (r, in->live) {
+        bool has_old = old_keys[r].data != NULL, has_new = keys[r].data != NULL;
+        bool is_same = has_old && has_new && slice_equal(keys[r], old_keys[r]);
+        if (has_old) {
+            WEIR_TRY(change_group(a, in->old, old_keys[r], old_args, r, true, in->event_ms[r], err));
+            if (a->every_change && !is_same) WEIR_TRY(emit_group_of(a, old_keys[r], memory, err));
+        }
+        if (has_new) {
+            WEIR_TRY(change_group(a, in, keys[r], args, r, false, in->event_ms[r], err));
+            if (a->every_change) WEIR_TRY(emit_group_of(a, keys[r], memory, err));
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_rc aggregate_batch(op *self, batch *in, weir_error *err)
+{
+    aggregate_op *a = (aggregate_op *)self;
+    const step *input = &self->task->shared->plan->steps[self->step->inputs[0]];
+
+    return input->is_table ? table_batch(a, in, err) : stream_batch(a, in, err);
+}
+
+static weir_rc aggregate_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
+{
+    aggregate_op *a = (aggregate_op *)self;
+
+    event_time_mark(&a->time, upstream, event_ms, is_idle);
+    return op_pass_watermark(self, upstream, event_ms, is_idle, err);
+}
+
+/* ---- closing and expiring windows ---- */
+
+typedef struct entry_list {
+    aggregate_op *of;
+    int64_t start_max_ms;
+    entry **items;
+    uint32_t count, room;
+} entry_list;
+
+static void collect_unclosed(void *self, entry *e)
+{
+    entry_list *list = self;
+    slice key = entry_key(list->of->groups, e);
+
+    if (get_window_start(key.data) > list->start_max_ms || ((group *)entry_payload(e))->is_final) return;
+    if (list->count == list->room) {
+        list->room = list->room == 0 ? 256 : list->room * 2;
+        list->items = realloc(list->items, list->room * sizeof *list->items);
+        if (list->items == NULL) abort();
+    }
+    list->items[list->count++] = e;
+}
+
+static int by_key(const void *x, const void *y, void *groups)
+{
+    return slice_compare(entry_key(groups, *(entry *const *)x), entry_key(groups, *(entry *const *)y));
+}
+
+/* Brings the committed groups whose window starts in the range into memory, when some may not be there. */
+static weir_rc load_windows(aggregate_op *a, int64_t from_ms, int64_t to_ms, weir_error *err)
+{
+    char from[8], to[8];
+    state_cursor *cursor;
+    slice key, value;
+    bool more;
+    weir_rc rc;
+
+    if (state_table_all_in_memory(a->groups)) return WEIR_OK;
+    put_window_start(from, from_ms);
+    put_window_start(to, to_ms + 1);
+    WEIR_TRY(task_state_scan(a->base.task->state, (uint16_t)a->base.step->id, (slice){ from, 8 }, (slice){ to, 8 }, &cursor, err));
+    while ((rc = state_cursor_next(cursor, &key, &value, &more, err)) == WEIR_OK && more) {
+        entry *e;
+        if ((rc = state_table_find(a->groups, key, false, &e, err)) != WEIR_OK) break;
+    }
+    state_cursor_close(cursor);
+    return rc;
+}
+
+static weir_rc close_windows(aggregate_op *a, weir_error *err)
+{
+    if (a->time.now_ms == TIME_UNKNOWN) return WEIR_OK;
+    int64_t start_max = floor_to(a->time.now_ms - a->grace_ms - a->window.size_ms, a->window.advance_ms);
+    entry_list list = { .of = a, .start_max_ms = start_max };
+
+    if (start_max <= a->closed_to_ms) return WEIR_OK;
+    WEIR_TRY(load_windows(a, a->closed_to_ms, start_max, err));
+    state_table_each(a->groups, collect_unclosed, &list);
+    if (list.count > 0) qsort_r(list.items, list.count, sizeof *list.items, by_key, a->groups);
+    weir_rc rc = emit_groups(a, list.items, list.count, err);
+    for (uint32_t i = 0; i < list.count; i++) {
+        ((group *)entry_payload(list.items[i]))->is_final = true;
+        state_table_touch(a->groups, list.items[i]);
+    }
+    free(list.items);
+    a->closed_to_ms = start_max;
+    return rc;
+}
+
+typedef struct expiry {
+    aggregate_op *of;
+    int64_t before_ms;
+} expiry;
+
+static void delete_expired(void *self, entry *e)
+{
+    expiry *x = self;
+
+    if (get_window_start(entry_key(x->of->groups, e).data) < x->before_ms) state_table_delete(x->of->groups, e);
+}
+
+/* Windows that started longer ago than the retention go, a step of at least a sixteenth of it at a time. */
+static weir_rc expire_windows(aggregate_op *a, weir_error *err)
+{
+    if (a->time.now_ms == TIME_UNKNOWN) return WEIR_OK;
+    int64_t before = a->time.now_ms - a->retention_ms;
+    int64_t step_ms = a->retention_ms / 16 > a->window.advance_ms ? a->retention_ms / 16 : a->window.advance_ms;
+    if (a->expired_to_ms != INT64_MIN && before - a->expired_to_ms < step_ms) return WEIR_OK;
+
+    char to[8];
+    state_cursor *cursor;
+    slice key, value;
+    bool more;
+    weir_rc rc;
+    uint32_t deleted = 0;
+    expiry all = { a, before };
+    state_table_each(a->groups, delete_expired, &all);
+    put_window_start(to, before);
+    WEIR_TRY(task_state_scan(a->base.task->state, (uint16_t)a->base.step->id, NO_SLICE, (slice){ to, 8 }, &cursor, err));
+    while ((rc = state_cursor_next(cursor, &key, &value, &more, err)) == WEIR_OK && more && deleted < EXPIRE_KEYS_MAX) {
+        if (state_table_holds(a->groups, key)) continue;
+        change_list_add(&a->expired, (state_change){ (uint16_t)a->base.step->id, arena_copy(a->expired_keys, key), NO_SLICE });
+        deleted++;
+    }
+    state_cursor_close(cursor);
+    if (rc == WEIR_OK && !more) a->expired_to_ms = before;
+    return rc;
+}
+
+static weir_rc aggregate_flush(op *self, weir_error *err)
+{
+    aggregate_op *a = (aggregate_op *)self;
+
+    if (a->is_final) {
+        WEIR_TRY(close_windows(a, err));
+    } else if (!a->every_change) {
+        uint32_t count;
+        entry *const *updates = state_table_updates(a->groups, &count);
+        WEIR_TRY(emit_groups(a, updates, count, err));
+    }
+    return is_windowed(a) ? expire_windows(a, err) : WEIR_OK;
+}
+
+static void aggregate_seal(op *self, arena *memory, change_list *changes)
+{
+    aggregate_op *a = (aggregate_op *)self;
+
+    state_table_seal(a->groups, memory, changes);
+    for (uint32_t i = 0; i < a->expired.count; i++) change_list_add(changes, a->expired.items[i]);
+    event_time_seal(&a->time, (uint16_t)self->step->id, memory, changes);
+}
+
+static void aggregate_committed(op *self)
+{
+    aggregate_op *a = (aggregate_op *)self;
+
+    a->expired.count = 0;
+    arena_reset(a->expired_keys);
+    state_table_committed(a->groups);
+}
+
+static weir_rc aggregate_forget(op *self, weir_error *err)
+{
+    aggregate_op *a = (aggregate_op *)self;
+
+    a->expired.count = 0;
+    arena_reset(a->expired_keys);
+    state_table_forget(a->groups);
+    return load_state(a, err);
+}
+
+static size_t aggregate_dirty_bytes(const op *self)
+{
+    return state_table_dirty_bytes(((const aggregate_op *)self)->groups);
+}
+
+static size_t aggregate_state_bytes(const op *self)
+{
+    return state_table_bytes(((const aggregate_op *)self)->groups);
+}
+
+static void aggregate_close(op *self)
+{
+    aggregate_op *a = (aggregate_op *)self;
+
+    state_table_free(a->groups);
+    change_list_free(&a->expired);
+    arena_free(a->expired_keys);
+}
+
+const op_class op_aggregate = { "Aggregate",         aggregate_open,   aggregate_batch,       aggregate_watermark,
+                                aggregate_flush,     aggregate_seal,   aggregate_committed,   aggregate_forget,
+                                aggregate_dirty_bytes, aggregate_state_bytes, aggregate_close };
