@@ -1,0 +1,112 @@
+/* executor/op_project.c - SELECT's expressions: makes the columns of the step's schema, keys too. */
+#include "executor/task.h"
+
+/* A new key must be known for tombstones as well: they keep what the key expressions give. Value expressions are not run
+ * on them: they would only fail on nulls. */
+static batch *project(op *self, batch *in, row_set live)
+{
+    const step *s = self->step;
+    column *columns = ARENA_ARRAY(in->arena, column, s->schema.count);
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, live.count);
+    uint32_t count = 0;
+
+    EACH_ROW (r, live) {
+        index[count] = r;
+        count += in->kind[r] == ROW_NORMAL;
+    }
+    row_set with_value = count == live.count ? live : (row_set){ index, count };
+    for (uint32_t i = 0; i < s->schema.count; i++) {
+        bool is_key = i < s->schema.key_count;
+        eval_column(&self->task->eval, s->project.exprs[i], in, is_key ? live : with_value, &columns[i]);
+    }
+    batch *out = batch_with_columns(in, columns, s->schema.count);
+    out->live = live;
+    return out;
+}
+
+static weir_rc project_batch(op *self, batch *in, weir_error *err)
+{
+    batch *out = project(self, in, in->live);
+
+    out->old = in->old == NULL ? NULL : project(self, in->old, in->live);
+    return op_emit(self, out, err);
+}
+
+const op_class op_project = { .name = "Project", .batch = project_batch };
+
+/* ---- with table functions: a row in, as many rows out as the longest list has elements ---- */
+
+static bool is_table_function(const bound *b)
+{
+    return b->kind == BOUND_CALL && b->call->fn->kind == FUNCTION_TABLE;
+}
+
+/* The lists that column i's table function makes of the rows, or the plain column. */
+static void eval_lists(op *self, const bound *b, const batch *in, row_set rows, column *out)
+{
+    if (!is_table_function(b)) {
+        eval_column(&self->task->eval, b, in, rows, out);
+        return;
+    }
+    column *args = ARENA_ARRAY(in->arena, column, b->arg_count);
+    for (uint32_t i = 0; i < b->arg_count; i++) eval_column(&self->task->eval, b->args[i], in, rows, &args[i]);
+    call as_list = *b->call;
+    as_list.result = type_array(in->arena, b->type);
+    self->task->eval.context.arena = in->arena;
+    self->task->eval.context.batch = in;
+    call_run(&as_list, &self->task->eval.context, args, rows, in->rows, out);
+}
+
+static weir_rc flat_map_batch(op *self, batch *in, weir_error *err)
+{
+    const step *s = self->step;
+    uint32_t width = s->schema.count, total = 0, at = 0;
+    column *made = ARENA_ARRAY(in->arena, column, width);
+    uint32_t *lengths = ARENA_ZEROS(in->arena, uint32_t, in->rows);
+
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count), count = 0;
+    EACH_ROW (r, in->live) {
+        index[count] = r;
+        count += in->kind[r] == ROW_NORMAL;
+    }
+    row_set rows = { index, count };
+    for (uint32_t i = 0; i < width; i++) {
+        eval_lists(self, s->project.exprs[i], in, rows, &made[i]);
+        if (!is_table_function(s->project.exprs[i])) continue;
+        EACH_ROW (r, rows) {
+            if (!made[i].null[r] && made[i].nested[r].list.count > lengths[r]) lengths[r] = made[i].nested[r].list.count;
+        }
+    }
+    EACH_ROW (r, rows) total += lengths[r];
+    if (total == 0) return WEIR_OK;
+
+    batch *out = batch_new(in->arena, &s->schema, total, in->window_start != NULL);
+    out->upstream = in->upstream;
+    if (in->headers != NULL) out->headers = ARENA_ZEROS(in->arena, header_list, total);
+    if (in->row_partition != NULL) out->row_partition = ARENA_ARRAY(in->arena, int32_t, total);
+    if (in->row_offset != NULL) out->row_offset = ARENA_ARRAY(in->arena, int64_t, total);
+    EACH_ROW (r, rows) {
+        for (uint32_t k = 0; k < lengths[r]; k++, at++) {
+            out->event_ms[at] = in->event_ms[r];
+            if (in->window_start != NULL) {
+                out->window_start[at] = in->window_start[r];
+                out->window_end[at] = in->window_end[r];
+            }
+            if (in->headers != NULL) out->headers[at] = in->headers[r];
+            if (in->row_partition != NULL) out->row_partition[at] = in->row_partition[r];
+            if (in->row_offset != NULL) out->row_offset[at] = in->row_offset[r];
+            for (uint32_t i = 0; i < width; i++) {
+                if (!is_table_function(s->project.exprs[i])) {
+                    column_copy_row(&out->columns[i], at, &made[i], r);
+                } else if (made[i].null[r] || k >= made[i].nested[r].list.count) {
+                    out->columns[i].null[at] = 1;
+                } else {
+                    column_set(&out->columns[i], at, &made[i].nested[r].list.items[k]);
+                }
+            }
+        }
+    }
+    return op_emit(self, out, err);
+}
+
+const op_class op_flat_map = { .name = "FlatMap", .batch = flat_map_batch };
