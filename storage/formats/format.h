@@ -7,6 +7,7 @@
 
 #include "core/batch.h"
 #include "core/error.h"
+#include "core/number.h"
 #include "core/schema.h"
 
 typedef struct format format;
@@ -53,9 +54,8 @@ row_set format_encode(format *f, const column *columns, row_set rows, arena *a, 
 slice windowed_key_encode(arena *a, slice key, window_kind kind, int64_t start_ms, int64_t end_ms);
 bool windowed_key_decode(slice bytes, window_kind kind, int64_t size_ms, slice *key, int64_t *start_ms, int64_t *end_ms);
 
-/* Numbers as Java prints them: shortest digits that round-trip, "1.0", "1.0E10"; decimals with their full scale. */
-void print_double(text *out, double number);
-void print_decimal(text *out, decimal number, uint32_t scale);
+/* Quoted, with what JSON asks for escaped; '/' and other than ASCII as they are. Numbers: print_double() and
+ * print_decimal() of core/number.h. */
 void print_json_string(text *out, slice string);
 /* A value as JSON, as the JSON format writes it. */
 void print_json_value(text *out, const type *t, const value *v);
