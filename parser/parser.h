@@ -60,7 +60,7 @@ void print_identifier(text *t, slice name); /* in backquotes unless it reads bac
 void print_string(text *t, slice value);    /* in quotes, those inside doubled */
 void print_duration(text *t, int64_t ms);   /* 10s: the largest unit that is exact */
 void print_expr(text *t, const expr *e);
-void print_type_name(text *t, const type_name *type);
+void print_type_name(text *t, const type_name *printed);
 void print_query(text *t, const select_query *query); /* on one line */
 void print_columns(text *t, const column_def_list *columns);
 void print_statement(text *t, const statement *s); /* without a semicolon */

@@ -1,0 +1,175 @@
+/* parser/expected.c - words a syntax error: what was met, what could have stood there, and a guess at what was meant.
+ * Which tokens could is asked of the grammar one by one; what many of them mean together is said in one word. */
+#include "grammar.h"
+#include "parser/parse.h"
+
+#include <stdio.h>
+
+#define TOKEN_KINDS (TK_SEMICOLON + 1) /* the grammar names the semicolon last */
+#define SHOWN_BYTES_MAX 60
+#define NAMED_MAX 6                      /* more alternatives than this help nobody */
+
+typedef struct sign {
+    int token;
+    const char *name;
+} sign;
+
+static const sign SIGNS[] = {
+    { TOKEN_END, "end of statement" }, { TK_LP, "'('" }, { TK_RP, "')'" }, { TK_LB, "'['" }, { TK_RB, "']'" },
+    { TK_COMMA, "','" }, { TK_DOT, "'.'" }, { TK_EQ, "'='" }, { TK_ASSIGN, "':='" }, { TK_LT, "'<'" }, { TK_GT, "'>'" },
+    { TK_FAT_ARROW, "'=>'" }, { TK_ARROW, "'->'" }, { TK_STAR, "'*'" }, { TK_STRING, "a string" },
+    { TK_INTEGER, "a whole number" }, { TK_DURATION, "a duration" },
+};
+
+static const int OPERATORS[] = {
+    TK_OR, TK_AND, TK_PLUS, TK_MINUS, TK_STAR, TK_SLASH, TK_PERCENT, TK_CONCAT, TK_EQ, TK_NE, TK_LT, TK_LE, TK_GT, TK_GE,
+    TK_IS, TK_BETWEEN, TK_IN, TK_LIKE, TK_AT, TK_LB, TK_ARROW, TK_OVER, TK_ESCAPE,
+};
+
+static const int STATEMENTS[] = {
+    TK_SELECT, TK_WITH, TK_CREATE, TK_INSERT, TK_DROP, TK_ALTER, TK_SHOW, TK_LIST, TK_DESCRIBE, TK_PRINT, TK_EXPLAIN,
+    TK_TERMINATE, TK_PAUSE, TK_RESUME, TK_SET, TK_UNSET, TK_DEFINE, TK_UNDEFINE, TK_ASSERT, TK_RUN,
+};
+
+static const int LITERALS[] = {
+    TK_NULL, TK_TRUE, TK_FALSE, TK_INTEGER, TK_DECIMAL, TK_DOUBLE, TK_STRING, TK_DURATION,
+};
+
+static const int EXPRESSIONS[] = {
+    TK_NOT, TK_CASE, TK_CAST, TK_LP, TK_LAMBDA_LP, TK_PLUS, TK_MINUS, TK_ARRAY_LITERAL, TK_MAP_LITERAL, TK_STRUCT_LITERAL,
+    TK_TUMBLING, TK_HOPPING,
+};
+
+static const int UNITS[] = {
+    TK_MILLISECOND, TK_MILLISECONDS, TK_SECOND, TK_SECONDS, TK_MINUTE, TK_MINUTES, TK_HOUR, TK_HOURS, TK_DAY, TK_DAYS,
+};
+
+typedef struct expectation {
+    bool could[TOKEN_KINDS];
+    const char *words[NAMED_MAX + 4]; /* as listed */
+    int count;
+    bool more;
+} expectation;
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static void drop(expectation *x, const int *kinds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) x->could[kinds[i]] = false;
+}
+
+static void say(expectation *x, const char *word)
+{
+    if (x->count < NAMED_MAX) {
+        x->words[x->count++] = word;
+    } else {
+        x->more = true;
+    }
+}
+
+static void drop_words(expectation *x)
+{
+    for (uint32_t i = 0; i < keyword_count(); i++)
+        if (keyword_at(i)->reserved == KEYWORD_WORD) x->could[keyword_at(i)->token] = false;
+    x->could[TK_NAME] = x->could[TK_QUOTED_NAME] = false;
+}
+
+/* Keywords first, since they tell most; then signs; then the groups. */
+static void list(expectation *x)
+{
+    bool statements_fit = x->could[TK_CREATE] && x->could[TK_DROP];
+    bool expression_fits = x->could[TK_CASE];
+    bool operator_fits = x->could[TK_PLUS] && x->could[TK_SLASH];
+    bool unit_fits = x->could[TK_SECONDS] && x->could[TK_HOUR];
+    bool literal_fits = x->could[TK_NULL] && x->could[TK_DECIMAL] && !expression_fits;
+    bool name_fits = x->could[TK_QUOTED_NAME] && !expression_fits;
+
+    if (statements_fit) drop(x, STATEMENTS, COUNT_OF(STATEMENTS));
+    if (expression_fits) drop(x, EXPRESSIONS, COUNT_OF(EXPRESSIONS));
+    if (expression_fits || literal_fits) drop(x, LITERALS, COUNT_OF(LITERALS));
+    if (expression_fits || unit_fits) drop(x, UNITS, COUNT_OF(UNITS));
+    if (operator_fits) {
+        drop(x, OPERATORS, COUNT_OF(OPERATORS));
+        x->could[TK_NOT] = false;
+    }
+    if (x->could[TK_QUOTED_NAME]) drop_words(x);
+    for (uint32_t i = 0; i < keyword_count(); i++)
+        if (x->could[keyword_at(i)->token]) say(x, keyword_at(i)->word);
+    for (size_t i = 0; i < COUNT_OF(SIGNS); i++)
+        if (x->could[SIGNS[i].token]) say(x, SIGNS[i].name);
+    if (statements_fit) say(x, "a statement");
+    if (expression_fits) say(x, "an expression");
+    if (literal_fits) say(x, "a literal");
+    if (unit_fits) say(x, "a time unit");
+    if (name_fits) say(x, "a name");
+    if (operator_fits) say(x, "an operator");
+}
+
+static char upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c; }
+
+/* One letter changed, added, left out, or two neighbours swapped. */
+static bool nearly(slice typed, const char *word)
+{
+    size_t length = strlen(word);
+    size_t same = 0;
+
+    if (typed.len < 3 || length < 3 || typed.len > length + 1 || length > typed.len + 1) return false;
+    while (same < typed.len && same < length && upper(typed.data[same]) == word[same]) same++;
+    slice rest = { typed.data + same, typed.len - same };
+    slice want = { word + same, length - same };
+    if (typed.len > length) return slice_equal_nocase((slice){ rest.data + 1, rest.len - 1 }, want);
+    if (typed.len < length) return slice_equal_nocase(rest, (slice){ want.data + 1, want.len - 1 });
+    if (rest.len == 0) return false;
+    if (slice_equal_nocase((slice){ rest.data + 1, rest.len - 1 }, (slice){ want.data + 1, want.len - 1 })) return true;
+    return rest.len > 1 && upper(rest.data[0]) == want.data[1] && upper(rest.data[1]) == want.data[0] &&
+           slice_equal_nocase((slice){ rest.data + 2, rest.len - 2 }, (slice){ want.data + 2, want.len - 2 });
+}
+
+static const char *meant(const expectation *x, slice typed)
+{
+    for (uint32_t i = 0; i < keyword_count(); i++)
+        if (x->could[keyword_at(i)->token] && nearly(typed, keyword_at(i)->word)) return keyword_at(i)->word;
+    return NULL;
+}
+
+static void add_hint(text *message, const expectation *could, const token *found, const token *before)
+{
+    const keyword *reserved = keyword_of_token(found->kind);
+    const char *word = found->kind == TK_NAME ? meant(could, found->text) : NULL;
+
+    if (word != NULL) {
+        text_printf(message, "; did you mean %s?", word);
+    } else if (before->kind == TK_NAME && (word = meant(could, before->text)) != NULL) {
+        text_printf(message, "; did you mean %s instead of %.*s?", word, SLICE_ARG(before->text));
+    } else if (reserved != NULL && reserved->reserved == KEYWORD_RESERVED && could->could[TK_QUOTED_NAME]) {
+        text_printf(message, "; %s is a reserved word, as a name it is written `%s`", reserved->word, reserved->word);
+    }
+}
+
+void expected_fail(parse_context *c, const token *found, bool (*accepts)(const void *of, int kind), const void *of)
+{
+    expectation x = { 0 };
+    text message = TEXT_EMPTY;
+
+    for (int kind = 0; kind < TOKEN_KINDS; kind++) x.could[kind] = accepts(of, kind);
+    expectation could = x;
+    list(&x);
+    if (found->kind == TOKEN_END) {
+        text_add_c(&message, "unexpected end of statement");
+    } else if (found->text.len > SHOWN_BYTES_MAX) {
+        int shown = SHOWN_BYTES_MAX;
+        while ((found->text.data[shown] & 0xC0) == 0x80) shown--;
+        text_printf(&message, "unexpected '%.*s...'", shown, found->text.data);
+    } else {
+        const char *quote = found->kind == TK_STRING ? "" : "'";
+        text_printf(&message, "unexpected %s%s%.*s%s", quote, found->negative ? "-" : "", SLICE_ARG(found->text), quote);
+    }
+    for (int i = 0; i < x.count; i++) {
+        bool last = i == x.count - 1 && !x.more;
+        text_printf(&message, "%s%s", i == 0 ? "; expected " : last ? " or " : ", ", x.words[i]);
+    }
+    if (x.more) text_add_c(&message, " ...");
+    add_hint(&message, &could, found, &c->previous);
+    parse_fail(c, WEIR_SYNTAX, found->at, "%s", message.data);
+    text_free(&message);
+}
