@@ -51,12 +51,15 @@ typedef struct type_name_field {
     type_name *type;
 } type_name_field;
 
+/* VARCHAR(STRING), an old spelling of VARCHAR: this stands for the word. */
+#define TYPE_PARAMETER_STRING INT64_MIN
+
 struct type_name {
     type_name_kind kind;
     uint32_t height;
     sql_pos at;
     identifier name;     /* PLAIN */
-    int64_t *parameters; /* PLAIN: DECIMAL(4, 2) has two */
+    int64_t *parameters; /* PLAIN: DECIMAL(4, 2) has two; mind TYPE_PARAMETER_STRING */
     uint32_t parameter_count;
     type_name *key;     /* MAP */
     type_name *element; /* ARRAY: of the elements; MAP: of the values */

@@ -308,6 +308,14 @@ void build_type_above(parse_context *c, type_name *made, const type_name *child)
     made->height = raised(c, made->at, made->height, child->height);
 }
 
+int64_t build_named_parameter(parse_context *c, token t)
+{
+    if (!slice_equal_nocase(t.text, SLICE("STRING"))) {
+        parse_fail(c, WEIR_SYNTAX, t.at, "unexpected '%.*s'; a type takes whole numbers", SLICE_ARG(t.text));
+    }
+    return TYPE_PARAMETER_STRING;
+}
+
 /* ---- queries ---- */
 
 relation *build_relation(parse_context *c, relation_kind kind, sql_pos at)

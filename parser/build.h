@@ -90,6 +90,7 @@ void build_above(parse_context *c, expr *e, const expr *child); /* e is higher t
 void build_above_all(parse_context *c, expr *e, expr_list children);
 
 type_name *build_type(parse_context *c, type_name_kind kind, sql_pos at);
+int64_t build_named_parameter(parse_context *c, token t); /* VARCHAR(STRING) */
 void build_type_above(parse_context *c, type_name *made, const type_name *child);
 
 relation *build_relation(parse_context *c, relation_kind kind, sql_pos at);

@@ -178,13 +178,17 @@ type_fields(A) ::= type_fields(A) COMMA identifier(I) type(T). {
 }
 
 %type type_parameters { type_name * }
-type_parameters(A) ::= INTEGER(N). {
-    A = build_type(c, TYPE_NAME_PLAIN, N.at);
-    LIST_ADD(c, A->parameters, A->parameter_count, build_integer(c, N));
+type_parameters(A) ::= type_parameter(P). {
+    A = build_type(c, TYPE_NAME_PLAIN, NOWHERE);
+    LIST_ADD(c, A->parameters, A->parameter_count, P);
 }
-type_parameters(A) ::= type_parameters(A) COMMA INTEGER(N). {
-    LIST_ADD(c, A->parameters, A->parameter_count, build_integer(c, N));
+type_parameters(A) ::= type_parameters(A) COMMA type_parameter(P). {
+    LIST_ADD(c, A->parameters, A->parameter_count, P);
 }
+
+%type type_parameter { int64_t }
+type_parameter(A) ::= INTEGER(N). { A = build_integer(c, N); }
+type_parameter(A) ::= NAME(T). { A = build_named_parameter(c, T); }
 
 /* ---- expressions: conditions over values over primaries ---- */
 
@@ -597,7 +601,7 @@ where(A) ::= WHERE(T) expr(E). { A = (condition){ E, T.at }; }
 having(A) ::= . { A = (condition){ NULL, NOWHERE }; }
 having(A) ::= HAVING(T) expr(E). { A = (condition){ E, T.at }; }
 
-/* GROUP BY a, b | (a, b) | () | a, TUMBLING(10s) GRACE 5s */
+/* GROUP BY a, b | (a, b) | () | a, TUMBLING(10s) GRACE 5s. Conditions stand in parentheses, as in ksqlDB. */
 %type group_by { group_list }
 group_by(A) ::= . { A = (group_list){ 0 }; }
 group_by(A) ::= GROUP(T) BY group_items(G). {
@@ -606,11 +610,11 @@ group_by(A) ::= GROUP(T) BY group_items(G). {
 }
 
 %type group_items { group_list }
-group_items(A) ::= expr(E). {
+group_items(A) ::= value(E). {
     A = (group_list){ .present = true };
     build_group_item(c, &A, E, NO_DURATION);
 }
-group_items(A) ::= expr(E) grace(D). {
+group_items(A) ::= value(E) grace(D). {
     A = (group_list){ .present = true };
     build_group_item(c, &A, E, D);
 }
@@ -618,8 +622,8 @@ group_items(A) ::= tuple(L). {
     A = (group_list){ .present = true };
     for (uint32_t i = 0; i < L.count; i++) build_group_item(c, &A, L.items[i], NO_DURATION);
 }
-group_items(A) ::= group_items(A) COMMA expr(E). { build_group_item(c, &A, E, NO_DURATION); }
-group_items(A) ::= group_items(A) COMMA expr(E) grace(D). { build_group_item(c, &A, E, D); }
+group_items(A) ::= group_items(A) COMMA value(E). { build_group_item(c, &A, E, NO_DURATION); }
+group_items(A) ::= group_items(A) COMMA value(E) grace(D). { build_group_item(c, &A, E, D); }
 group_items(A) ::= group_items(A) COMMA tuple(L). {
     for (uint32_t i = 0; i < L.count; i++) build_group_item(c, &A, L.items[i], NO_DURATION);
 }
@@ -631,8 +635,12 @@ tuple(A) ::= LP expr(F) COMMA exprs(L) RP. { A = build_tuple(c, F, L); }
 
 %type partition_by { group_list }
 partition_by(A) ::= . { A = (group_list){ 0 }; }
-partition_by(A) ::= PARTITION(T) BY exprs(L). { A = (group_list){ .at = T.at, .present = true, .list = L }; }
+partition_by(A) ::= PARTITION(T) BY value_list(L). { A = (group_list){ .at = T.at, .present = true, .list = L }; }
 partition_by(A) ::= PARTITION(T) BY tuple(L). { A = (group_list){ .at = T.at, .present = true, .list = L }; }
+
+%type value_list { expr_list }
+value_list(A) ::= value(E). { A = (expr_list){ NULL, 0 }; LIST_ADD(c, A.items, A.count, E); }
+value_list(A) ::= value_list(A) COMMA value(E). { LIST_ADD(c, A.items, A.count, E); }
 
 %type order_by { order_clause }
 order_by(A) ::= . { A = (order_clause){ 0 }; }

@@ -90,8 +90,14 @@ void print_type_name(text *t, const type_name *printed)
     switch (printed->kind) {
     case TYPE_NAME_PLAIN:
         print_identifier(t, printed->name.name);
-        for (uint32_t i = 0; i < printed->parameter_count; i++)
-            text_printf(t, "%s%" PRId64, i == 0 ? "(" : ", ", printed->parameters[i]);
+        for (uint32_t i = 0; i < printed->parameter_count; i++) {
+            text_add_c(t, i == 0 ? "(" : ", ");
+            if (printed->parameters[i] == TYPE_PARAMETER_STRING) {
+                text_add_c(t, "STRING");
+            } else {
+                text_printf(t, "%" PRId64, printed->parameters[i]);
+            }
+        }
         if (printed->parameter_count > 0) text_add_char(t, ')');
         break;
     case TYPE_NAME_ARRAY:
@@ -173,6 +179,15 @@ static void print_list(text *t, expr_list list)
     for (uint32_t i = 0; i < list.count; i++) {
         if (i > 0) text_add_c(t, ", ");
         print_expr(t, list.items[i]);
+    }
+}
+
+/* Of GROUP BY and PARTITION BY, where conditions stand in parentheses. */
+static void print_values_list(text *t, expr_list list)
+{
+    for (uint32_t i = 0; i < list.count; i++) {
+        if (i > 0) text_add_c(t, ", ");
+        print_at(t, list.items[i], LEVEL_VALUE);
     }
 }
 
@@ -529,7 +544,7 @@ static void print_group_by(text *t, const select_query *q)
         }
         if (i < q->group_by.count) {
             text_add_c(t, before);
-            print_expr(t, q->group_by.items[i]);
+            print_at(t, q->group_by.items[i], LEVEL_VALUE);
             before = ", ";
         }
     }
@@ -554,7 +569,7 @@ static void print_select(text *t, const select_query *q)
     if (q->has_partition_by) {
         text_add_c(t, " PARTITION BY ");
         if (q->partition_by.count == 0) text_add_c(t, "()");
-        print_list(t, q->partition_by);
+        print_values_list(t, q->partition_by);
     }
     if (q->having != NULL) {
         text_add_c(t, " HAVING ");
