@@ -51,6 +51,7 @@ void event_time_mark(event_time *t, int32_t upstream, int64_t event_ms, bool is_
 {
     uint32_t mine = slot_of(t, upstream);
 
+    if (upstream < 0 && t->upstreams > 1) return; /* of this task's own input: says nothing of one upstream */
     if (event_ms > t->max_ms[mine]) t->max_ms[mine] = event_ms;
     t->is_idle[mine] = is_idle;
     settle(t);

@@ -93,8 +93,8 @@ static weir_rc exchange_watermark(op *self, int32_t upstream, int64_t event_ms, 
 {
     exchange_op *x = (exchange_op *)self;
 
-    (void)upstream;
     (void)err;
+    if (upstream >= 0) return WEIR_OK; /* further up: what matters here is what this task passes on */
     if (event_ms > x->time_ms) x->time_ms = event_ms;
     x->is_idle = is_idle;
     return WEIR_OK;

@@ -26,6 +26,8 @@ typedef struct task_shared {
     const uint64_t *sink_record_bytes_max;
     const int32_t *upstreams;       /* per step that is an exchange: partitions of the sub-topology that feeds it */
     int32_t forced_partition;       /* tests: every record goes there; -1: as usual */
+    bool is_transient;              /* one task runs all sub-topologies over all partitions; exchanges pass through */
+    int32_t source_partitions;      /* transient: of the source with the most */
     void (*result)(void *self, batch *rows); /* RESULT: takes the rows; transient queries */
     void *result_self;
     snapshot *snapshot;       /* SNAPSHOT */
@@ -50,6 +52,7 @@ struct task {
     uint32_t subtopology;
     int32_t partition;
     client *client;      /* whose epoch it is part of */
+    client *state_client; /* through which state is kept: the same, but of a temporary storage where transient */
     task_state *state;   /* NULL: no stateful step in it */
     slab *memory;        /* for all its tables */
     arena *plan_arena;   /* operators, decoders: until the task is closed */
@@ -65,13 +68,13 @@ struct task {
     task_counts counts;
     const fetch *current; /* being pushed, for reports */
     const char *current_topic;
-    bool is_limited;      /* a LIMIT is reached: the query may end */
-    bool is_stateful;
+    bool is_dirty;       /* something came in since the commit */
 };
 
-/* Opens state (restoring it where need be) and operators. client NULL: a snapshot query. */
+/* Opens state (restoring it where need be) and operators. Both clients may be NULL where nothing is written or kept.
+ * partitions: of the sub-topology. */
 weir_rc task_open(task **out, const task_shared *shared, uint32_t subtopology, int32_t partition, int32_t partitions,
-                  client *c, bad_log *log, weir_error *err) WEIR_CHECKED;
+                  client *c, client *state_client, bad_log *log, weir_error *err) WEIR_CHECKED;
 void task_close(task *t); /* NULL is fine */
 /* The task's input that a client's source feeds, or NULL. */
 task_input *task_input_of(task *t, uint32_t source);
@@ -101,3 +104,5 @@ void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms,
 uint32_t task_upstreams(const op *self);
 /* The live rows that can be grouped: with a value, and no null in the key. */
 row_set rows_with_whole_key(const batch *in, uint32_t key_count);
+/* Reads a STEP_TABLE's committed row into row r: its time, window end and value columns. False: not such bytes. */
+bool table_row_unpack(slice packed, const schema *s, batch *out, uint32_t r);

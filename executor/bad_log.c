@@ -1,0 +1,130 @@
+/* executor/bad_log.c - see bad_log.h. */
+#include "executor/bad_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LINES_PER_FLUSH_MAX 1000
+#define SHOWN_BYTES_MAX 4096
+
+struct bad_log {
+    slice query_id;
+    uint32_t sink;
+    const weir_clock *clock;
+    text lines;          /* JSON values, one after another */
+    size_t *ends;
+    uint32_t count, room;
+    uint64_t unwritten;  /* beyond what one flush may write */
+    uint64_t counts[BAD_LATE + 1];
+    char last[256];
+};
+
+static const char *const KIND_NAMES[] = { [BAD_RECORD] = "record", [BAD_EXPRESSION] = "expression", [BAD_OUTPUT] = "output",
+                                          [BAD_LATE] = "late" };
+
+bad_log *bad_log_new(slice query_id, uint32_t sink, const weir_clock *clock)
+{
+    bad_log *l = calloc(1, sizeof *l);
+
+    if (l == NULL) abort();
+    l->query_id = query_id;
+    l->sink = sink;
+    l->clock = clock;
+    return l;
+}
+
+void bad_log_free(bad_log *l)
+{
+    if (l == NULL) return;
+    text_free(&l->lines);
+    free(l->ends);
+    free(l);
+}
+
+static void add_base64_field(text *out, const char *name, slice bytes)
+{
+    text_printf(out, ",\"%s\":", name);
+    if (bytes.data == NULL) {
+        text_add_c(out, "null");
+        return;
+    }
+    if (bytes.len > SHOWN_BYTES_MAX) bytes.len = SHOWN_BYTES_MAX;
+    const value v = { .str = bytes };
+    print_json_value(out, &type_bytes, &v);
+}
+
+void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *reason)
+{
+    l->counts[kind]++;
+    snprintf(l->last, sizeof l->last, "%s", reason);
+    if (l->sink == UINT32_MAX) return;
+    if (l->count == LINES_PER_FLUSH_MAX) {
+        l->unwritten++;
+        return;
+    }
+    const fetch *from = t->current;
+    bool has_record = from != NULL && row < from->rows;
+    text *out = &l->lines;
+    text_printf(out, "{\"TIME\":%lld,\"QUERY\":", (long long)clock_now_ms(l->clock));
+    print_json_string(out, l->query_id);
+    text_printf(out, ",\"KIND\":\"%s\",\"REASON\":", KIND_NAMES[kind]);
+    print_json_string(out, slice_of(reason));
+    if (has_record) {
+        text_add_c(out, ",\"TOPIC\":");
+        print_json_string(out, slice_of(t->current_topic));
+        text_printf(out, ",\"PARTITION\":%d,\"OFFSET\":%lld", from->partition, (long long)from->offset[row]);
+        add_base64_field(out, "RECORD_KEY", from->key[row]);
+        add_base64_field(out, "RECORD_VALUE", from->value[row]);
+    }
+    text_add_char(out, '}');
+    if (l->count == l->room) {
+        l->room = l->room == 0 ? 16 : l->room * 2;
+        l->ends = realloc(l->ends, l->room * sizeof *l->ends);
+        if (l->ends == NULL) abort();
+    }
+    l->ends[l->count++] = out->len;
+}
+
+weir_rc bad_log_flush(bad_log *l, client *c, int32_t partition, weir_error *err)
+{
+    if (l->unwritten > 0 && l->count == LINES_PER_FLUSH_MAX) {
+        text_printf(&l->lines, "{\"TIME\":%lld,\"QUERY\":", (long long)clock_now_ms(l->clock));
+        print_json_string(&l->lines, l->query_id);
+        text_printf(&l->lines, ",\"KIND\":\"summary\",\"REASON\":\"%llu more were not written\"}", (unsigned long long)l->unwritten);
+        l->unwritten = 0;
+        size_t *grown = realloc(l->ends, (l->count + 1) * sizeof *grown);
+        if (grown == NULL) abort();
+        l->ends = grown;
+        l->room = l->count + 1;
+        l->ends[l->count++] = l->lines.len;
+    }
+    size_t from = 0;
+    for (uint32_t i = 0; i < l->count; i++) {
+        slice key = NO_SLICE, line = { l->lines.data + from, l->ends[i] - from };
+        int64_t now_ms = clock_now_ms(l->clock);
+        const output out = { .sink = l->sink, .rows = 1, .key = &key, .value = &line, .timestamp_ms = &now_ms,
+                             .partition = &partition };
+        WEIR_TRY(client_produce(c, &out, err));
+        from = l->ends[i];
+    }
+    l->count = 0;
+    text_clear(&l->lines);
+    return WEIR_OK;
+}
+
+void bad_log_forget(bad_log *l)
+{
+    l->count = 0;
+    l->unwritten = 0;
+    text_clear(&l->lines);
+}
+
+uint64_t bad_log_count(const bad_log *l, bad_kind kind)
+{
+    return l->counts[kind];
+}
+
+const char *bad_log_last(const bad_log *l)
+{
+    return l->last;
+}

@@ -1,0 +1,21 @@
+/* executor/bad_log.h - rows that could not be used: counted, and written to the processing log with topic, partition,
+ * offset, reason and bytes, as part of the epoch that met them. One a client. */
+#ifndef WEIR_EXECUTOR_BAD_LOG_H
+#define WEIR_EXECUTOR_BAD_LOG_H
+
+#include "executor/task.h"
+
+/* sink: the processing log's index among the client's sinks; UINT32_MAX: only count. */
+bad_log *bad_log_new(slice query_id, uint32_t sink, const weir_clock *clock);
+void bad_log_free(bad_log *l); /* NULL is fine */
+void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *reason);
+/* Writes what was added since the last flush; at most so many a flush, the rest are counted in a summary. */
+weir_rc bad_log_flush(bad_log *l, client *c, int32_t partition, weir_error *err) WEIR_CHECKED;
+void bad_log_forget(bad_log *l); /* an abort */
+uint64_t bad_log_count(const bad_log *l, bad_kind kind);
+/* The last reason, or an empty text. */
+const char *bad_log_last(const bad_log *l);
+
+#define PROCESSING_LOG_TOPIC "weir_processing_log"
+
+#endif

@@ -1,0 +1,413 @@
+/* executor/task.c - see task.h. */
+#include "executor/task.h"
+
+#include "executor/bad_log.h"
+#include "executor/block.h"
+#include "executor/decoder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- batches ---- */
+
+batch *batch_new(arena *a, const schema *s, uint32_t rows, bool is_windowed)
+{
+    batch *b = ARENA_NEW(a, batch);
+
+    *b = (batch){ .arena = a, .rows = rows, .live = { NULL, rows }, .column_count = s->count,
+                  .columns = ARENA_ARRAY(a, column, s->count), .event_ms = ARENA_ARRAY(a, int64_t, rows),
+                  .kind = ARENA_ZEROS(a, uint8_t, rows), .upstream = -1 };
+    for (uint32_t i = 0; i < s->count; i++) b->columns[i] = column_new(a, s->columns[i].type, rows);
+    if (is_windowed) {
+        b->window_start = ARENA_ARRAY(a, int64_t, rows);
+        b->window_end = ARENA_ARRAY(a, int64_t, rows);
+    }
+    return b;
+}
+
+batch *batch_with_columns(const batch *in, column *columns, uint32_t count)
+{
+    batch *b = ARENA_NEW(in->arena, batch);
+
+    *b = *in;
+    b->columns = columns;
+    b->column_count = count;
+    return b;
+}
+
+row_set rows_with_whole_key(const batch *in, uint32_t key_count)
+{
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count);
+    uint32_t count = 0;
+
+    EACH_ROW (r, in->live) {
+        bool fits = in->kind[r] == ROW_NORMAL;
+        for (uint32_t k = 0; k < key_count; k++) fits = fits && !in->columns[k].null[r];
+        index[count] = r;
+        count += fits;
+    }
+    return (row_set){ index, count };
+}
+
+/* ---- operators ---- */
+
+weir_rc op_emit(op *self, batch *out, weir_error *err)
+{
+    self->rows_out += out->live.count;
+    if (out->live.count == 0 || self->next == NULL) return WEIR_OK;
+    self->next->rows_in += out->live.count;
+    out->side = self->side;
+    return self->next->class->batch(self->next, out, err);
+}
+
+weir_rc op_pass_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
+{
+    op *next = self->next;
+
+    if (next == NULL) return WEIR_OK;
+    return next->class->watermark == NULL ? op_pass_watermark(next, upstream, event_ms, is_idle, err)
+                                          : next->class->watermark(next, upstream, event_ms, is_idle, err);
+}
+
+static weir_rc pass_batch(op *self, batch *in, weir_error *err)
+{
+    return op_emit(self, in, err);
+}
+
+const op_class op_pass = { .name = "Pass", .batch = pass_batch };
+
+static weir_rc result_batch(op *self, batch *in, weir_error *err)
+{
+    (void)err;
+    self->task->shared->result(self->task->shared->result_self, in);
+    return WEIR_OK;
+}
+
+const op_class op_result = { .name = "Result", .batch = result_batch };
+
+static const op_class *class_of(const task *t, const step *s)
+{
+    switch (s->kind) {
+    case STEP_FILTER: return &op_filter;
+    case STEP_PROJECT: return &op_project;
+    case STEP_FLAT_MAP: return &op_flat_map;
+    case STEP_EXCHANGE: return t->shared->is_transient ? &op_pass : &op_exchange;
+    case STEP_AGGREGATE: return s->aggregate.window.kind == WINDOW_SESSION ? &op_session : &op_aggregate;
+    case STEP_TABLE: return &op_table;
+    case STEP_SINK: return &op_sink;
+    case STEP_RESULT: return &op_result;
+    case STEP_FINAL:
+    case STEP_LIMIT:
+    case STEP_SORT: return &op_pass;
+    default: return NULL; /* sources have no operator; joins are refused by the planner */
+    }
+}
+
+/* The largest operator struct is far below this; each class keeps its own beyond the base. */
+#define OP_BYTES_MAX 1024
+
+uint32_t task_upstreams(const op *self)
+{
+    const task_shared *shared = self->task->shared;
+    const step *s = self->step;
+
+    while (s->kind != STEP_EXCHANGE && s->input_count > 0) s = &shared->plan->steps[s->inputs[0]];
+    if (shared->is_transient) return (uint32_t)shared->source_partitions;
+    return s->kind == STEP_EXCHANGE ? (uint32_t)shared->upstreams[s - shared->plan->steps] : 1;
+}
+
+static void report_expression(void *self, uint32_t row, const char *reason)
+{
+    task *t = self;
+
+    t->counts.bad_rows++;
+    bad_log_add(t->log, t, BAD_EXPRESSION, row, reason);
+}
+
+void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms, int64_t end_ms, int64_t closed_to_ms)
+{
+    char reason[256];
+
+    self->late_rows++;
+    self->task->counts.late_rows++;
+    snprintf(reason, sizeof reason, "late: its time %lld is in window [%lld, %lld), and windows ending up to %lld are closed",
+             (long long)in->event_ms[row], (long long)start_ms, (long long)end_ms, (long long)closed_to_ms);
+    bad_log_add(self->task->log, self->task, BAD_LATE, row, reason);
+}
+
+/* ---- building ---- */
+
+static bool is_mine(const task *t, const step *s)
+{
+    return t->shared->is_transient || s->subtopology == t->subtopology;
+}
+
+/* A step that other tasks, or topics, feed this one from. */
+static bool is_input(const task *t, const step *s)
+{
+    return s->kind == STEP_SOURCE || s->kind == STEP_SNAPSHOT || (s->kind == STEP_EXCHANGE && !is_mine(t, s));
+}
+
+static bool is_stateful(const step *s)
+{
+    return s->kind == STEP_AGGREGATE || s->kind == STEP_TABLE || s->kind == STEP_JOIN;
+}
+
+static weir_rc add_input(task *t, const step *from, op *entry, uint8_t side, weir_error *err)
+{
+    const plan *p = t->shared->plan;
+    task_input *input = &t->inputs[t->input_count++];
+
+    *input = (task_input){ .step = from, .entry = entry, .side = side, .next_offset = -1,
+                           .source = t->shared->source_of_step == NULL ? 0 : t->shared->source_of_step[from - p->steps] };
+    return from->kind == STEP_SOURCE ? decoder_open(&input->decoder, t, from, err) : WEIR_OK;
+}
+
+static weir_rc build(task *t, weir_error *err)
+{
+    const plan *p = t->shared->plan;
+    op **op_of = ARENA_ZEROS(t->plan_arena, op *, p->step_count);
+
+    t->ops = ARENA_ZEROS(t->plan_arena, op *, p->step_count);
+    t->inputs = ARENA_ZEROS(t->plan_arena, task_input, p->step_count * 2);
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const step *s = &p->steps[i];
+        if (!is_mine(t, s) || s->kind == STEP_SOURCE || s->kind == STEP_SNAPSHOT) continue;
+        const op_class *class = class_of(t, s);
+        if (class == NULL) return weir_fail(err, WEIR_UNSUPPORTED, NOWHERE, "this kind of step cannot run yet");
+        op_of[i] = arena_zero(t->plan_arena, OP_BYTES_MAX);
+        *op_of[i] = (op){ .class = class, .step = s, .task = t };
+        t->ops[t->op_count++] = op_of[i];
+        for (uint8_t k = 0; k < s->input_count; k++) {
+            const step *from = &p->steps[s->inputs[k]];
+            if (is_input(t, from)) {
+                WEIR_TRY(add_input(t, from, op_of[i], k, err));
+            } else {
+                op_of[s->inputs[k]]->next = op_of[i];
+                op_of[s->inputs[k]]->side = k;
+            }
+        }
+    }
+    return WEIR_OK;
+}
+
+static weir_rc open_state(task *t, int32_t partitions, weir_error *err)
+{
+    const plan *p = t->shared->plan;
+    text layout = TEXT_EMPTY;
+    bool any = false;
+
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (!is_mine(t, &p->steps[i]) || !is_stateful(&p->steps[i])) continue;
+        any = true;
+        text_printf(&layout, "%u:%.*s;", p->steps[i].id, SLICE_ARG(p->steps[i].layout));
+    }
+    if (!any) return WEIR_OK;
+    const state_spec spec = { .name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(t->shared->query_id), t->subtopology),
+                              .partition = t->partition, .partitions = partitions,
+                              .layout = arena_copy(t->plan_arena, text_slice(&layout)), .has_changelog = !t->shared->is_transient };
+    text_free(&layout);
+    return task_state_open(&t->state, t->state_client, &spec, err);
+}
+
+weir_rc task_open(task **out, const task_shared *shared, uint32_t subtopology, int32_t partition, int32_t partitions,
+                  client *c, client *state_client, bad_log *log, weir_error *err)
+{
+    arena *plan_arena = arena_new(0);
+    task *t = ARENA_NEW(plan_arena, task);
+    weir_rc rc;
+
+    *t = (task){ .shared = shared, .subtopology = subtopology, .partition = partition, .client = c,
+                 .state_client = state_client, .log = log, .plan_arena = plan_arena, .batch_arena = arena_new(1 << 16),
+                 .epoch_arena = arena_new(1 << 16), .memory = slab_new() };
+    evaluator_init(&t->eval, shared->clock);
+    t->eval.context.report = report_expression;
+    t->eval.context.report_self = t;
+    if ((rc = build(t, err)) != WEIR_OK) goto fail;
+    if ((rc = open_state(t, partitions, err)) != WEIR_OK) goto fail;
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->open != NULL && (rc = t->ops[i]->class->open(t->ops[i], err)) != WEIR_OK) {
+            t->op_count = i + 1; /* those beyond were not opened */
+            goto fail;
+        }
+    }
+    *out = t;
+    return WEIR_OK;
+fail:
+    *out = NULL;
+    task_close(t);
+    return rc;
+}
+
+void task_close(task *t)
+{
+    if (t == NULL) return;
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->close != NULL) t->ops[i]->class->close(t->ops[i]);
+    }
+    for (uint32_t i = 0; i < t->input_count; i++) decoder_close(t->inputs[i].decoder);
+    task_state_close(t->state);
+    change_list_free(&t->changes);
+    evaluator_free(&t->eval);
+    slab_drop(t->memory);
+    arena_free(t->batch_arena);
+    arena_free(t->epoch_arena);
+    arena_free(t->plan_arena);
+}
+
+task_input *task_input_of(task *t, uint32_t source)
+{
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        if (t->inputs[i].source == source) return &t->inputs[i];
+    }
+    return NULL;
+}
+
+/* ---- an epoch ---- */
+
+static weir_rc enter(task *t, task_input *input, batch *b, weir_error *err)
+{
+    b->side = input->side;
+    input->entry->rows_in += b->live.count;
+    t->counts.rows_in += b->live.count;
+    return input->entry->class->batch(input->entry, b, err);
+}
+
+static weir_rc push_blocks(task *t, task_input *input, const fetch *records, weir_error *err)
+{
+    const step *s = input->step;
+    const block_shape shape = { &s->schema, s->windowed != WINDOW_NONE, s->wants_old };
+
+    for (uint32_t i = 0; i < records->rows; i++) {
+        block_mark mark;
+        batch *rows;
+        arena_reset(t->batch_arena);
+        if (!block_read(records->value[i], &shape, t->batch_arena, &mark, &rows)) {
+            return weir_fail(err, WEIR_STORAGE, NOWHERE,
+                             "the repartition topic of %.*s has a record that is not a block (partition %d, offset %lld): "
+                             "something else wrote there, or an incompatible version; drop the query and create it again",
+                             SLICE_ARG(t->shared->query_id), records->partition, (long long)records->offset[i]);
+        }
+        if (rows != NULL) WEIR_TRY(enter(t, input, rows, err));
+        const op_class *class = input->entry->class;
+        WEIR_TRY(class->watermark != NULL
+                     ? class->watermark(input->entry, mark.upstream, mark.event_ms, mark.is_idle, err)
+                     : op_pass_watermark(input->entry, mark.upstream, mark.event_ms, mark.is_idle, err));
+    }
+    return WEIR_OK;
+}
+
+weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *err)
+{
+    weir_rc rc = WEIR_OK;
+
+    t->is_dirty = true;
+    input->next_offset = records->next_offset;
+    input->is_idle = false;
+    if (records->rows == 0) return WEIR_OK;
+    if (input->step->kind == STEP_EXCHANGE) {
+        rc = push_blocks(t, input, records, err);
+    } else {
+        batch *rows;
+        arena_reset(t->batch_arena);
+        t->current = records;
+        t->current_topic = input->step->source.topic.data;
+        decoder_read(input->decoder, records, &rows);
+        if (rows != NULL && t->shared->is_transient) rows->upstream = records->partition;
+        if (rows != NULL) rc = enter(t, input, rows, err);
+        t->current = NULL;
+    }
+    return rc;
+}
+
+weir_rc task_idle(task *t, task_input *input, weir_error *err)
+{
+    if (input->is_idle) return WEIR_OK;
+    input->is_idle = true;
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        if (!t->inputs[i].is_idle) return WEIR_OK;
+    }
+    t->is_dirty = true;
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        op *entry = t->inputs[i].entry;
+        WEIR_TRY(entry->class->watermark != NULL ? entry->class->watermark(entry, -1, INT64_MIN, true, err)
+                                                 : op_pass_watermark(entry, -1, INT64_MIN, true, err));
+    }
+    return WEIR_OK;
+}
+
+weir_rc task_flush(task *t, weir_error *err)
+{
+    arena_reset(t->batch_arena);
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->flush != NULL) WEIR_TRY(t->ops[i]->class->flush(t->ops[i], err));
+    }
+    return WEIR_OK;
+}
+
+static int by_store_then_key(const void *x, const void *y)
+{
+    const state_change *a = x, *b = y;
+
+    if (a->store != b->store) return a->store < b->store ? -1 : 1;
+    return slice_compare(a->key, b->key);
+}
+
+epoch task_seal(task *t)
+{
+    t->changes.count = 0;
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->seal != NULL) t->ops[i]->class->seal(t->ops[i], t->epoch_arena, &t->changes);
+    }
+    if (t->changes.count > 1) qsort(t->changes.items, t->changes.count, sizeof *t->changes.items, by_store_then_key);
+    return (epoch){ t->state, t->changes.items, t->changes.count };
+}
+
+bool task_has_work(const task *t)
+{
+    return t->is_dirty;
+}
+
+void task_committed(task *t)
+{
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->committed != NULL) t->ops[i]->class->committed(t->ops[i]);
+    }
+    for (uint32_t i = 0; i < t->input_count; i++) t->inputs[i].next_offset = -1;
+    t->is_dirty = false;
+    arena_reset(t->epoch_arena);
+}
+
+weir_rc task_forget(task *t, weir_error *err)
+{
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->forget != NULL) WEIR_TRY(t->ops[i]->class->forget(t->ops[i], err));
+    }
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        t->inputs[i].next_offset = -1;
+        t->inputs[i].is_idle = false;
+    }
+    t->is_dirty = false;
+    arena_reset(t->epoch_arena);
+    return WEIR_OK;
+}
+
+size_t task_dirty_bytes(const task *t)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->dirty_bytes != NULL) bytes += t->ops[i]->class->dirty_bytes(t->ops[i]);
+    }
+    return bytes;
+}
+
+size_t task_state_bytes(const task *t)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        if (t->ops[i]->class->state_bytes != NULL) bytes += t->ops[i]->class->state_bytes(t->ops[i]);
+    }
+    return bytes;
+}
