@@ -432,8 +432,8 @@ static bool mask(const call *c, eval_context *x, const value *args, value *out)
     return mask_range(x, args[0].str, &m, 0, INT64_MAX, out);
 }
 
-#define MASK_SIDE(name, from_, to_)                                                                 \
-    static bool name(const call *c, eval_context *x, const value *args, value *out)                 \
+#define MASK_SIDE(body, from_, to_)                                                                 \
+    static bool body(const call *c, eval_context *x, const value *args, value *out)                 \
     {                                                                                               \
         masks m = read_masks(c, args, 2);                                                           \
         if (args[0].is_null || args[1].is_null) return true;                                        \
