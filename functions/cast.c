@@ -1,13 +1,12 @@
 /* functions/cast.c - CAST and the conversions the language applies by itself. A cast of one value is one small function in
  * the matrix below; between numbers there are kernels too, since arithmetic on mixed types runs through them. Nested types
  * cast element by element. */
+#include "core/number.h"
 #include "functions/calendar.h"
 #include "functions/family.h"
-#include "functions/number_text.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 /* What a cast may need besides its value; a failure is a sentence in `reason`. */
 typedef struct caster {
@@ -58,7 +57,7 @@ static bool double_to_decimal(double v, const type *to, decimal *out)
 
     if (!isfinite(v)) return false;
     int length = snprintf(digits, sizeof digits, "%.*e", to->precision - 1, v);
-    return text_to_decimal((slice){ digits, (size_t)length }, to->scale, out) && decimal_fits(*out, to->precision);
+    return parse_decimal((slice){ digits, (size_t)length }, to->precision, to->scale, ROUND_HALF_UP, out) == NUMBER_FITS;
 }
 
 static decimal whole_part(decimal v, const type *from)
@@ -75,20 +74,9 @@ static slice trimmed(slice s)
     return s;
 }
 
-static bool text_to_integer(slice s, int64_t least, int64_t most, int64_t *out)
+static const char *why_not(number_fit fit)
 {
-    bool is_negative = s.len > 0 && s.data[0] == '-';
-    __int128 n = 0;
-
-    if (s.len > 0 && (s.data[0] == '-' || s.data[0] == '+')) s.data++, s.len--;
-    if (s.len == 0 || s.len > 38) return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] < '0' || s.data[i] > '9') return false;
-        n = n * 10 + (s.data[i] - '0');
-    }
-    if (is_negative) n = -n;
-    *out = (int64_t)n;
-    return n >= least && n <= most;
+    return fit == NUMBER_MALFORMED ? NO_NUMBER : NO_FIT;
 }
 
 /* ---- values to text, as Java prints them ---- */
@@ -103,16 +91,20 @@ static void print_value(text *out, const type *t, const value *v)
     }
     switch (t->kind) {
     case TYPE_BOOLEAN: text_add_c(out, v->boolean ? "true" : "false"); break;
-    case TYPE_INTEGER: text_printf(out, "%d", v->i32); break;
-    case TYPE_BIGINT: text_printf(out, "%lld", (long long)v->i64); break;
-    case TYPE_DOUBLE: text_add_double(out, v->f64); break;
-    case TYPE_DECIMAL: text_add_decimal(out, v->dec, t->scale); break;
+    case TYPE_INTEGER: print_i64(out, v->i32); break;
+    case TYPE_BIGINT: print_i64(out, v->i64); break;
+    case TYPE_DOUBLE: print_double(out, v->f64); break;
+    case TYPE_DECIMAL: print_decimal(out, v->dec, t->scale); break;
     case TYPE_STRING:
     case TYPE_INTERVAL_UNIT: text_add(out, v->str); break;
     case TYPE_DATE: text_add(out, (slice){ buffer, print_date(buffer, v->i32) }); break;
     case TYPE_TIME: text_add(out, (slice){ buffer, print_time(buffer, v->i32) }); break;
     case TYPE_TIMESTAMP: text_add(out, (slice){ buffer, print_timestamp(buffer, v->i64) }); break;
-    case TYPE_BYTES: text_add_base64(out, v->str); break;
+    case TYPE_BYTES:
+        text_reserve(out, base64_encoded_bytes(v->str.len));
+        out->len = (size_t)(base64_encode(out->data + out->len, v->str) - out->data);
+        out->data[out->len] = '\0';
+        break;
     case TYPE_ARRAY:
         text_add_char(out, '[');
         for (uint32_t i = 0; i < v->list.count; i++) {
@@ -193,27 +185,28 @@ CAST(str_bool)
 
 CAST(str_i32)
 {
-    int64_t n;
+    number_fit fit = parse_i32(trimmed(v->str), &out->i32);
 
     UNUSED;
-    if (!text_to_integer(trimmed(v->str), INT32_MIN, INT32_MAX, &n)) return fail(k, "the text is not an INTEGER");
-    out->i32 = (int32_t)n;
-    return true;
+    return fit == NUMBER_FITS || fail(k, why_not(fit));
 }
 
 CAST(str_i64)
 {
+    number_fit fit = parse_i64(trimmed(v->str), &out->i64);
+
     UNUSED;
-    return text_to_integer(trimmed(v->str), INT64_MIN, INT64_MAX, &out->i64) || fail(k, "the text is not a BIGINT");
+    return fit == NUMBER_FITS || fail(k, why_not(fit));
 }
 
-CAST(str_f64) { UNUSED; return text_to_double(trimmed(v->str), &out->f64) || fail(k, NO_NUMBER); }
+CAST(str_f64) { UNUSED; return parse_double(v->str, &out->f64) || fail(k, NO_NUMBER); }
 
 CAST(str_dec)
 {
+    number_fit fit = parse_decimal(trimmed(v->str), to->precision, to->scale, ROUND_HALF_UP, &out->dec);
+
     UNUSED;
-    if (!text_to_decimal(trimmed(v->str), to->scale, &out->dec)) return fail(k, NO_NUMBER " of 38 digits at most");
-    return decimal_fits(out->dec, to->precision) || fail(k, NO_FIT);
+    return fit == NUMBER_FITS || fail(k, why_not(fit));
 }
 
 CAST(str_date) { UNUSED; return parse_date(trimmed(v->str), &out->i32) || fail(k, "the text is not a date yyyy-MM-dd"); }
@@ -481,15 +474,35 @@ NUMBER_KERNEL(column_dec_f64, f64, decimal_to_double(args[0].dec[r], args[0].typ
 NUMBER_KERNEL(column_timestamp_date, i32, (int32_t)floor_divide(args[0].i64[r], MS_PER_DAY))
 NUMBER_KERNEL(column_date_timestamp, i64, (int64_t)args[0].i32[r] * MS_PER_DAY)
 
+/* Numbers to text without the detour over a growing buffer. */
+#define TEXT_KERNEL(name, most_bytes, write)                                                             \
+    static void name(const call *c, eval_context *x, const column *args, row_set rows, column *out)      \
+    {                                                                                                    \
+        (void)c;                                                                                         \
+        EACH_ROW(r, rows)                                                                                \
+        {                                                                                                \
+            char *at = arena_alloc(x->arena, most_bytes);                                                \
+            out->str[r] = (slice){ at, (size_t)((write) - at) };                                         \
+        }                                                                                                \
+    }
+TEXT_KERNEL(column_i32_str, I64_TEXT_MAX, write_i64(at, args[0].i32[r]))
+TEXT_KERNEL(column_i64_str, I64_TEXT_MAX, write_i64(at, args[0].i64[r]))
+TEXT_KERNEL(column_f64_str, DOUBLE_TEXT_MAX, write_double(at, args[0].f64[r]))
+TEXT_KERNEL(column_dec_str, DECIMAL_TEXT_MAX, write_decimal(at, args[0].dec[r], args[0].type->scale))
+TEXT_KERNEL(column_timestamp_str, CALENDAR_TEXT_BYTES, at + print_timestamp(at, args[0].i64[r]))
+
 #define CAST_ROW(body) { .name = "CAST", .params = "ANY", .nulls = NULL_IN_OUT, .kernel = body, .family = "operator", \
                          .description = "", .is_hidden = true }
-static const function GENERAL = CAST_ROW(cast_rows), SAME = CAST_ROW(cast_same), FROM_NULL = CAST_ROW(cast_null);
+static const function GENERAL = CAST_ROW(cast_rows), SAME = CAST_ROW(cast_same), FROM_NULL = { .name = "CAST", .params = "ANY", .nulls = NULL_SEEN, .kernel = cast_null, .family = "operator", .description = "", .is_hidden = true };
 static const function KERNELS[TYPE_STRUCT + 1][TYPE_STRUCT + 1] = {
-    [TYPE_INTEGER] = { [TYPE_BIGINT] = CAST_ROW(column_i32_i64), [TYPE_DOUBLE] = CAST_ROW(column_i32_f64) },
-    [TYPE_BIGINT] = { [TYPE_INTEGER] = CAST_ROW(column_i64_i32), [TYPE_DOUBLE] = CAST_ROW(column_i64_f64) },
-    [TYPE_DOUBLE] = { [TYPE_INTEGER] = CAST_ROW(column_f64_i32), [TYPE_BIGINT] = CAST_ROW(column_f64_i64) },
-    [TYPE_DECIMAL] = { [TYPE_DOUBLE] = CAST_ROW(column_dec_f64) },
-    [TYPE_TIMESTAMP] = { [TYPE_DATE] = CAST_ROW(column_timestamp_date) },
+    [TYPE_INTEGER] = { [TYPE_BIGINT] = CAST_ROW(column_i32_i64), [TYPE_DOUBLE] = CAST_ROW(column_i32_f64),
+                       [TYPE_STRING] = CAST_ROW(column_i32_str) },
+    [TYPE_BIGINT] = { [TYPE_INTEGER] = CAST_ROW(column_i64_i32), [TYPE_DOUBLE] = CAST_ROW(column_i64_f64),
+                      [TYPE_STRING] = CAST_ROW(column_i64_str) },
+    [TYPE_DOUBLE] = { [TYPE_INTEGER] = CAST_ROW(column_f64_i32), [TYPE_BIGINT] = CAST_ROW(column_f64_i64),
+                      [TYPE_STRING] = CAST_ROW(column_f64_str) },
+    [TYPE_DECIMAL] = { [TYPE_DOUBLE] = CAST_ROW(column_dec_f64), [TYPE_STRING] = CAST_ROW(column_dec_str) },
+    [TYPE_TIMESTAMP] = { [TYPE_STRING] = CAST_ROW(column_timestamp_str), [TYPE_DATE] = CAST_ROW(column_timestamp_date) },
     [TYPE_DATE] = { [TYPE_TIMESTAMP] = CAST_ROW(column_date_timestamp) },
 };
 

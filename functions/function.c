@@ -234,13 +234,15 @@ const function *const *function_list(uint32_t *count)
     return table.rows;
 }
 
+/* Names in the table are in upper case, and sorted by their bytes. */
 static int compare_name(slice name, const char *row)
 {
-    size_t length = strlen(row);
-    size_t shorter = name.len < length ? name.len : length;
-    int order = strncasecmp(name.data, row, shorter);
-
-    return order != 0 ? order : (name.len > length) - (name.len < length);
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char x = (unsigned char)name.data[i], y = (unsigned char)row[i];
+        if (x >= 'a' && x <= 'z') x -= 'a' - 'A';
+        if (x != y) return (x > y) - (x < y);
+    }
+    return row[name.len] == '\0' ? 0 : -1;
 }
 
 /* The rows of that name: [*first, *end). */
