@@ -40,6 +40,8 @@ typedef struct task_input {
     op *entry;           /* who gets its rows */
     uint8_t side;
     int64_t next_offset; /* consumed so far; -1: nothing since the commit */
+    int64_t position;    /* the same, since assignment */
+    int64_t lag_rows;    /* records still there behind it, as far as known */
     bool is_idle;        /* at its end, as far as told downstream */
 } task_input;
 
@@ -69,6 +71,7 @@ struct task {
     const fetch *current; /* being pushed, for reports */
     const char *current_topic;
     bool is_dirty;       /* something came in since the commit */
+    bool is_done;        /* until_end: its inputs have reached their targets, and all of it is committed */
 };
 
 /* Opens state (restoring it where need be) and operators. Both clients may be NULL where nothing is written or kept.

@@ -1,0 +1,716 @@
+/* executor/query.c - see query.h. Workers share nothing but the query's progress, under its lock. */
+#include "executor/query.h"
+
+#include "executor/bad_log.h"
+#include "executor/commit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct worker {
+    query *query;
+    client *client;
+    bad_log *log;
+    task **tasks;
+    uint32_t task_count, task_room;
+    pthread_t thread;
+    bool has_thread, is_ready;
+    int64_t epoch_began_ms, committed_ms;
+    bool is_behind;  /* every poll of this epoch came back full */
+    query_stats published; /* under the query's lock */
+    uint64_t epochs;
+} worker;
+
+/* What --until-end knows of one source. */
+typedef struct source_target {
+    int64_t *offset;  /* per partition */
+    bool is_known;
+} source_target;
+
+struct query {
+    query_env env;
+    arena *arena;
+    query_entry entry;
+    task_shared shared;
+    client_source *sources;
+    uint32_t source_count;
+    uint32_t *source_stage;     /* the sub-topology that reads it */
+    bool *source_is_internal;
+    int32_t *source_partitions;
+    slice *sinks;
+    uint32_t sink_count;
+    int32_t *stage_partitions;  /* per sub-topology */
+    worker *workers;
+    uint32_t worker_count;
+    atomic_bool stopping, held;
+    pthread_mutex_t lock;
+    query_state state;
+    weir_error error;           /* of QUERY_FAILED, or the last retried */
+    uint32_t ready_workers;
+    source_target *targets;     /* until_end */
+    uint32_t *stage_done;       /* tasks of the sub-topology that reached their targets */
+    int64_t *limits;            /* deterministic: per source */
+};
+
+#define STRETCHED_INTERVAL_MS 1000 /* of an epoch while behind */
+#define KAFKA_IDLE_COMMIT_MS 10    /* a transaction is not worth less */
+#define IDLE_POLL_MS 200
+#define RETRY_MS_MAX 1000
+
+slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
+{
+    slice prefix = storage_internal_prefix(s);
+
+    return arena_printf(a, "%.*s%.*s-%.*s-repartition", SLICE_ARG(prefix), SLICE_ARG(id), SLICE_ARG(exchange->exchange.name));
+}
+
+/* ---- what it reads and writes ---- */
+
+static uint32_t add_source(query *q, slice topic, start_at start, uint32_t stage, bool is_internal)
+{
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        if (slice_equal(q->sources[i].topic, topic)) return i;
+    }
+    q->sources[q->source_count] = (client_source){ topic, start };
+    q->source_stage[q->source_count] = stage;
+    q->source_is_internal[q->source_count] = is_internal;
+    return q->source_count++;
+}
+
+static uint32_t add_sink(query *q, slice topic)
+{
+    for (uint32_t i = 0; i < q->sink_count; i++) {
+        if (slice_equal(q->sinks[i], topic)) return i;
+    }
+    q->sinks[q->sink_count] = topic;
+    return q->sink_count++;
+}
+
+/* The sub-topology that reads an exchange. */
+static uint32_t reader_of(const plan *p, uint32_t exchange)
+{
+    for (uint32_t i = exchange + 1; i < p->step_count; i++) {
+        for (uint32_t k = 0; k < p->steps[i].input_count; k++) {
+            if (p->steps[i].inputs[k] == exchange) return p->steps[i].subtopology;
+        }
+    }
+    return 0;
+}
+
+static void find_topics(query *q)
+{
+    const plan *p = &q->entry.plan;
+    uint32_t n = p->step_count;
+    uint32_t *source_of = ARENA_ARRAY(q->arena, uint32_t, n), *sink_of = ARENA_ARRAY(q->arena, uint32_t, n);
+
+    q->sources = ARENA_ARRAY(q->arena, client_source, n);
+    q->source_stage = ARENA_ARRAY(q->arena, uint32_t, n);
+    q->source_is_internal = ARENA_ARRAY(q->arena, bool, n);
+    q->sinks = ARENA_ARRAY(q->arena, slice, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        const step *s = &p->steps[i];
+        source_of[i] = sink_of[i] = UINT32_MAX;
+        if (s->kind == STEP_SOURCE) {
+            source_of[i] = add_source(q, s->source.topic, p->latest ? START_LATEST : START_EARLIEST, s->subtopology, false);
+        } else if (s->kind == STEP_EXCHANGE) {
+            slice topic = exchange_topic(q->arena, q->env.storage, q->entry.id, s);
+            source_of[i] = add_source(q, topic, START_EARLIEST, reader_of(p, i), true);
+            sink_of[i] = add_sink(q, topic);
+        } else if (s->kind == STEP_SINK) {
+            sink_of[i] = add_sink(q, s->sink.topic);
+        }
+    }
+    if (q->env.log_topic.data != NULL) add_sink(q, q->env.log_topic);
+    q->shared.source_of_step = source_of;
+    q->shared.sink_of_step = sink_of;
+}
+
+static weir_rc need_topic(query *q, slice name, topic_info *info, weir_error *err)
+{
+    bool found;
+
+    WEIR_TRY(topic_find(q->env.storage, name, info, &found, err));
+    if (found) return WEIR_OK;
+    return weir_fail(err, WEIR_RUNTIME, NOWHERE, "query %.*s needs the topic %.*s, which does not exist: create it, or drop "
+                     "the query", SLICE_ARG(q->entry.id), SLICE_ARG(name));
+}
+
+static weir_rc make_exchanges(query *q, weir_error *err)
+{
+    const plan *p = &q->entry.plan;
+
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const step *s = &p->steps[i];
+        if (s->kind != STEP_EXCHANGE) continue;
+        topic_info info;
+        bool found;
+        slice topic = q->sources[q->shared.source_of_step[i]].topic;
+        WEIR_TRY(topic_find(q->env.storage, topic, &info, &found, err));
+        if (found) continue;
+        const topic_spec spec = { .name = topic, .partitions = s->exchange.partitions, .replicas = 1, .retention_ms = -1,
+                                  .retention_bytes = -1, .is_internal = true };
+        WEIR_TRY(topic_create(q->env.storage, &spec, err));
+    }
+    return WEIR_OK;
+}
+
+/* Partition counts: of sources, of sinks, of each sub-topology (the most of its sources). */
+static weir_rc measure_topics(query *q, weir_error *err)
+{
+    const plan *p = &q->entry.plan;
+    int32_t *sink_partitions = ARENA_ARRAY(q->arena, int32_t, q->sink_count);
+    uint64_t *record_max = ARENA_ARRAY(q->arena, uint64_t, q->sink_count);
+    int32_t *upstreams = ARENA_ZEROS(q->arena, int32_t, p->step_count);
+    topic_info info;
+
+    q->source_partitions = ARENA_ARRAY(q->arena, int32_t, q->source_count);
+    q->stage_partitions = ARENA_ZEROS(q->arena, int32_t, p->subtopology_count + 1);
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        WEIR_TRY(need_topic(q, q->sources[i].topic, &info, err));
+        q->source_partitions[i] = info.partitions;
+        int32_t *most = &q->stage_partitions[q->source_stage[i]];
+        if (info.partitions > *most) *most = info.partitions;
+    }
+    for (uint32_t i = 0; i < q->sink_count; i++) {
+        WEIR_TRY(need_topic(q, q->sinks[i], &info, err));
+        sink_partitions[i] = info.partitions;
+        WEIR_TRY(topic_record_bytes_max(q->env.storage, q->sinks[i], &record_max[i], err));
+    }
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (p->steps[i].kind == STEP_EXCHANGE) upstreams[i] = q->stage_partitions[p->steps[i].subtopology];
+    }
+    q->shared.sink_partitions = sink_partitions;
+    q->shared.sink_record_bytes_max = record_max;
+    q->shared.upstreams = upstreams;
+    return WEIR_OK;
+}
+
+/* ---- until the end ---- */
+
+static weir_rc learn_target(query *q, uint32_t source, weir_error *err)
+{
+    source_target *t = &q->targets[source];
+
+    for (int32_t p = 0; p < q->source_partitions[source]; p++) {
+        int64_t begin;
+        WEIR_TRY(topic_offsets(q->env.storage, q->sources[source].topic, p, &begin, &t->offset[p], err));
+    }
+    t->is_known = true;
+    return WEIR_OK;
+}
+
+/* The stage that writes a repartition topic is complete when all its tasks are; then the topic's end is known. */
+static weir_rc learn_targets(query *q, weir_error *err)
+{
+    const plan *p = &q->entry.plan;
+
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        if (q->targets[i].is_known) continue;
+        if (!q->source_is_internal[i]) {
+            if (!q->env.topic_grows(q->env.self, q->sources[i].topic)) WEIR_TRY(learn_target(q, i, err));
+            continue;
+        }
+        for (uint32_t k = 0; k < p->step_count; k++) {
+            if (q->shared.sink_of_step[k] == UINT32_MAX || q->shared.source_of_step[k] != i) continue;
+            uint32_t stage = p->steps[k].subtopology;
+            if (q->stage_done[stage] == (uint32_t)q->stage_partitions[stage]) WEIR_TRY(learn_target(q, i, err));
+        }
+    }
+    return WEIR_OK;
+}
+
+static bool reached(query *q, const task *t)
+{
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        const task_input *input = &t->inputs[i];
+        const source_target *target = &q->targets[input->source];
+        if (t->partition >= q->source_partitions[input->source]) continue;
+        if (!target->is_known) return false;
+        if (input->position < target->offset[t->partition]) return false;
+    }
+    return true;
+}
+
+/* Called with everything committed: counts tasks that have come to their end; ends the query with the last. */
+static weir_rc check_ends(worker *w, weir_error *err)
+{
+    query *q = w->query;
+    weir_rc rc;
+
+    pthread_mutex_lock(&q->lock);
+    rc = learn_targets(q, err);
+    for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) {
+        task *t = w->tasks[i];
+        if (t->is_done || !reached(q, t)) continue;
+        t->is_done = true;
+        q->stage_done[t->subtopology]++;
+        rc = learn_targets(q, err);
+    }
+    bool all = rc == WEIR_OK;
+    for (uint32_t s = 0; s < q->entry.plan.subtopology_count; s++) {
+        all = all && q->stage_done[s] == (uint32_t)q->stage_partitions[s];
+    }
+    if (all && q->state == QUERY_AT_WORK) q->state = QUERY_ENDED;
+    pthread_mutex_unlock(&q->lock);
+    return rc;
+}
+
+/* ---- tasks of a worker ---- */
+
+static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
+{
+    query *q = w->query;
+
+    for (uint32_t s = 0; s < q->entry.plan.subtopology_count; s++) {
+        if (partition >= q->stage_partitions[s]) continue;
+        if (w->task_count == w->task_room) {
+            w->task_room = w->task_room == 0 ? 8 : w->task_room * 2;
+            w->tasks = realloc(w->tasks, w->task_room * sizeof *w->tasks);
+            if (w->tasks == NULL) abort();
+        }
+        task *t;
+        WEIR_TRY(task_open(&t, &q->shared, s, partition, q->stage_partitions[s], w->client, w->client, w->log, err));
+        w->tasks[w->task_count++] = t;
+        for (uint32_t i = 0; i < t->input_count; i++) {
+            if (partition >= q->source_partitions[t->inputs[i].source]) {
+                t->inputs[i].is_idle = true;
+                continue;
+            }
+            WEIR_TRY(client_position(w->client, t->inputs[i].source, partition, &t->inputs[i].position, err));
+        }
+    }
+    return WEIR_OK;
+}
+
+static void drop_tasks(worker *w, int32_t partition)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        if (partition < 0 || w->tasks[i]->partition == partition) {
+            task_close(w->tasks[i]);
+        } else {
+            w->tasks[kept++] = w->tasks[i];
+        }
+    }
+    w->task_count = kept;
+}
+
+static task *find_task(worker *w, uint32_t stage, int32_t partition)
+{
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        if (w->tasks[i]->subtopology == stage && w->tasks[i]->partition == partition) return w->tasks[i];
+    }
+    return NULL;
+}
+
+/* ---- a worker's step ---- */
+
+static void publish(worker *w)
+{
+    query *q = w->query;
+    query_stats all = { .epochs = w->epochs };
+
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        const task *t = w->tasks[i];
+        if (t->inputs[0].step->kind == STEP_SOURCE) all.counts.rows_in += t->counts.rows_in;
+        all.counts.rows_out += t->counts.rows_out;
+        all.counts.bad_rows += t->counts.bad_rows;
+        all.counts.late_rows += t->counts.late_rows;
+        all.state_bytes += task_state_bytes(t);
+        for (uint32_t k = 0; k < t->input_count; k++) all.lag_rows += t->inputs[k].is_idle ? 0 : t->inputs[k].lag_rows;
+    }
+    snprintf(all.last_bad, sizeof all.last_bad, "%s", bad_log_last(w->log));
+    pthread_mutex_lock(&q->lock);
+    w->published = all;
+    pthread_mutex_unlock(&q->lock);
+}
+
+static weir_rc commit_worker(worker *w, weir_error *err)
+{
+    WEIR_TRY(commit_tasks(w->client, w->tasks, w->task_count, w->log, err));
+    w->committed_ms = clock_monotonic_ms(w->query->env.clock);
+    w->epoch_began_ms = 0;
+    w->is_behind = true;
+    w->epochs++;
+    publish(w);
+    return WEIR_OK;
+}
+
+static weir_rc take_records(worker *w, const fetch *f, weir_error *err)
+{
+    task *t = find_task(w, w->query->source_stage[f->source], f->partition);
+
+    if (t == NULL) return WEIR_OK;
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        if (t->inputs[i].source != f->source) continue;
+        WEIR_TRY(task_push(t, &t->inputs[i], f, err));
+        t->inputs[i].position = f->next_offset;
+    }
+    return WEIR_OK;
+}
+
+static weir_rc take_end(worker *w, const fetch *f, weir_error *err)
+{
+    task *t = find_task(w, w->query->source_stage[f->source], f->partition);
+
+    if (t == NULL) return WEIR_OK;
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        task_input *input = &t->inputs[i];
+        if (input->source != f->source) continue;
+        if (f->next_offset > input->position) input->position = f->next_offset;
+        if (input->next_offset >= 0 && f->next_offset > input->next_offset) input->next_offset = f->next_offset;
+        WEIR_TRY(task_idle(t, input, err));
+    }
+    return WEIR_OK;
+}
+
+static weir_rc take_event(worker *w, const fetch *f, weir_error *err)
+{
+    query *q = w->query;
+
+    switch (f->kind) {
+    case FETCH_RECORDS: return take_records(w, f, err);
+    case FETCH_END: return take_end(w, f, err);
+    case FETCH_ASSIGNED:
+        for (uint32_t i = 0; i < f->partition_count; i++) WEIR_TRY(add_tasks(w, f->partitions[i], err));
+        pthread_mutex_lock(&q->lock);
+        if (!w->is_ready) q->ready_workers++;
+        w->is_ready = true;
+        if (q->ready_workers == q->worker_count && q->state == QUERY_STARTING) q->state = QUERY_AT_WORK;
+        pthread_mutex_unlock(&q->lock);
+        return WEIR_OK;
+    case FETCH_REVOKED:
+        if (!f->is_lost) WEIR_TRY(commit_worker(w, err));
+        for (uint32_t i = 0; i < f->partition_count; i++) drop_tasks(w, f->partitions[i]);
+        return WEIR_OK;
+    }
+    return WEIR_OK;
+}
+
+static bool is_dirty(const worker *w, size_t *bytes)
+{
+    bool dirty = false;
+
+    *bytes = 0;
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        dirty |= task_has_work(w->tasks[i]);
+        *bytes += task_dirty_bytes(w->tasks[i]);
+    }
+    return dirty;
+}
+
+/* Whether the epoch ends now. */
+static bool is_due(worker *w, bool got_rows, bool dirty, size_t dirty_bytes)
+{
+    const query_env *env = &w->query->env;
+    int64_t now = clock_monotonic_ms(env->clock);
+
+    if (!dirty) return false;
+    if (env->is_deterministic) return true;
+    if (w->epoch_began_ms == 0) w->epoch_began_ms = now;
+    if (dirty_bytes > env->state_budget_bytes / 2) return true;
+    if (!got_rows) return !storage_is_kafka(env->storage) || now - w->committed_ms >= KAFKA_IDLE_COMMIT_MS;
+    int64_t interval = w->is_behind && env->commit_interval_ms < STRETCHED_INTERVAL_MS ? STRETCHED_INTERVAL_MS
+                                                                                       : env->commit_interval_ms;
+    return now - w->epoch_began_ms >= interval;
+}
+
+static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
+{
+    query *q = w->query;
+    const fetch *events;
+    uint32_t count, rows = 0;
+    size_t dirty_bytes;
+    bool dirty = is_dirty(w, &dirty_bytes);
+    int timeout_ms = q->env.is_deterministic ? 0 : dirty ? (storage_is_kafka(q->env.storage) ? KAFKA_IDLE_COMMIT_MS : 0) : IDLE_POLL_MS;
+
+    *progressed = false;
+    if (q->env.until_end && timeout_ms > 20) timeout_ms = 20; /* an end may become known without an event */
+    WEIR_TRY(client_poll(w->client, timeout_ms, q->env.batch_rows, &events, &count, err));
+    for (uint32_t i = 0; i < count; i++) {
+        if (events[i].kind == FETCH_RECORDS) rows += events[i].rows;
+        WEIR_TRY(take_event(w, &events[i], err));
+    }
+    if (rows < q->env.batch_rows / 2) w->is_behind = false;
+    dirty = is_dirty(w, &dirty_bytes);
+    if (is_due(w, rows > 0, dirty, dirty_bytes)) {
+        WEIR_TRY(commit_worker(w, err));
+        *progressed = true;
+        dirty = false;
+    }
+    *progressed |= rows > 0;
+    if (q->env.until_end && !dirty) WEIR_TRY(check_ends(w, err));
+    return WEIR_OK;
+}
+
+/* ---- threads ---- */
+
+static void note_error(query *q, const weir_error *err, bool is_fatal)
+{
+    pthread_mutex_lock(&q->lock);
+    q->error = *err;
+    if (is_fatal) q->state = QUERY_FAILED;
+    pthread_mutex_unlock(&q->lock);
+}
+
+static weir_rc abort_epoch(worker *w, weir_error *err)
+{
+    WEIR_TRY(client_abort(w->client, err));
+    bad_log_forget(w->log);
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        task *t = w->tasks[i];
+        WEIR_TRY(task_forget(t, err));
+        for (uint32_t k = 0; k < t->input_count; k++) {
+            if (t->partition >= w->query->source_partitions[t->inputs[k].source]) continue;
+            WEIR_TRY(client_position(w->client, t->inputs[k].source, t->partition, &t->inputs[k].position, err));
+        }
+    }
+    w->epoch_began_ms = 0;
+    return WEIR_OK;
+}
+
+static bool has_ended(query *q)
+{
+    pthread_mutex_lock(&q->lock);
+    bool ended = q->state == QUERY_ENDED || q->state == QUERY_FAILED;
+    pthread_mutex_unlock(&q->lock);
+    return ended;
+}
+
+static void sleep_ms(int64_t ms)
+{
+    const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+    nanosleep(&time, NULL);
+}
+
+static void *run_worker(void *argument)
+{
+    worker *w = argument;
+    query *q = w->query;
+    int64_t retry_ms = 10;
+
+    while (!atomic_load(&q->stopping) && !has_ended(q)) {
+        weir_error err = { .rc = WEIR_OK };
+        bool progressed;
+        if (atomic_load(&q->held)) {
+            sleep_ms(20);
+            continue;
+        }
+        weir_rc rc = step_worker(w, &progressed, &err);
+        if (rc == WEIR_OK) {
+            retry_ms = 10;
+            continue;
+        }
+        if (err.act == WEIR_ACT_STOP) {
+            note_error(q, &err, true);
+            break;
+        }
+        /* The epoch is computed again from the committed positions; whatever was at fault gets time to recover. */
+        note_error(q, &err, false);
+        sleep_ms(retry_ms);
+        retry_ms = retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : retry_ms * 2;
+        if (abort_epoch(w, &err) != WEIR_OK && err.act == WEIR_ACT_STOP) {
+            note_error(q, &err, true);
+            break;
+        }
+    }
+    weir_error err = { .rc = WEIR_OK };
+    size_t bytes;
+    if (atomic_load(&q->stopping) && !has_ended(q) && is_dirty(w, &bytes)) {
+        if (commit_worker(w, &err) != WEIR_OK) note_error(q, &err, false);
+    }
+    publish(w);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static weir_rc open_workers(query *q, weir_error *err)
+{
+    int32_t most = 1;
+
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        if (q->source_partitions[i] > most) most = q->source_partitions[i];
+    }
+    q->worker_count = q->env.is_deterministic || q->env.threads == 0 ? 1 : q->env.threads;
+    if (q->worker_count > (uint32_t)most) q->worker_count = (uint32_t)most;
+    q->shared.state_budget_bytes = q->env.state_budget_bytes / (uint32_t)most;
+    q->workers = calloc(q->worker_count, sizeof *q->workers);
+    if (q->workers == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory for workers");
+    for (uint32_t i = 0; i < q->worker_count; i++) {
+        worker *w = &q->workers[i];
+        w->query = q;
+        w->is_behind = true;
+        w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
+        const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
+                                   .sinks = q->sinks, .sink_count = q->sink_count, .instance = i,
+                                   .instances = q->worker_count, .at_least_once = q->env.at_least_once };
+        WEIR_TRY(client_open(&w->client, q->env.storage, &spec, err));
+    }
+    return WEIR_OK;
+}
+
+static void prepare_expressions(plan *p)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        step *s = &p->steps[i];
+        if (s->kind == STEP_FILTER) expression_prepare(s->filter.predicate);
+        if (s->kind == STEP_PROJECT || s->kind == STEP_FLAT_MAP) {
+            for (uint32_t k = 0; k < s->schema.count; k++) expression_prepare(s->project.exprs[k]);
+        }
+        for (uint32_t k = 0; s->kind == STEP_AGGREGATE && k < s->aggregate.call_count; k++) {
+            for (uint32_t a = 0; a < s->aggregate.calls[k].call->arg_count; a++) {
+                expression_prepare(s->aggregate.calls[k].args[a]);
+            }
+        }
+    }
+}
+
+/* The query's own copy of its plan: through its text, which is what a restart would read as well. */
+static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
+{
+    text printed = TEXT_EMPTY;
+
+    plan_print(&printed, &of->plan);
+    slice kept = arena_copy(q->arena, text_slice(&printed));
+    text_free(&printed);
+    q->entry.id = arena_copy(q->arena, of->id);
+    q->entry.sink = arena_copy(q->arena, of->sink);
+    q->entry.status = of->status;
+    WEIR_TRY(plan_parse(kept, q->arena, &q->entry.plan, err));
+    prepare_expressions(&q->entry.plan);
+    return WEIR_OK;
+}
+
+static weir_rc open_query(query *q, const query_entry *of, weir_error *err)
+{
+    WEIR_TRY(copy_entry(q, of, err));
+    find_topics(q);
+    WEIR_TRY(make_exchanges(q, err));
+    WEIR_TRY(measure_topics(q, err));
+    q->targets = ARENA_ZEROS(q->arena, source_target, q->source_count);
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        q->targets[i].offset = ARENA_ZEROS(q->arena, int64_t, q->source_partitions[i]);
+    }
+    q->stage_done = ARENA_ZEROS(q->arena, uint32_t, q->entry.plan.subtopology_count + 1);
+    q->shared.plan = &q->entry.plan;
+    q->shared.query_id = q->entry.id;
+    q->shared.clock = q->env.clock;
+    q->shared.batch_rows = q->env.batch_rows;
+    q->shared.every_change = q->entry.plan.every_change;
+    q->shared.forced_partition = -1;
+    if (q->env.until_end) WEIR_TRY(learn_targets(q, err));
+    return open_workers(q, err);
+}
+
+weir_rc query_start(query **out, const query_env *env, const query_entry *of, weir_error *err)
+{
+    arena *a = arena_new(0);
+    query *q = ARENA_NEW(a, query);
+
+    q->arena = a;
+    q->env = *env;
+    q->state = QUERY_STARTING;
+    atomic_store(&q->held, of->status == QUERY_PAUSED);
+    pthread_mutex_init(&q->lock, NULL);
+    weir_rc rc = open_query(q, of, err);
+    for (uint32_t i = 0; rc == WEIR_OK && !env->is_deterministic && i < q->worker_count; i++) {
+        if (pthread_create(&q->workers[i].thread, NULL, run_worker, &q->workers[i]) != 0) {
+            rc = weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start a thread for query %.*s", SLICE_ARG(q->entry.id));
+        } else {
+            q->workers[i].has_thread = true;
+        }
+    }
+    if (rc != WEIR_OK) {
+        query_stop(q);
+        return rc;
+    }
+    *out = q;
+    return WEIR_OK;
+}
+
+void query_stop(query *q)
+{
+    if (q == NULL) return;
+    atomic_store(&q->stopping, true);
+    for (uint32_t i = 0; q->workers != NULL && i < q->worker_count; i++) {
+        worker *w = &q->workers[i];
+        if (w->client != NULL) client_wake(w->client);
+    }
+    for (uint32_t i = 0; q->workers != NULL && i < q->worker_count; i++) {
+        worker *w = &q->workers[i];
+        if (w->has_thread) pthread_join(w->thread, NULL);
+        drop_tasks(w, -1);
+        free(w->tasks);
+        client_close(w->client);
+        bad_log_free(w->log);
+    }
+    free(q->workers);
+    pthread_mutex_destroy(&q->lock);
+    for (uint32_t i = 0; i < q->entry.plan.step_count; i++) {
+        step *s = &q->entry.plan.steps[i];
+        if (s->kind == STEP_FILTER) expression_release(s->filter.predicate);
+        for (uint32_t k = 0; (s->kind == STEP_PROJECT || s->kind == STEP_FLAT_MAP) && k < s->schema.count; k++) {
+            expression_release(s->project.exprs[k]);
+        }
+    }
+    arena_free(q->arena);
+}
+
+void query_hold(query *q, bool held)
+{
+    atomic_store(&q->held, held);
+}
+
+slice query_id(const query *q)
+{
+    return q->entry.id;
+}
+
+const plan *query_plan(const query *q)
+{
+    return &q->entry.plan;
+}
+
+query_state query_state_of(query *q, weir_error *err)
+{
+    pthread_mutex_lock(&q->lock);
+    query_state state = q->state == QUERY_AT_WORK && atomic_load(&q->held) ? QUERY_HELD : q->state;
+    if (err != NULL) *err = q->error;
+    pthread_mutex_unlock(&q->lock);
+    return state;
+}
+
+void query_stats_of(query *q, query_stats *out)
+{
+    *out = (query_stats){ 0 };
+    pthread_mutex_lock(&q->lock);
+    for (uint32_t i = 0; i < q->worker_count; i++) {
+        const query_stats *w = &q->workers[i].published;
+        out->counts.rows_in += w->counts.rows_in;
+        out->counts.rows_out += w->counts.rows_out;
+        out->counts.bad_rows += w->counts.bad_rows;
+        out->counts.late_rows += w->counts.late_rows;
+        out->epochs += w->epochs;
+        out->state_bytes += w->state_bytes;
+        out->lag_rows += w->lag_rows;
+        if (w->last_bad[0] != '\0') memcpy(out->last_bad, w->last_bad, sizeof out->last_bad);
+    }
+    if (q->error.rc != WEIR_OK) snprintf(out->last_error, sizeof out->last_error, "%.255s", q->error.message);
+    pthread_mutex_unlock(&q->lock);
+}
+
+weir_rc query_advance(query *q, bool *progressed, weir_error *err)
+{
+    weir_error failed;
+    *progressed = false;
+    if (atomic_load(&q->held) || query_state_of(q, &failed) == QUERY_FAILED) return WEIR_OK;
+    weir_rc rc = step_worker(&q->workers[0], progressed, err);
+    if (rc != WEIR_OK && err->act == WEIR_ACT_STOP) note_error(q, err, true);
+    return rc;
+}

@@ -1,0 +1,61 @@
+/* executor/query.h - a persistent query at work: its workers, each with a client and the tasks of the partitions it was
+ * given. What one query does, or suffers, stops no other. */
+#ifndef WEIR_EXECUTOR_QUERY_H
+#define WEIR_EXECUTOR_QUERY_H
+
+#include "executor/task.h"
+#include "planner/catalog.h"
+
+typedef struct query query;
+
+typedef struct query_env {
+    storage *storage;
+    const weir_clock *clock;
+    uint32_t threads;
+    uint32_t batch_rows;
+    size_t state_budget_bytes; /* of all its tasks together */
+    int64_t commit_interval_ms;
+    bool is_deterministic;     /* no threads: query_advance() drives it */
+    bool until_end;
+    bool at_least_once;
+    slice log_topic;           /* of the processing log; absent: only counted */
+    /* until_end: whether a topic is still being written by another query that ends. */
+    bool (*topic_grows)(void *self, slice topic);
+    void *self;
+} query_env;
+
+typedef enum query_state { QUERY_STARTING, QUERY_AT_WORK, QUERY_HELD, QUERY_ENDED, QUERY_FAILED } query_state;
+
+/* Makes its repartition topics, opens its clients, starts its threads. The entry is copied. */
+weir_rc query_start(query **out, const query_env *env, const query_entry *of, weir_error *err) WEIR_CHECKED;
+/* Commits what is complete, ends the threads, frees. NULL is fine. */
+void query_stop(query *q);
+void query_hold(query *q, bool held); /* PAUSE and RESUME */
+
+slice query_id(const query *q);
+const plan *query_plan(const query *q);
+/* The error where it is QUERY_FAILED, or the last one that was retried (rc WEIR_OK: none); may be NULL. */
+query_state query_state_of(query *q, weir_error *err);
+
+typedef struct query_stats {
+    task_counts counts;
+    uint64_t epochs;
+    size_t state_bytes;
+    int64_t lag_rows;      /* records between its positions and the ends of its sources, as last seen */
+    char last_bad[256];
+    char last_error[256];
+} query_stats;
+
+void query_stats_of(query *q, query_stats *out);
+/* One line an operator: rows in and out, late rows. Added to out. */
+void query_explain_analyze(query *q, text *out);
+
+/* Deterministic: polls once (one batch at most), commits; *progressed: something was there. */
+weir_rc query_advance(query *q, bool *progressed, weir_error *err) WEIR_CHECKED;
+/* Deterministic: takes records of this topic only up to that offset; INT64_MAX: as they come. */
+weir_rc query_limit_source(query *q, slice topic, int64_t offset, weir_error *err) WEIR_CHECKED;
+
+/* The name of the repartition topic of an exchange. */
+slice exchange_topic(arena *a, const storage *s, slice query_id, const step *exchange);
+
+#endif
