@@ -265,7 +265,7 @@ task_input *task_input_of(task *t, uint32_t source)
 
 /* ---- an epoch ---- */
 
-static weir_rc enter(task *t, task_input *input, batch *b, weir_error *err)
+weir_rc task_enter(task *t, task_input *input, batch *b, weir_error *err)
 {
     b->side = input->side;
     input->entry->rows_in += b->live.count;
@@ -288,7 +288,7 @@ static weir_rc push_blocks(task *t, task_input *input, const fetch *records, wei
                              "something else wrote there, or an incompatible version; drop the query and create it again",
                              SLICE_ARG(t->shared->query_id), records->partition, (long long)records->offset[i]);
         }
-        if (rows != NULL) WEIR_TRY(enter(t, input, rows, err));
+        if (rows != NULL) WEIR_TRY(task_enter(t, input, rows, err));
         const op_class *class = input->entry->class;
         WEIR_TRY(class->watermark != NULL
                      ? class->watermark(input->entry, mark.upstream, mark.event_ms, mark.is_idle, err)
@@ -314,7 +314,7 @@ weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *
         t->current_topic = input->step->source.topic.data;
         decoder_read(input->decoder, records, &rows);
         if (rows != NULL && t->shared->is_transient) rows->upstream = records->partition;
-        if (rows != NULL) rc = enter(t, input, rows, err);
+        if (rows != NULL) rc = task_enter(t, input, rows, err);
         t->current = NULL;
     }
     return rc;

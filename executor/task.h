@@ -30,7 +30,6 @@ typedef struct task_shared {
     int32_t source_partitions;      /* transient: of the source with the most */
     void (*result)(void *self, batch *rows); /* RESULT: takes the rows; transient queries */
     void *result_self;
-    snapshot *snapshot;       /* SNAPSHOT */
 } task_shared;
 
 typedef struct task_input {
@@ -82,6 +81,8 @@ void task_close(task *t); /* NULL is fine */
 /* The task's input that a client's source feeds, or NULL. */
 task_input *task_input_of(task *t, uint32_t source);
 
+/* Rows that come from elsewhere than a record: a snapshot's. */
+weir_rc task_enter(task *t, task_input *input, batch *rows, weir_error *err) WEIR_CHECKED;
 weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *err) WEIR_CHECKED;
 /* The input has reached its present end: tells those downstream not to wait for this partition. */
 weir_rc task_idle(task *t, task_input *input, weir_error *err) WEIR_CHECKED;

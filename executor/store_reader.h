@@ -1,0 +1,16 @@
+/* executor/store_reader.h - what a persistent query keeps, as rows: for pull queries, over a snapshot of its committed state. */
+#ifndef WEIR_EXECUTOR_STORE_READER_H
+#define WEIR_EXECUTOR_STORE_READER_H
+
+#include "executor/task.h"
+
+typedef struct store_reader store_reader;
+
+/* of: the AGGREGATE or TABLE step whose store it is; closed_only: EMIT FINAL stands above it. t: whose arenas are used. */
+weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_step, bool closed_only, task *t,
+                          weir_error *err) WEIR_CHECKED;
+void store_reader_close(store_reader *r); /* NULL is fine */
+/* The next rows, at most about rows_max, in the task's batch arena; *rows NULL: that was all. */
+weir_rc store_reader_next(store_reader *r, uint32_t rows_max, batch **rows, weir_error *err) WEIR_CHECKED;
+
+#endif

@@ -1,0 +1,428 @@
+/* executor/transient.c - see transient.h. */
+#include "executor/transient.h"
+
+#include "executor/bad_log.h"
+#include "executor/store_reader.h"
+
+#include <stdlib.h>
+
+typedef struct ready { /* rows that wait to be taken: copies, side by side */
+    struct ready *next;
+    batch *rows;
+} ready;
+
+struct transient {
+    transient_env env;
+    const plan *plan;
+    arena *arena;
+    task_shared shared;
+    task *task;
+    client *client;          /* reads the sources; NULL: a snapshot */
+    storage *scratch;        /* for state */
+    client *scratch_client;
+    bad_log *log;
+    client_source *sources;
+    uint32_t source_count;
+    int32_t *source_partitions;
+    int64_t **target, **position; /* bounded: per source and partition */
+    store_reader *reader;
+    const step *sort;        /* NULL: none */
+    uint64_t rows_left;      /* of LIMIT */
+    arena *result_arena;     /* of the rows ready or lent; sorted queries: of all rows */
+    ready *first, *last;
+    value **sorted;          /* rows waiting for SORT: columns' values and sort keys */
+    uint32_t sorted_count, sorted_room;
+    bool is_complete;        /* no more input */
+    bool has_ended;
+    int64_t flushed_ms;
+};
+
+#define PUSH_FLUSH_MS 100 /* how long a push query gathers changes while input keeps coming */
+
+/* ---- collecting ---- */
+
+static const step *end_of(const transient *t)
+{
+    return &t->plan->steps[t->plan->step_count - 1];
+}
+
+static void enqueue(transient *t, batch *rows)
+{
+    ready *one = ARENA_NEW(t->result_arena, ready);
+
+    one->rows = rows;
+    if (t->last == NULL) {
+        t->first = one;
+    } else {
+        t->last->next = one;
+    }
+    t->last = one;
+}
+
+/* A row with what it is sorted by, as values of its own. */
+typedef struct kept { /* stands before the values */
+    int64_t event_ms, window_start, window_end;
+    uint8_t kind;
+} kept;
+
+static void keep_for_sort(transient *t, batch *in)
+{
+    uint32_t columns = in->column_count, keys = t->sort->sort.key_count;
+    column *by = ARENA_ARRAY(in->arena, column, keys);
+
+    for (uint32_t k = 0; k < keys; k++) eval_column(&t->task->eval, t->sort->sort.keys[k].by, in, in->live, &by[k]);
+    EACH_ROW (r, in->live) {
+        if (t->sorted_count == t->sorted_room) {
+            t->sorted_room = t->sorted_room == 0 ? 256 : t->sorted_room * 2;
+            t->sorted = realloc(t->sorted, t->sorted_room * sizeof *t->sorted);
+            if (t->sorted == NULL) abort();
+        }
+        char *memory = arena_alloc(t->result_arena, ((sizeof(kept) + 15) & ~15ul) + sizeof(value) * (columns + keys));
+        value *values = (value *)(memory + ((sizeof(kept) + 15) & ~15ul));
+        *(kept *)memory = (kept){ in->event_ms[r], in->window_start == NULL ? 0 : in->window_start[r],
+                                  in->window_end == NULL ? 0 : in->window_end[r], in->kind[r] };
+        for (uint32_t i = 0; i < columns; i++) {
+            value v = column_get(&in->columns[i], r);
+            values[i] = value_copy(t->result_arena, in->columns[i].type, &v);
+        }
+        for (uint32_t k = 0; k < keys; k++) {
+            value v = column_get(&by[k], r);
+            values[columns + k] = value_copy(t->result_arena, by[k].type, &v);
+        }
+        t->sorted[t->sorted_count++] = values;
+    }
+}
+
+static void copy_rows(transient *t, batch *in)
+{
+    uint32_t count = in->live.count < t->rows_left ? in->live.count : (uint32_t)t->rows_left, at = 0;
+    batch *out = batch_new(t->result_arena, &end_of(t)->schema, count, in->window_start != NULL);
+
+    EACH_ROW (r, in->live) {
+        if (at == count) break;
+        for (uint32_t i = 0; i < in->column_count; i++) {
+            value v = in->kind[r] == ROW_TOMBSTONE && i >= end_of(t)->schema.key_count ? NULL_VALUE
+                                                                                       : column_get(&in->columns[i], r);
+            v = value_copy(t->result_arena, in->columns[i].type, &v);
+            column_set(&out->columns[i], at, &v);
+        }
+        out->event_ms[at] = in->event_ms[r];
+        out->kind[at] = in->kind[r];
+        if (in->window_start != NULL) {
+            out->window_start[at] = in->window_start[r];
+            out->window_end[at] = in->window_end[r];
+        }
+        at++;
+    }
+    t->rows_left -= count;
+    if (count > 0) enqueue(t, out);
+}
+
+static void take_result(void *self, batch *rows)
+{
+    transient *t = self;
+
+    if (t->sort != NULL) {
+        keep_for_sort(t, rows);
+    } else if (t->rows_left > 0) {
+        copy_rows(t, rows);
+    }
+}
+
+static int by_sort_keys(const void *x, const void *y, void *self)
+{
+    const transient *t = self;
+    const value *a = *(value *const *)x, *b = *(value *const *)y;
+    uint32_t columns = end_of(t)->schema.count;
+
+    for (uint32_t k = 0; k < t->sort->sort.key_count; k++) {
+        const sort_key *key = &t->sort->sort.keys[k];
+        const value *va = &a[columns + k], *vb = &b[columns + k];
+        if (va->is_null || vb->is_null) {
+            if (va->is_null && vb->is_null) continue;
+            return va->is_null == key->nulls_first ? -1 : 1;
+        }
+        int order = value_compare(key->by->type, va, vb);
+        if (order != 0) return key->is_descending ? -order : order;
+    }
+    return 0;
+}
+
+/* Merge sort keeps the order of rows that compare equal. */
+static void stable_sort(transient *t, value **rows, value **spare, uint32_t count)
+{
+    if (count < 2) return;
+    uint32_t half = count / 2, i = 0, k = half, at = 0;
+    stable_sort(t, rows, spare, half);
+    stable_sort(t, rows + half, spare, count - half);
+    while (i < half && k < count) spare[at++] = by_sort_keys(&rows[k], &rows[i], t) < 0 ? rows[k++] : rows[i++];
+    while (i < half) spare[at++] = rows[i++];
+    while (k < count) spare[at++] = rows[k++];
+    memcpy(rows, spare, count * sizeof *rows);
+}
+
+static void release_sorted(transient *t)
+{
+    value **spare = malloc((t->sorted_count + 1) * sizeof *spare);
+    const schema *s = &end_of(t)->schema;
+    uint32_t count = t->sorted_count < t->rows_left ? t->sorted_count : (uint32_t)t->rows_left;
+
+    if (spare == NULL) abort();
+    stable_sort(t, t->sorted, spare, t->sorted_count);
+    free(spare);
+    for (uint32_t from = 0; from < count; from += BATCH_ROWS_MAX) {
+        uint32_t rows = count - from < BATCH_ROWS_MAX ? count - from : BATCH_ROWS_MAX;
+        batch *out = batch_new(t->result_arena, s, rows, end_of(t)->windowed != WINDOW_NONE);
+        for (uint32_t r = 0; r < rows; r++) {
+            const value *values = t->sorted[from + r];
+            const kept *row = (const kept *)((const char *)values - ((sizeof(kept) + 15) & ~15ul));
+            for (uint32_t i = 0; i < s->count; i++) column_set(&out->columns[i], r, &values[i]);
+            out->event_ms[r] = row->event_ms;
+            out->kind[r] = row->kind;
+            if (out->window_start != NULL) {
+                out->window_start[r] = row->window_start;
+                out->window_end[r] = row->window_end;
+            }
+        }
+        enqueue(t, out);
+    }
+    t->rows_left -= count;
+    t->sorted_count = 0;
+}
+
+/* ---- sources ---- */
+
+static weir_rc find_sources(transient *t, weir_error *err)
+{
+    const plan *p = t->plan;
+    uint32_t *source_of = ARENA_ARRAY(t->arena, uint32_t, p->step_count);
+
+    t->sources = ARENA_ARRAY(t->arena, client_source, p->step_count);
+    t->source_partitions = ARENA_ARRAY(t->arena, int32_t, p->step_count);
+    t->target = ARENA_ZEROS(t->arena, int64_t *, p->step_count);
+    t->position = ARENA_ZEROS(t->arena, int64_t *, p->step_count);
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const step *s = &p->steps[i];
+        source_of[i] = UINT32_MAX;
+        if (s->kind != STEP_SOURCE) continue;
+        uint32_t at = 0;
+        while (at < t->source_count && !slice_equal(t->sources[at].topic, s->source.topic)) at++;
+        source_of[i] = at;
+        if (at < t->source_count) continue;
+        topic_info info;
+        bool found;
+        WEIR_TRY(topic_find(t->env.storage, s->source.topic, &info, &found, err));
+        if (!found) {
+            return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the topic %.*s of %.*s does not exist", SLICE_ARG(s->source.topic),
+                             SLICE_ARG(s->source.name));
+        }
+        bool is_latest = p->mode == PLAN_PUSH && p->latest;
+        t->sources[at] = (client_source){ s->source.topic, is_latest ? START_LATEST : START_EARLIEST };
+        t->source_partitions[at] = info.partitions;
+        if (info.partitions > t->shared.source_partitions) t->shared.source_partitions = info.partitions;
+        t->target[at] = ARENA_ZEROS(t->arena, int64_t, info.partitions);
+        t->position[at] = ARENA_ZEROS(t->arena, int64_t, info.partitions);
+        for (int32_t k = 0; p->mode == PLAN_BOUNDED && k < info.partitions; k++) {
+            WEIR_TRY(topic_offsets(t->env.storage, s->source.topic, k, &t->position[at][k], &t->target[at][k], err));
+        }
+        t->source_count++;
+    }
+    t->shared.source_of_step = source_of;
+    return WEIR_OK;
+}
+
+static bool needs_state(const plan *p)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (p->steps[i].kind == STEP_AGGREGATE || p->steps[i].kind == STEP_TABLE || p->steps[i].kind == STEP_JOIN) return true;
+    }
+    return false;
+}
+
+static weir_rc open_scratch(transient *t, weir_error *err)
+{
+    const local_options options = { .durability = DURABLE_NONE, .is_temporary = true, .clock = t->env.clock };
+    const client_spec spec = { .name = SLICE("transient"), .instances = 1 };
+
+    WEIR_TRY(storage_open_local(&t->scratch, SLICE(""), &options, err));
+    return client_open(&t->scratch_client, t->scratch, &spec, err);
+}
+
+static const step *snapshot_step(const plan *p)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (p->steps[i].kind == STEP_SNAPSHOT) return &p->steps[i];
+    }
+    return NULL;
+}
+
+static weir_rc open_inputs(transient *t, weir_error *err)
+{
+    const plan *p = t->plan;
+
+    t->shared.source_partitions = 1;
+    WEIR_TRY(find_sources(t, err));
+    if (needs_state(p)) WEIR_TRY(open_scratch(t, err));
+    WEIR_TRY(task_open(&t->task, &t->shared, 0, 0, 1, NULL, t->scratch_client, t->log, err));
+    if (t->source_count > 0) {
+        const client_spec spec = { .name = SLICE("transient"), .is_transient = true, .sources = t->sources,
+                                   .source_count = t->source_count, .instances = 1 };
+        return client_open(&t->client, t->env.storage, &spec, err);
+    }
+    const step *from = snapshot_step(p);
+    if (from == NULL) {
+        t->is_complete = true;
+        return WEIR_OK;
+    }
+    return store_reader_open(&t->reader, t->env.storage, from, from->snapshot.of[1].kind == STEP_FINAL, t->task, err);
+}
+
+weir_rc transient_open(transient **out, const transient_env *env, const plan *p, weir_error *err)
+{
+    arena *a = arena_new(0);
+    transient *t = ARENA_NEW(a, transient);
+
+    t->arena = a;
+    t->env = *env;
+    t->plan = p;
+    t->rows_left = UINT64_MAX;
+    t->result_arena = arena_new(0);
+    t->log = bad_log_new(SLICE("transient"), UINT32_MAX, env->clock);
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (p->steps[i].kind == STEP_SORT) t->sort = &p->steps[i];
+        if (p->steps[i].kind == STEP_LIMIT) t->rows_left = p->steps[i].limit.rows;
+    }
+    t->shared = (task_shared){ .plan = p, .query_id = SLICE("transient"), .clock = env->clock, .batch_rows = env->batch_rows,
+                               .state_budget_bytes = (size_t)64 << 20, .every_change = p->mode == PLAN_PUSH && p->every_change,
+                               .forced_partition = -1, .is_transient = true, .result = take_result, .result_self = t };
+    weir_rc rc = open_inputs(t, err);
+    if (rc != WEIR_OK) {
+        transient_close(t);
+        return rc;
+    }
+    *out = t;
+    return WEIR_OK;
+}
+
+void transient_close(transient *t)
+{
+    if (t == NULL) return;
+    store_reader_close(t->reader);
+    task_close(t->task);
+    client_close(t->client);
+    client_close(t->scratch_client);
+    storage_close(t->scratch);
+    bad_log_free(t->log);
+    free(t->sorted);
+    arena_free(t->result_arena);
+    arena_free(t->arena);
+}
+
+/* ---- advancing ---- */
+
+static weir_rc flush(transient *t, weir_error *err)
+{
+    t->flushed_ms = clock_monotonic_ms(t->env.clock);
+    WEIR_TRY(task_flush(t->task, err));
+    if (t->scratch_client == NULL) return WEIR_OK;
+    epoch e = task_seal(t->task);
+    WEIR_TRY(client_commit(t->scratch_client, &e, 1, NULL, 0, err));
+    task_committed(t->task);
+    return WEIR_OK;
+}
+
+static weir_rc finish(transient *t, weir_error *err)
+{
+    WEIR_TRY(flush(t, err));
+    if (t->sort != NULL) release_sorted(t);
+    t->is_complete = true;
+    return WEIR_OK;
+}
+
+static bool all_reached(const transient *t)
+{
+    for (uint32_t i = 0; i < t->source_count; i++) {
+        for (int32_t p = 0; p < t->source_partitions[i]; p++) {
+            if (t->position[i][p] < t->target[i][p]) return false;
+        }
+    }
+    return true;
+}
+
+static weir_rc take_fetch(transient *t, const fetch *f, weir_error *err)
+{
+    bool is_bounded = t->plan->mode == PLAN_BOUNDED;
+
+    if (f->kind == FETCH_END) {
+        if (f->next_offset > t->position[f->source][f->partition]) t->position[f->source][f->partition] = f->next_offset;
+        return WEIR_OK;
+    }
+    if (f->kind != FETCH_RECORDS) return WEIR_OK;
+    fetch within = *f;
+    while (is_bounded && within.rows > 0 && f->offset[within.rows - 1] >= t->target[f->source][f->partition]) within.rows--;
+    t->position[f->source][f->partition] = f->next_offset;
+    for (uint32_t i = 0; i < t->task->input_count && within.rows > 0; i++) {
+        if (t->task->inputs[i].source == f->source) WEIR_TRY(task_push(t->task, &t->task->inputs[i], &within, err));
+    }
+    return WEIR_OK;
+}
+
+static weir_rc advance_sources(transient *t, int timeout_ms, weir_error *err)
+{
+    bool is_bounded = t->plan->mode == PLAN_BOUNDED;
+    const fetch *events;
+    uint32_t count, rows = 0;
+
+    if (is_bounded && all_reached(t)) return finish(t, err);
+    WEIR_TRY(client_poll(t->client, timeout_ms, t->env.batch_rows, &events, &count, err));
+    for (uint32_t i = 0; i < count && t->rows_left > 0; i++) {
+        if (events[i].kind == FETCH_RECORDS) rows += events[i].rows;
+        WEIR_TRY(take_fetch(t, &events[i], err));
+    }
+    if (is_bounded && all_reached(t)) return finish(t, err);
+    bool is_late = clock_monotonic_ms(t->env.clock) - t->flushed_ms >= PUSH_FLUSH_MS;
+    if (!is_bounded && task_has_work(t->task) && (rows == 0 || is_late)) return flush(t, err);
+    return WEIR_OK; /* a bounded query's changes are given out once, at its end */
+}
+
+static weir_rc advance(transient *t, int timeout_ms, weir_error *err)
+{
+    if (t->client != NULL) return advance_sources(t, timeout_ms, err);
+    batch *rows;
+    WEIR_TRY(store_reader_next(t->reader, t->env.batch_rows, &rows, err));
+    if (rows == NULL) return finish(t, err);
+    return task_enter(t->task, &t->task->inputs[0], rows, err);
+}
+
+weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_error *err)
+{
+    int64_t began_ms = clock_monotonic_ms(t->env.clock);
+
+    *rows = NULL;
+    if (t->first == NULL && t->sort == NULL) { /* nothing lent is in use any more */
+        t->last = NULL;
+        arena_reset(t->result_arena);
+    }
+    while (t->first == NULL && !t->has_ended) {
+        if (atomic_load(t->env.cancelled)) return weir_fail(err, WEIR_CANCELLED, NOWHERE, "cancelled");
+        if (t->is_complete || t->rows_left == 0) {
+            t->has_ended = true;
+            break;
+        }
+        int64_t left = timeout_ms < 0 ? 50 : timeout_ms - (clock_monotonic_ms(t->env.clock) - began_ms);
+        if (left < 0) return WEIR_OK;
+        WEIR_TRY(advance(t, left > 50 ? 50 : (int)left, err));
+        if (t->env.clock->is_virtual && t->first == NULL && t->plan->mode == PLAN_PUSH && timeout_ms >= 0) return WEIR_OK;
+    }
+    if (t->first != NULL) {
+        *rows = t->first->rows;
+        t->first = t->first->next;
+        if (t->first == NULL) t->last = NULL;
+    }
+    return WEIR_OK;
+}
+
+bool transient_ended(const transient *t)
+{
+    return t->has_ended || (t->first == NULL && (t->is_complete || t->rows_left == 0));
+}

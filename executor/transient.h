@@ -1,0 +1,28 @@
+/* executor/transient.h - a query that keeps nothing: push queries (go on until a LIMIT or a cancel), bounded ones (to the
+ * present end of their sources) and pull queries (a snapshot of what a persistent query keeps). It runs in the caller's
+ * thread: each next() advances it. One task takes all partitions; state is in memory and an unlinked environment. */
+#ifndef WEIR_EXECUTOR_TRANSIENT_H
+#define WEIR_EXECUTOR_TRANSIENT_H
+
+#include "executor/task.h"
+
+#include <stdatomic.h>
+
+typedef struct transient transient;
+
+typedef struct transient_env {
+    storage *storage;
+    const weir_clock *clock;
+    uint32_t batch_rows;
+    const atomic_bool *cancelled; /* by the session */
+} transient_env;
+
+/* The plan is borrowed, with all in it, until close. */
+weir_rc transient_open(transient **out, const transient_env *env, const plan *p, weir_error *err) WEIR_CHECKED;
+void transient_close(transient *t); /* NULL is fine */
+/* Rows of the plan's last step; lent until the next call. *rows NULL: none came within timeout_ms (-1: no bound), or it has
+ * ended. */
+weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_error *err) WEIR_CHECKED;
+bool transient_ended(const transient *t);
+
+#endif
