@@ -364,6 +364,7 @@ typedef enum source_kind {
 typedef struct with_property {
     slice name;  /* in upper case */
     slice typed; /* as typed, without quotes: connectors tell case apart */
+    bool quoted;
     sql_pos at;
     expr *value; /* a literal */
 } with_property;

@@ -42,6 +42,7 @@ typedef struct group_list {
 typedef struct name_value {
     slice text;
     sql_pos at;
+    bool quoted;
 } name_value;
 
 typedef struct join_word {

@@ -90,7 +90,7 @@ static void list(expectation *x)
     if (expression_fits || unit_fits) drop(x, UNITS, COUNT_OF(UNITS));
     if (operator_fits) {
         drop(x, OPERATORS, COUNT_OF(OPERATORS));
-        x->could[TK_NOT] = false;
+        x->could[TK_NOT] = x->could[TK_LP] = x->could[TK_DOT] = x->could[TK_STRING] = false;
     }
     if (x->could[TK_QUOTED_NAME]) drop_words(x);
     for (uint32_t i = 0; i < keyword_count(); i++)
@@ -132,6 +132,24 @@ static const char *meant(const expectation *x, slice typed)
     return NULL;
 }
 
+/* EMIT and IF that nothing known follows were taken for names; they hardly were meant as such. */
+static bool follows(const token *before, slice word)
+{
+    return before->kind == TK_NAME && slice_equal_nocase(before->text, word);
+}
+
+/* Reserved words that people do not mean as names. */
+static bool opens_clause(int kind)
+{
+    switch (kind) {
+    case TK_AND: case TK_AS: case TK_BY: case TK_FROM: case TK_GROUP: case TK_HAVING: case TK_JOIN: case TK_NOT: case TK_ON:
+    case TK_OR: case TK_SELECT: case TK_WHERE: case TK_WITH: case TK_WITHIN: case TK_NULL:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void add_hint(text *message, const expectation *could, const token *found, const token *before)
 {
     const keyword *reserved = keyword_of_token(found->kind);
@@ -141,7 +159,8 @@ static void add_hint(text *message, const expectation *could, const token *found
         text_printf(message, "; did you mean %s?", word);
     } else if (before->kind == TK_NAME && (word = meant(could, before->text)) != NULL) {
         text_printf(message, "; did you mean %s instead of %.*s?", word, SLICE_ARG(before->text));
-    } else if (reserved != NULL && reserved->reserved == KEYWORD_RESERVED && could->could[TK_QUOTED_NAME]) {
+    } else if (reserved != NULL && reserved->reserved == KEYWORD_RESERVED && !opens_clause(found->kind) &&
+               could->could[TK_QUOTED_NAME]) {
         text_printf(message, "; %s is a reserved word, as a name it is written `%s`", reserved->word, reserved->word);
     }
 }
@@ -153,7 +172,13 @@ void expected_fail(parse_context *c, const token *found, bool (*accepts)(const v
 
     for (int kind = 0; kind < TOKEN_KINDS; kind++) x.could[kind] = accepts(of, kind);
     expectation could = x;
-    list(&x);
+    if (follows(&c->previous, SLICE("EMIT"))) {
+        x = (expectation){ .words = { "CHANGES", "FINAL" }, .count = 2 };
+    } else if (follows(&c->previous, SLICE("IF"))) {
+        x = (expectation){ .words = { "EXISTS", "NOT EXISTS" }, .count = 2 };
+    } else {
+        list(&x);
+    }
     if (found->kind == TOKEN_END) {
         text_add_c(&message, "unexpected end of statement");
     } else if (found->text.len > SHOWN_BYTES_MAX) {

@@ -100,10 +100,10 @@ names(A) ::= names(A) COMMA identifier(I). { LIST_ADD(c, A.items, A.count, I); }
 
 /* A name whose case is kept, or a string: topics, subjects. */
 %type resource { name_value }
-resource(A) ::= NAME(T). { A = (name_value){ T.text, T.at }; }
-resource(A) ::= word_name(T). { A = (name_value){ T.text, T.at }; }
-resource(A) ::= QUOTED_NAME(T). { A = (name_value){ build_quoted_name(c, T).name, T.at }; }
-resource(A) ::= STRING(T). { A = (name_value){ build_string(c, T), T.at }; }
+resource(A) ::= NAME(T). { A = (name_value){ T.text, T.at, false }; }
+resource(A) ::= word_name(T). { A = (name_value){ T.text, T.at, false }; }
+resource(A) ::= QUOTED_NAME(T). { A = (name_value){ build_quoted_name(c, T).name, T.at, true }; }
+resource(A) ::= STRING(T). { A = (name_value){ build_string(c, T), T.at, true }; }
 
 /* ---- durations ---- */
 
@@ -772,7 +772,7 @@ properties(A) ::= properties(A) COMMA property(P). { LIST_ADD(c, A.items, A.coun
 
 %type property { with_property }
 property(A) ::= resource(N) EQ literal(E). {
-    A = (with_property){ .name = build_upper(c, N.text), .typed = N.text, .at = N.at, .value = E };
+    A = (with_property){ .name = build_upper(c, N.text), .typed = N.text, .quoted = N.quoted, .at = N.at, .value = E };
 }
 
 plain_statement(A) ::= create(H) TYPE(T) if_not_exists(N) identifier(I) AS type(Y). {
@@ -984,7 +984,7 @@ plain_statement(A) ::= ASSERT(T) NULL VALUES identifier(I) column_names(N) KEY v
 }
 
 %type subject { name_value }
-subject(A) ::= . { A = (name_value){ NO_SLICE, NOWHERE }; }
+subject(A) ::= . { A = (name_value){ NO_SLICE, NOWHERE, false }; }
 subject(A) ::= SUBJECT resource(R). { A = R; }
 
 %type schema_id { int64_t }
