@@ -628,10 +628,10 @@ static void print_with(text *t, const property_list *with)
     for (uint32_t i = 0; i < with->count; i++) {
         const with_property *p = &with->items[i];
         text_add_c(t, i == 0 ? " WITH (" : ", ");
-        if (p->quoted) {
-            print_string(t, p->typed);
+        if (p->quoted || !reads_back(p->name)) {
+            print_string(t, p->quoted ? p->typed : p->name);
         } else {
-            print_identifier(t, p->name);
+            text_add(t, p->name);
         }
         text_add_c(t, " = ");
         print_expr(t, p->value);

@@ -1,4 +1,5 @@
 /* tests/unit/check_parser.c - trees, positions, error texts, variables, and SQL printed back. */
+#include "parser/parse.h"
 #include "parser/parser.h"
 
 #include <check.h>
@@ -252,6 +253,60 @@ START_TEST(expression_prints_and_parses_back)
 
     ck_assert_str_eq(canonical, p->canonical == NULL ? p->sql : p->canonical);
     ck_assert_str_eq(printed_expr(parsed_expr(canonical)), canonical);
+}
+END_TEST
+
+/* Every @ stands for a word that is not reserved. */
+static const char *const NAME_PLACES[] = {
+    "SELECT @ FROM s",
+    "SELECT @, @ FROM s",
+    "SELECT a @, b AS @ FROM s",
+    "SELECT @ @ FROM @ @ EMIT CHANGES",
+    "SELECT x.@, x->@, @.y, @->y, @.*, @->*, x->@[1], @.@->@ FROM s",
+    "SELECT @ + 1, -@, @ - 1, (@), f(@), f(@, @ => @ + 1), f(x, (@, y) => @) FROM s",
+    "SELECT CASE @ WHEN @ THEN @ ELSE @ END, CAST(@ AS @), STRUCT(@ := @), MAP(@ := @), ARRAY[@, @] FROM s",
+    "SELECT * FROM @ JOIN @ ON @ = @",
+    "SELECT * FROM a AS @ JOIN b @ WITHIN 1 SECOND ON @.x = @.y",
+    "SELECT * FROM s @ GROUP BY @, @ PARTITION BY @, @ HAVING @ ORDER BY @, @ DESC EMIT FINAL LIMIT 1",
+    "SELECT * FROM s WHERE @ AND @ = @ AND @ IS NULL AND @ IN (@, @) AND @ BETWEEN @ AND @ AND @ LIKE @ OR NOT @",
+    "SELECT * FROM s UNION ALL SELECT @ FROM @ UNION ALL SELECT 1 FROM s",
+    "WITH @ AS (SELECT 1 FROM s) SELECT * FROM @",
+    "CREATE STREAM @ (@ INT KEY, @ STRUCT<@ INT, b @>, c ARRAY<@>, d @ HEADERS) WITH (@ = 1)",
+    "CREATE TABLE IF NOT EXISTS @ AS SELECT @ FROM @",
+    "INSERT INTO @ SELECT @ FROM @",
+    "INSERT INTO @ (@, @) VALUES (@, 1)",
+    "DROP STREAM @",
+    "DROP TABLE IF EXISTS @ DELETE TOPIC",
+    "ALTER STREAM @ ADD a INT, ADD COLUMN @ INT",
+    "CREATE TYPE @ AS @",
+    "DESCRIBE @ EXTENDED",
+    "DESCRIBE FUNCTION @",
+    "PRINT @ LIMIT 1",
+    "EXPLAIN @",
+    "TERMINATE @",
+    "DEFINE @ = 'x'",
+    "ASSERT TOPIC @ TIMEOUT 1 SECOND",
+    "ASSERT SCHEMA SUBJECT @ ID 1",
+    "ASSERT NULL VALUES @ (@) KEY (1)",
+};
+
+START_TEST(unreserved_words_are_names_everywhere)
+{
+    for (uint32_t i = 0; i < keyword_count(); i++) {
+        const keyword *word = keyword_at(i);
+        text sql = TEXT_EMPTY;
+        if (word->reserved == KEYWORD_RESERVED) continue;
+        for (const char *c = NAME_PLACES[_i]; *c != '\0'; c++) {
+            if (*c == '@') {
+                text_add_c(&sql, word->word);
+            } else {
+                text_add_char(&sql, *c);
+            }
+        }
+        char *canonical = printed(parsed(sql.data));
+        ck_assert_str_eq(printed(parsed(canonical)), canonical);
+        text_free(&sql);
+    }
 }
 END_TEST
 
@@ -628,6 +683,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, statement_prints_and_parses_back, 0, COUNT_OF(STATEMENTS));
     tcase_add_loop_test(t, expression_prints_and_parses_back, 0, COUNT_OF(EXPRESSIONS));
+    tcase_add_loop_test(t, unreserved_words_are_names_everywhere, 0, COUNT_OF(NAME_PLACES));
     tcase_add_test(t, literals_have_the_types_of_ksqldb);
     tcase_add_test(t, chains_are_flat);
     tcase_add_test(t, names_know_their_case_and_quotes);
