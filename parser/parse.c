@@ -24,7 +24,6 @@ typedef struct stretch {
     size_t begin; /* of the first token */
     size_t end;   /* the semicolon, or the end of the text */
     bool terminated;
-    bool closed; /* no quote or comment is left open at the end */
 } stretch;
 
 static bool find_stretch(slice sql, size_t from, stretch *out)
@@ -32,7 +31,7 @@ static bool find_stretch(slice sql, size_t from, stretch *out)
     bool found = false;
     size_t i = from;
 
-    *out = (stretch){ .begin = sql.len, .end = sql.len, .closed = true };
+    *out = (stretch){ .begin = sql.len, .end = sql.len };
     while (i < sql.len) {
         char c = sql.data[i];
         char next = i + 1 < sql.len ? sql.data[i + 1] : '\0';
@@ -45,7 +44,6 @@ static bool find_stretch(slice sql, size_t from, stretch *out)
             const char *close = memmem(sql.data + i + 2, sql.len - i - 2, "*/", 2);
             if (close == NULL) {
                 if (!found) out->begin = i; /* the lexer says what is wrong */
-                out->closed = false;
                 return true;
             }
             i = (size_t)(close + 2 - sql.data);
@@ -73,7 +71,6 @@ static bool find_stretch(slice sql, size_t from, stretch *out)
         if (c == '\'' || c == '"' || c == '`') {
             const char *close = memchr(sql.data + i + 1, c, sql.len - i - 1);
             if (close == NULL) {
-                out->closed = false;
                 return true;
             }
             i = (size_t)(close - sql.data);
