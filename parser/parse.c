@@ -70,9 +70,7 @@ static bool find_stretch(slice sql, size_t from, stretch *out)
         found = true;
         if (c == '\'' || c == '"' || c == '`') {
             const char *close = memchr(sql.data + i + 1, c, sql.len - i - 1);
-            if (close == NULL) {
-                return true;
-            }
+            if (close == NULL) return true;
             i = (size_t)(close - sql.data);
         }
         i++;
