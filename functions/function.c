@@ -9,7 +9,7 @@
 
 static const function_family *const FAMILIES[] = {
     &arithmetic_family, &compare_family, &like_family,   &subscript_family, &text_family, &math_family,
-    &regex_family,      &null_family,    &count_family,  &sum_family,       &minmax_family,
+    &regex_family,      &null_family,   &time_family,     &count_family,  &sum_family,       &minmax_family,
 };
 
 /* ---- signatures ---- */
@@ -52,6 +52,7 @@ typedef struct signature {
 
 static struct {
     pthread_once_t once;
+    arena *arena; /* for the life of the process */
     signature *signatures; /* sorted by name, rows of one name in the order of the table */
     const function **rows; /* beside them */
     uint32_t count;
@@ -202,7 +203,7 @@ static int order_of_rows(const void *a, const void *b)
 
 static void build_table(void)
 {
-    arena *a = arena_new(64 << 10); /* for the life of the process */
+    arena *a = table.arena = arena_new(64 << 10);
     uint32_t count = 0;
 
     for (size_t f = 0; f < sizeof FAMILIES / sizeof FAMILIES[0]; f++) count += FAMILIES[f]->count;

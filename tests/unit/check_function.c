@@ -864,6 +864,103 @@ START_TEST(math)
 }
 END_TEST
 
+static const struct {
+    const char *pattern, *written; /* of 2018-05-11T21:58:33.250Z */
+    const char *zone;
+} FORMATS[] = {
+    { "yyyy-MM-dd HH:mm:ss", "2018-05-11 21:58:33", NULL },
+    { "yyyy-MM-dd'T'HH:mm:ss.SSSX", "2018-05-11T21:58:33.250Z", NULL },
+    { "yyyy-MM-dd HH:mm:ss zzz", "2018-05-11 14:58:33 PDT", "America/Los_Angeles" },
+    { "yyyy-MM-dd HH:mm:ss zzz", "2018-05-11 22:58:33 BST", "Europe/London" },
+    { "dd-MMM-yyyy", "11-May-2018", NULL },
+    { "d/M/yy h:mm a", "11/5/18 9:58 PM", NULL },
+    { "EEEE, MMMM d", "Friday, May 11", NULL },
+    { "D 'o''clock' k A", "131 o'clock 21 79113250", NULL },
+    { "HH:mm:ssXXX VV", "03:28:33+05:30 Asia/Kolkata", "Asia/Kolkata" },
+    { "yyyyMMddHHmmssSSS Z", "20180511235833250 +0200", "+02:00" },
+    { "G uuuu QQQ", "AD 2018 Q2", NULL },
+};
+
+START_TEST(formatting_time)
+{
+    column args[] = { ints(&type_timestamp, 1, N(1526075913250)), texts(1, FORMATS[_i].pattern),
+                      texts(1, FORMATS[_i].zone == NULL ? "UTC" : FORMATS[_i].zone) };
+    value pattern = { .str = slice_of(FORMATS[_i].pattern) };
+    const value *constants[] = { NULL, &pattern, NULL };
+    ck_text(run("FORMAT_TIMESTAMP", args, 3, 1), 0, FORMATS[_i].written);
+    ck_text(run_with("FORMAT_TIMESTAMP", args, 3, constants, ALL(1), 1), 0, FORMATS[_i].written);
+}
+END_TEST
+
+static const struct {
+    const char *from, *pattern;
+    int64_t ms; /* NULL_INT: it does not follow the pattern */
+    const char *zone;
+} PARSES[] = {
+    { "2018-05-11T21:58:33Z", "yyyy-MM-dd'T'HH:mm:ssX", 1526075913000, NULL },
+    { "2020-05-11T21:58:33z", "yyyy-MM-dd'T'HH:mm:ssX", 1589234313000, NULL },
+    { "2018-05-11 23:58:33+0200", "yyyy-MM-dd HH:mm:ssXX", 1526075913000, NULL },
+    { "2018-05-11 14:58:33", "yyyy-MM-dd HH:mm:ss", 1526075913000, "America/Los_Angeles" },
+    { "2018-05-11 22:58:33 Europe/London", "yyyy-MM-dd HH:mm:ss VV", 1526075913000, NULL },
+    { "20180511215833250", "yyyyMMddHHmmssSSS", 1526075913250, NULL },
+    { "11/5/18 9:58 pm", "d/M/yy h:mm a", 1526075880000, NULL },
+    { "01-JAN-2022", "dd-MMM-yyyy", 1640995200000, NULL },
+    { "JAN-2022", "MMM-yyyy", 1640995200000, NULL },
+    { "2021-06-31", "yyyy-MM-dd", 1625011200000, NULL },
+    { "2021-13-01", "yyyy-MM-dd", NULL_INT, NULL },
+    { "2021-5-01", "yyyy-MM-dd", NULL_INT, NULL },
+    { "12021-05-01", "yyyy-MM-dd", NULL_INT, NULL },
+    { "2021-05-01x", "yyyy-MM-dd", NULL_INT, NULL },
+    { "[2021-05-01 14:30:00]", "'['yyyy-MM-dd HH:mm:ss']'", 1619879400000, NULL },
+    { "2021-05-01", "yyyy-MM-dd[ HH:mm]", 1619827200000, NULL },
+    { "2021-05-01 14:30", "yyyy-MM-dd[ HH:mm]", 1619879400000, NULL },
+    { "2021-03-28 01:30", "yyyy-MM-dd HH:mm", 1616895000000, "Europe/London" }, /* skipped: becomes 02:30 BST */
+    { "2021-10-31 01:30", "yyyy-MM-dd HH:mm", 1635640200000, "Europe/London" }, /* twice: the earlier */
+    { "nothing", "yyyy", NULL_INT, NULL },
+};
+
+START_TEST(parsing_time)
+{
+    column args[] = { texts(1, PARSES[_i].from), texts(1, PARSES[_i].pattern),
+                      texts(1, PARSES[_i].zone == NULL ? "UTC" : PARSES[_i].zone) };
+    column c = run("PARSE_TIMESTAMP", args, 3, 1);
+
+    ck_assert_int_eq(c.null[0], PARSES[_i].ms == NULL_INT);
+    if (!c.null[0]) ck_assert_int_eq(c.i64[0], PARSES[_i].ms);
+    ck_assert_uint_eq(failures, c.null[0]);
+}
+END_TEST
+
+static column interval(const char *name, const char *unit, int number, column of)
+{
+    static const type interval_unit = { .kind = TYPE_INTERVAL_UNIT };
+    column args[] = { texts(1, unit), ints(&type_integer, 1, N(number)), of };
+
+    args[0].type = &interval_unit;
+    return run(name, args, 3, 1);
+}
+
+START_TEST(time_arithmetic)
+{
+    ck_assert_int_eq(interval("DATEADD", "DAYS", 10, ints(&type_date, 1, N(10))).i32[0], 20);
+    ck_assert_int_eq(interval("DATESUB", "DAY", 10, ints(&type_date, 1, N(5))).i32[0], -5);
+    ck_assert_int_eq(interval("DATEADD", "MONTHS", 1, ints(&type_date, 1, N(30))).i32[0], 58); /* 31 January */
+    ck_assert_int_eq(interval("DATEADD", "YEARS", -1, ints(&type_date, 1, N(0))).i32[0], -365);
+    ck_assert_int_eq(interval("TIMEADD", "MILLISECONDS", -5, ints(&type_time, 1, N(2))).i32[0], 86399997);
+    ck_assert_int_eq(interval("TIMESUB", "MILLISECONDS", -5, ints(&type_time, 1, N(86399997))).i32[0], 2);
+    ck_assert_int_eq(interval("TIMESTAMPADD", "HOURS", 2, ints(&type_timestamp, 1, N(0))).i64[0], 7200000);
+    ck_assert_int_eq(interval("TIMESTAMPADD", "YEARS", INT32_MAX, ints(&type_timestamp, 1, N(0))).null[0], 1);
+    column tz = run3("CONVERT_TZ", ints(&type_timestamp, 1, N(1589234313000)), texts(1, "America/Los_Angeles"),
+                     texts(1, "America/New_York"), 1);
+    ck_assert_int_eq(tz.i64[0], 1589245113000);
+    ck_assert_int_eq(run3("CONVERT_TZ", ints(&type_timestamp, 1, N(0)), texts(1, "Mars"), texts(1, "UTC"), 1).null[0], 1);
+    ck_assert_int_eq(run2("STRINGTODATE", texts(1, "2018-05-11Lit"), texts(1, "yyyy-MM-dd'Lit'"), 1).i32[0], 17662);
+    ck_text(run2("FORMAT_DATE", ints(&type_date, 1, N(-1)), texts(1, "dd-MM-yyyy'Sophia'"), 1), 0, "31-12-1969Sophia");
+    ck_assert_int_eq(run2("FORMAT_DATE", ints(&type_date, 1, N(-1)), texts(1, "HH"), 1).null[0], 1);
+    ck_assert_int_eq(run2("PARSE_TIME", texts(1, "14:30"), texts(1, "HH:mm"), 1).i32[0], 52200000);
+}
+END_TEST
+
 START_TEST(null_functions)
 {
     column x = ints(&type_integer, 3, N(NULL_INT), N(2), N(3)), y = ints(&type_bigint, 3, N(7), N(2), N(NULL_INT));
@@ -907,6 +1004,9 @@ int main(void)
     tcase_add_test(tests, wrong_constant_pattern);
     tcase_add_test(tests, math);
     tcase_add_test(tests, null_functions);
+    tcase_add_loop_test(tests, formatting_time, 0, sizeof FORMATS / sizeof FORMATS[0]);
+    tcase_add_loop_test(tests, parsing_time, 0, sizeof PARSES / sizeof PARSES[0]);
+    tcase_add_test(tests, time_arithmetic);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
