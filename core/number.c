@@ -283,7 +283,7 @@ number_fit parse_decimal(slice from, uint32_t precision, uint32_t scale, decimal
         }
     }
     if (!is_exact && rounding == ROUND_NEVER) return NUMBER_TOO_PRECISE;
-    number += half_or_more;
+    if (rounding == ROUND_HALF_UP) number += half_or_more;
     if (number >= limit) return NUMBER_TOO_LARGE;
     *out = is_negative ? -(decimal)number : (decimal)number;
     return NUMBER_FITS;

@@ -34,7 +34,7 @@ number_fit parse_i32(slice from, int32_t *out);
  * Too large a number is an infinity, too small a one is 0. */
 bool parse_double(slice from, double *out);
 
-typedef enum decimal_rounding { ROUND_NEVER, ROUND_HALF_UP } decimal_rounding;
+typedef enum decimal_rounding { ROUND_NEVER, ROUND_HALF_UP, ROUND_DOWN } decimal_rounding;
 
 /* What new BigDecimal(text) reads ("1.5", "-.5", "1E+3"), brought to the scale. */
 number_fit parse_decimal(slice from, uint32_t precision, uint32_t scale, decimal_rounding rounding, decimal *out);

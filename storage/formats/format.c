@@ -1,0 +1,145 @@
+/* storage/formats/format.c - the table of formats, and what is alike for all of them. */
+#include "storage/formats/format_class.h"
+
+#include "core/bytes.h"
+
+#define BOTH_SIDES (FORMAT_KEY | FORMAT_VALUE)
+#define BOTH_WAYS (FORMAT_WRAPS | FORMAT_UNWRAPS)
+
+/* Known by name, so that statements and properties can be judged; to be opened once they are written. */
+static const format_class AVRO = { .name = "AVRO", .traits = BOTH_SIDES | BOTH_WAYS };
+static const format_class JSON_SR = { .name = "JSON_SR", .traits = BOTH_SIDES | BOTH_WAYS };
+static const format_class PROTOBUF = { .name = "PROTOBUF", .traits = BOTH_SIDES | FORMAT_WRAPS };
+static const format_class PROTOBUF_NOSR = { .name = "PROTOBUF_NOSR", .traits = BOTH_SIDES | FORMAT_WRAPS };
+
+static const format_class *const FORMATS[] = {
+    &format_json, &format_delimited, &format_kafka, &format_none, &AVRO, &JSON_SR, &PROTOBUF, &PROTOBUF_NOSR,
+};
+
+static const format_class *class_of(slice name)
+{
+    for (size_t i = 0; i < sizeof FORMATS / sizeof *FORMATS; i++) {
+        if (slice_equal_nocase(name, slice_of(FORMATS[i]->name))) return FORMATS[i];
+    }
+    return NULL;
+}
+
+uint32_t format_traits_of(slice name, bool *found)
+{
+    const format_class *class = class_of(name);
+
+    *found = class != NULL;
+    return class == NULL ? 0 : class->traits;
+}
+
+weir_rc format_check(const format_spec *spec, const schema_column *columns, uint32_t count, weir_error *err)
+{
+    const format_class *class = class_of(spec->name);
+
+    if (class == NULL) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE,
+                         "unknown format %.*s; there are AVRO, DELIMITED, JSON, JSON_SR, KAFKA, NONE, PROTOBUF and "
+                         "PROTOBUF_NOSR",
+                         SLICE_ARG(spec->name));
+    }
+    if (spec->is_unwrapped && !(class->traits & FORMAT_UNWRAPS)) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "format %s cannot leave a single column unwrapped", class->name);
+    }
+    if (spec->is_unwrapped && count != 1) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "only a single column can stand unwrapped; there are %u", count);
+    }
+    if (spec->delimiter.data != NULL && class != &format_delimited) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "format %s has no delimiter; DELIMITED has", class->name);
+    }
+    return class->check == NULL ? WEIR_OK : class->check(spec, columns, count, err);
+}
+
+static const schema_column *copy_columns(arena *a, const schema_column *columns, uint32_t count)
+{
+    schema whole = { columns, 0, count };
+    return schema_copy(a, &whole).columns;
+}
+
+weir_rc format_open(format **out, const format_spec *spec, const schema_column *columns, uint32_t count,
+                    const bool *wanted, arena *a, weir_error *err)
+{
+    WEIR_TRY(format_check(spec, columns, count, err));
+    const format_class *class = class_of(spec->name);
+    if (class->decode == NULL) {
+        return weir_fail(err, WEIR_UNSUPPORTED, NOWHERE, "format %s is not there yet", class->name);
+    }
+
+    format *f = arena_zero(a, class->bytes);
+    uint32_t *index = ARENA_ARRAY(a, uint32_t, count);
+    bool *is_wanted = ARENA_ARRAY(a, bool, count);
+    f->class = class;
+    f->spec = (format_spec){ slice_of(class->name), spec->is_key, arena_copy(a, spec->delimiter), spec->is_unwrapped };
+    f->columns = copy_columns(a, columns, count);
+    f->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        is_wanted[i] = wanted == NULL || wanted[i];
+        if (is_wanted[i]) index[f->wanted_count++] = i;
+    }
+    f->wanted = index;
+    f->is_wanted = is_wanted;
+    weir_rc rc = class->open == NULL ? WEIR_OK : class->open(f, a, err);
+    if (rc != WEIR_OK) {
+        format_close(f);
+        return rc;
+    }
+    *out = f;
+    return WEIR_OK;
+}
+
+void format_close(format *f)
+{
+    if (f != NULL && f->class->close != NULL) f->class->close(f);
+}
+
+row_set format_decode(format *f, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report)
+{
+    return f->class->decode(f, bytes, rows, a, columns, report);
+}
+
+row_set format_encode(format *f, const column *columns, row_set rows, arena *a, slice *out, const row_report *report)
+{
+    return f->class->encode(f, columns, rows, a, out, report);
+}
+
+void row_is_lost(survivors *s, arena *a, uint32_t row, const char *reason, const row_report *report)
+{
+    if (s->index == NULL) {
+        s->index = ARENA_ARRAY(a, uint32_t, s->in.count);
+        for (uint32_t i = 0; i < s->count; i++) s->index[i] = s->in.index == NULL ? i : s->in.index[i];
+    }
+    if (report != NULL) report->bad_row(report->self, row, reason);
+}
+
+slice windowed_key_encode(arena *a, slice key, window_kind kind, int64_t start_ms, int64_t end_ms)
+{
+    char *begin = arena_alloc(a, key.len + 16), *at = begin;
+
+    if (key.len > 0) memcpy(at, key.data, key.len);
+    at += key.len;
+    if (kind == WINDOW_SESSION) {
+        put_u64(at, (uint64_t)end_ms);
+        at += 8;
+    }
+    put_u64(at, (uint64_t)start_ms);
+    return (slice){ begin, (size_t)(at + 8 - begin) };
+}
+
+bool windowed_key_decode(slice bytes, window_kind kind, int64_t size_ms, slice *key, int64_t *start_ms, int64_t *end_ms)
+{
+    size_t tail = kind == WINDOW_SESSION ? 16 : 8;
+
+    if (bytes.data == NULL || bytes.len < tail) return false;
+    *key = (slice){ bytes.data, bytes.len - tail };
+    *start_ms = (int64_t)get_u64(bytes.data + bytes.len - 8);
+    if (kind == WINDOW_SESSION) {
+        *end_ms = (int64_t)get_u64(bytes.data + bytes.len - 16);
+    } else if (__builtin_add_overflow(*start_ms, size_ms, end_ms)) {
+        *end_ms = INT64_MAX;
+    }
+    return true;
+}

@@ -1,0 +1,70 @@
+/* storage/formats/format_class.h - what a format is made of, for the files that are one; others see format.h.
+ * A new format is a file with a const format_class in it, and that class's name in the table of format.c. */
+#ifndef WEIR_STORAGE_FORMATS_FORMAT_CLASS_H
+#define WEIR_STORAGE_FORMATS_FORMAT_CLASS_H
+
+#include "storage/formats/format.h"
+
+#define REASON_BYTES 256
+
+typedef struct format_class {
+    const char *name;
+    uint32_t traits;
+    size_t bytes; /* of its struct, which begins with a format */
+    /* Each may be NULL: nothing to check, to set up, to close; no decode: not written yet. */
+    weir_rc (*check)(const format_spec *spec, const schema_column *columns, uint32_t count, weir_error *err);
+    weir_rc (*open)(format *self, arena *a, weir_error *err); /* the base is filled, what follows it cleared */
+    row_set (*decode)(format *self, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report);
+    row_set (*encode)(format *self, const column *columns, row_set rows, arena *a, slice *out, const row_report *report);
+    void (*close)(format *self); /* called once after open, also where that failed */
+} format_class;
+
+struct format {
+    const format_class *class;
+    format_spec spec;
+    const schema_column *columns;
+    uint32_t count;
+    const uint32_t *wanted; /* the indexes of the columns to decode, rising */
+    uint32_t wanted_count;
+    const bool *is_wanted;  /* by column */
+};
+
+extern const format_class format_json, format_delimited, format_kafka, format_none;
+
+/* The rows that came through so far. While none is lost it is the input's own set, and nothing is written. */
+typedef struct survivors {
+    row_set in;
+    uint32_t *index;
+    uint32_t count;
+} survivors;
+
+static inline void row_survives(survivors *s, uint32_t row)
+{
+    if (s->index != NULL) s->index[s->count] = row;
+    s->count++;
+}
+
+/* Reports the row and leaves it out. */
+void row_is_lost(survivors *s, arena *a, uint32_t row, const char *reason, const row_report *report);
+
+static inline row_set survivors_rows(const survivors *s)
+{
+    return s->index == NULL ? s->in : (row_set){ s->index, s->count };
+}
+
+/* Room for a text of at most so many bytes; what it did not need goes back. Nothing else may be allocated between. */
+static inline char *arena_text_begin(arena *a, size_t bytes_max)
+{
+    return arena_alloc(a, bytes_max == 0 ? 1 : bytes_max);
+}
+
+static inline slice arena_text_end(arena *a, const char *begin, const char *end)
+{
+    a->at = (char *)begin + (((size_t)(end - begin) + 15) & ~(size_t)15);
+    return (slice){ begin, (size_t)(end - begin) };
+}
+
+/* Where the first byte is that is not UTF-8, or -1. */
+int64_t utf8_fault(slice bytes);
+
+#endif
