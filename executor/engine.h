@@ -39,6 +39,8 @@ typedef struct weir_options {
     uint32_t batch_rows;  /* 0: BATCH_ROWS_MAX; tests: 1, 2, 7 */
     bool is_deterministic; /* no threads, a virtual clock: queries advance in weir_settle() only */
     weir_clock clock;      /* where it starts when deterministic */
+    bool single_partition; /* deterministic: topics are made with one partition, whatever they declare, as in Kafka Streams'
+                              own test driver; what is declared is what plans and listings see */
 } weir_options;
 
 weir_rc weir_open(weir **out, const weir_options *options, weir_error *err) WEIR_CHECKED;

@@ -300,17 +300,7 @@ static void prepare_node(bound *b)
     }
 }
 
-static void release_node(bound *b)
-{
-    if (b->kind == BOUND_CALL && b->call->fn->release != NULL) b->call->fn->release(b->call);
-}
-
 void expression_prepare(bound *b)
 {
     walk(b, prepare_node);
-}
-
-void expression_release(bound *b)
-{
-    walk(b, release_node);
 }

@@ -17,8 +17,6 @@ void evaluator_free(evaluator *e);
 
 /* Makes the expression fit to run: gives its lambdas their evaluator. Once, after binding; then shared by all tasks. */
 void expression_prepare(bound *b);
-/* Gives back what its calls prepared outside of the arena. */
-void expression_release(bound *b);
 
 /* *out: the value of each row of rows, made in the batch's arena or lent from the batch. */
 void eval_column(evaluator *e, const bound *b, const batch *in, row_set rows, column *out);

@@ -45,14 +45,14 @@ struct query {
     int32_t *stage_partitions;  /* per sub-topology */
     worker *workers;
     uint32_t worker_count;
-    atomic_bool stopping, held;
+    atomic_bool stopping, held, ended;
     pthread_mutex_t lock;
     query_state state;
     weir_error error;           /* of QUERY_FAILED, or the last retried */
     uint32_t ready_workers;
     source_target *targets;     /* until_end */
     uint32_t *stage_done;       /* tasks of the sub-topology that reached their targets */
-    int64_t *limits;            /* deterministic: per source */
+    int64_t *limits;            /* deterministic: per source; NULL: none */
 };
 
 #define STRETCHED_INTERVAL_MS 1000 /* of an epoch while behind */
@@ -150,7 +150,7 @@ static weir_rc make_exchanges(query *q, weir_error *err)
         slice topic = q->sources[q->shared.source_of_step[i]].topic;
         WEIR_TRY(topic_find(q->env.storage, topic, &info, &found, err));
         if (found) continue;
-        const topic_spec spec = { .name = topic, .partitions = s->exchange.partitions, .replicas = 1, .retention_ms = -1,
+        const topic_spec spec = { .name = topic, .partitions = q->env.single_partition ? 1 : s->exchange.partitions, .replicas = 1, .retention_ms = -1,
                                   .retention_bytes = -1, .is_internal = true };
         WEIR_TRY(topic_create(q->env.storage, &spec, err));
     }
@@ -210,7 +210,7 @@ static weir_rc learn_targets(query *q, weir_error *err)
     for (uint32_t i = 0; i < q->source_count; i++) {
         if (q->targets[i].is_known) continue;
         if (!q->source_is_internal[i]) {
-            if (!q->env.topic_grows(q->env.self, q->sources[i].topic)) WEIR_TRY(learn_target(q, i, err));
+            if (!q->env.topic_grows(q->env.self, q->entry.id, q->sources[i].topic)) WEIR_TRY(learn_target(q, i, err));
             continue;
         }
         for (uint32_t k = 0; k < p->step_count; k++) {
@@ -253,7 +253,10 @@ static weir_rc check_ends(worker *w, weir_error *err)
     for (uint32_t s = 0; s < q->entry.plan.subtopology_count; s++) {
         all = all && q->stage_done[s] == (uint32_t)q->stage_partitions[s];
     }
-    if (all && q->state == QUERY_AT_WORK) q->state = QUERY_ENDED;
+    if (all && q->state == QUERY_AT_WORK) {
+        q->state = QUERY_ENDED;
+        atomic_store(&q->ended, true);
+    }
     pthread_mutex_unlock(&q->lock);
     return rc;
 }
@@ -419,6 +422,22 @@ static bool is_due(worker *w, bool got_rows, bool dirty, size_t dirty_bytes)
     return now - w->epoch_began_ms >= interval;
 }
 
+/* Deterministic: a source whose limit is reached waits. */
+static weir_rc apply_limits(worker *w, weir_error *err)
+{
+    query *q = w->query;
+
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        for (uint32_t k = 0; k < w->tasks[i]->input_count; k++) {
+            const task_input *input = &w->tasks[i]->inputs[k];
+            if (w->tasks[i]->partition >= q->source_partitions[input->source]) continue;
+            bool is_paused = input->position >= q->limits[input->source];
+            WEIR_TRY(client_pause(w->client, input->source, w->tasks[i]->partition, is_paused, err));
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
 {
     query *q = w->query;
@@ -429,8 +448,9 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     int timeout_ms = q->env.is_deterministic ? 0 : dirty ? (storage_is_kafka(q->env.storage) ? KAFKA_IDLE_COMMIT_MS : 0) : IDLE_POLL_MS;
 
     *progressed = false;
+    if (q->limits != NULL) WEIR_TRY(apply_limits(w, err));
     if (q->env.until_end && timeout_ms > 20) timeout_ms = 20; /* an end may become known without an event */
-    WEIR_TRY(client_poll(w->client, timeout_ms, q->env.batch_rows, &events, &count, err));
+    WEIR_TRY(client_poll(w->client, timeout_ms, q->limits != NULL ? 1 : q->env.batch_rows, &events, &count, err));
     for (uint32_t i = 0; i < count; i++) {
         if (events[i].kind == FETCH_RECORDS) rows += events[i].rows;
         WEIR_TRY(take_event(w, &events[i], err));
@@ -453,7 +473,10 @@ static void note_error(query *q, const weir_error *err, bool is_fatal)
 {
     pthread_mutex_lock(&q->lock);
     q->error = *err;
-    if (is_fatal) q->state = QUERY_FAILED;
+    if (is_fatal) {
+        q->state = QUERY_FAILED;
+        atomic_store(&q->ended, true);
+    }
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -473,13 +496,6 @@ static weir_rc abort_epoch(worker *w, weir_error *err)
     return WEIR_OK;
 }
 
-static bool has_ended(query *q)
-{
-    pthread_mutex_lock(&q->lock);
-    bool ended = q->state == QUERY_ENDED || q->state == QUERY_FAILED;
-    pthread_mutex_unlock(&q->lock);
-    return ended;
-}
 
 static void sleep_ms(int64_t ms)
 {
@@ -488,13 +504,18 @@ static void sleep_ms(int64_t ms)
     nanosleep(&time, NULL);
 }
 
+bool query_has_ended(const query *q)
+{
+    return atomic_load(&q->ended);
+}
+
 static void *run_worker(void *argument)
 {
     worker *w = argument;
     query *q = w->query;
     int64_t retry_ms = 10;
 
-    while (!atomic_load(&q->stopping) && !has_ended(q)) {
+    while (!atomic_load(&q->stopping) && !query_has_ended(q)) {
         weir_error err = { .rc = WEIR_OK };
         bool progressed;
         if (atomic_load(&q->held)) {
@@ -521,7 +542,7 @@ static void *run_worker(void *argument)
     }
     weir_error err = { .rc = WEIR_OK };
     size_t bytes;
-    if (atomic_load(&q->stopping) && !has_ended(q) && is_dirty(w, &bytes)) {
+    if (atomic_load(&q->stopping) && !query_has_ended(q) && is_dirty(w, &bytes)) {
         if (commit_worker(w, &err) != WEIR_OK) note_error(q, &err, false);
     }
     publish(w);
@@ -555,22 +576,6 @@ static weir_rc open_workers(query *q, weir_error *err)
     return WEIR_OK;
 }
 
-static void prepare_expressions(plan *p)
-{
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        step *s = &p->steps[i];
-        if (s->kind == STEP_FILTER) expression_prepare(s->filter.predicate);
-        if (s->kind == STEP_PROJECT || s->kind == STEP_FLAT_MAP) {
-            for (uint32_t k = 0; k < s->schema.count; k++) expression_prepare(s->project.exprs[k]);
-        }
-        for (uint32_t k = 0; s->kind == STEP_AGGREGATE && k < s->aggregate.call_count; k++) {
-            for (uint32_t a = 0; a < s->aggregate.calls[k].call->arg_count; a++) {
-                expression_prepare(s->aggregate.calls[k].args[a]);
-            }
-        }
-    }
-}
-
 /* The query's own copy of its plan: through its text, which is what a restart would read as well. */
 static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
 {
@@ -583,7 +588,7 @@ static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
     q->entry.sink = arena_copy(q->arena, of->sink);
     q->entry.status = of->status;
     WEIR_TRY(plan_parse(kept, q->arena, &q->entry.plan, err));
-    prepare_expressions(&q->entry.plan);
+    plan_prepare(&q->entry.plan);
     return WEIR_OK;
 }
 
@@ -652,13 +657,7 @@ void query_stop(query *q)
     }
     free(q->workers);
     pthread_mutex_destroy(&q->lock);
-    for (uint32_t i = 0; i < q->entry.plan.step_count; i++) {
-        step *s = &q->entry.plan.steps[i];
-        if (s->kind == STEP_FILTER) expression_release(s->filter.predicate);
-        for (uint32_t k = 0; (s->kind == STEP_PROJECT || s->kind == STEP_FLAT_MAP) && k < s->schema.count; k++) {
-            expression_release(s->project.exprs[k]);
-        }
-    }
+    plan_release(&q->entry.plan);
     arena_free(q->arena);
 }
 
@@ -713,4 +712,15 @@ weir_rc query_advance(query *q, bool *progressed, weir_error *err)
     weir_rc rc = step_worker(&q->workers[0], progressed, err);
     if (rc != WEIR_OK && err->act == WEIR_ACT_STOP) note_error(q, err, true);
     return rc;
+}
+
+void query_limit_source(query *q, slice topic, int64_t offset)
+{
+    if (q->limits == NULL) {
+        q->limits = ARENA_ARRAY(q->arena, int64_t, q->source_count);
+        for (uint32_t i = 0; i < q->source_count; i++) q->limits[i] = q->source_is_internal[i] ? INT64_MAX : 0;
+    }
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        if (slice_equal(q->sources[i].topic, topic)) q->limits[i] = offset;
+    }
 }

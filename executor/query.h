@@ -17,10 +17,11 @@ typedef struct query_env {
     int64_t commit_interval_ms;
     bool is_deterministic;     /* no threads: query_advance() drives it */
     bool until_end;
+    bool single_partition;     /* exchanges have one, too */
     bool at_least_once;
     slice log_topic;           /* of the processing log; absent: only counted */
     /* until_end: whether a topic is still being written by another query that ends. */
-    bool (*topic_grows)(void *self, slice topic);
+    bool (*topic_grows)(void *self, slice reader, slice topic);
     void *self;
 } query_env;
 
@@ -30,6 +31,7 @@ typedef enum query_state { QUERY_STARTING, QUERY_AT_WORK, QUERY_HELD, QUERY_ENDE
 weir_rc query_start(query **out, const query_env *env, const query_entry *of, weir_error *err) WEIR_CHECKED;
 /* Commits what is complete, ends the threads, frees. NULL is fine. */
 void query_stop(query *q);
+bool query_has_ended(const query *q); /* at its ends, or failed; from any thread, without waiting */
 void query_hold(query *q, bool held); /* PAUSE and RESUME */
 
 slice query_id(const query *q);
@@ -47,13 +49,11 @@ typedef struct query_stats {
 } query_stats;
 
 void query_stats_of(query *q, query_stats *out);
-/* One line an operator: rows in and out, late rows. Added to out. */
-void query_explain_analyze(query *q, text *out);
-
 /* Deterministic: polls once (one batch at most), commits; *progressed: something was there. */
 weir_rc query_advance(query *q, bool *progressed, weir_error *err) WEIR_CHECKED;
-/* Deterministic: takes records of this topic only up to that offset; INT64_MAX: as they come. */
-weir_rc query_limit_source(query *q, slice topic, int64_t offset, weir_error *err) WEIR_CHECKED;
+/* Deterministic: from the first call on, records come one by one, and of each topic only up to its limit: 0 until it is set
+ * here, INT64_MAX for all. */
+void query_limit_source(query *q, slice topic, int64_t offset);
 
 /* The name of the repartition topic of an exchange. */
 slice exchange_topic(arena *a, const storage *s, slice query_id, const step *exchange);

@@ -137,6 +137,22 @@ void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms,
 
 /* ---- building ---- */
 
+void plan_prepare(plan *p)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        step *s = &p->steps[i];
+        if (s->kind == STEP_FILTER) expression_prepare(s->filter.predicate);
+        if (s->kind == STEP_PROJECT || s->kind == STEP_FLAT_MAP) {
+            for (uint32_t k = 0; k < s->schema.count; k++) expression_prepare(s->project.exprs[k]);
+        }
+        for (uint32_t k = 0; s->kind == STEP_SORT && k < s->sort.key_count; k++) expression_prepare(s->sort.keys[k].by);
+        for (uint32_t k = 0; s->kind == STEP_AGGREGATE && k < s->aggregate.call_count; k++) {
+            const agg_call *one = &s->aggregate.calls[k];
+            for (uint32_t a = 0; a < one->call->arg_count; a++) expression_prepare(one->args[a]);
+        }
+    }
+}
+
 static bool is_mine(const task *t, const step *s)
 {
     return t->shared->is_transient || s->subtopology == t->subtopology;

@@ -95,6 +95,9 @@ weir_rc task_forget(task *t, weir_error *err) WEIR_CHECKED;
 size_t task_dirty_bytes(const task *t);
 size_t task_state_bytes(const task *t);
 
+/* Makes a plan's expressions fit to run; once, before its first task. plan_release() undoes it. */
+void plan_prepare(plan *p);
+
 /* A batch with room for rows, all live, in the task's batch arena: columns of the schema, times, kinds. */
 batch *batch_new(arena *a, const schema *s, uint32_t rows, bool is_windowed);
 /* The same rows with other columns. */

@@ -1,0 +1,203 @@
+/* executor/engine.c - opening and closing an engine, running its persistent queries. */
+#include "executor/weir.h"
+
+#include "executor/bad_log.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_LOCAL_MS 20  /* how often the command log is looked at for what other processes appended */
+#define WATCH_KAFKA_MS 250
+
+static void sleep_ms(int64_t ms)
+{
+    const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+    nanosleep(&time, NULL);
+}
+
+static void copy_options(weir *w, const weir_options *from)
+{
+    weir_options *o = &w->options;
+    arena *a = w->arena;
+
+    *o = *from;
+    o->data_dir = from->data_dir.data == NULL ? SLICE("./weir-data") : arena_copy(a, from->data_dir);
+    o->service = from->service.data == NULL ? SLICE("weir") : arena_copy(a, from->service);
+    o->kafka_brokers = arena_copy(a, from->kafka_brokers);
+    if (o->batch_rows == 0 || o->batch_rows > BATCH_ROWS_MAX) o->batch_rows = BATCH_ROWS_MAX;
+    if (o->threads == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        o->threads = cores < 1 ? 1 : (uint32_t)cores;
+    }
+}
+
+static weir_rc open_storage(weir *w, weir_error *err)
+{
+    const weir_options *o = &w->options;
+
+    if (o->kafka_brokers.data == NULL) {
+        const local_options local = { .durability = o->is_temporary ? DURABLE_NONE : DURABLE_FULL, .is_temporary = o->is_temporary,
+                                      .is_read_only = o->is_read_only, .clock = &w->clock };
+        return storage_open_local(&w->storage, o->data_dir, &local, err);
+    }
+    property *properties = ARENA_ARRAY(w->arena, property, o->client_property_count);
+    for (uint32_t i = 0; i < o->client_property_count; i++) {
+        properties[i] = (property){ arena_copy(w->arena, o->client_properties[i].name),
+                                    arena_copy(w->arena, o->client_properties[i].value) };
+    }
+    const kafka_options kafka = { .brokers = o->kafka_brokers, .service = o->service, .properties = properties,
+                                  .property_count = o->client_property_count, .clock = &w->clock };
+    return storage_open_kafka(&w->storage, o->data_dir, &kafka, err);
+}
+
+weir_rc weir_open(weir **out, const weir_options *options, weir_error *err)
+{
+    arena *a = arena_new(0);
+    weir *w = ARENA_NEW(a, weir);
+
+    w->arena = a;
+    copy_options(w, options);
+    w->clock = w->options.is_deterministic ? options->clock : (weir_clock){ .is_virtual = false };
+    if (w->options.is_deterministic) w->clock.is_virtual = true;
+    w->catalog = catalog_new();
+    pthread_mutex_init(&w->lock, NULL);
+    weir_rc rc = open_storage(w, err);
+    if (rc == WEIR_OK) {
+        slice prefix = storage_internal_prefix(w->storage);
+        w->command_topic = arena_printf(a, "%.*sweir-commands", SLICE_ARG(prefix));
+        w->log_topic = arena_printf(a, "%.*s" PROCESSING_LOG_TOPIC, SLICE_ARG(prefix));
+        rc = catalog_refresh(w, err);
+    }
+    if (rc != WEIR_OK) {
+        weir_close(w);
+        return rc;
+    }
+    *out = w;
+    return WEIR_OK;
+}
+
+void weir_close(weir *w)
+{
+    if (w == NULL) return;
+    atomic_store(&w->closing, true);
+    if (w->has_watcher) pthread_join(w->watcher, NULL);
+    for (uint32_t i = 0; i < w->query_count; i++) query_stop(w->queries[i]);
+    free(w->queries);
+    catalog_free(w->catalog);
+    storage_close(w->storage);
+    pthread_mutex_destroy(&w->lock);
+    arena_free(w->arena);
+}
+
+/* The processing log is a topic that any query may write, and a stream that any may read. */
+static weir_rc need_processing_log(weir *w, weir_error *err)
+{
+    const topic_spec spec = { .name = w->log_topic, .partitions = 1, .replicas = 1, .is_internal = true };
+    topic_info info;
+    bool found;
+
+    WEIR_TRY(topic_find(w->storage, w->log_topic, &info, &found, err));
+    return found ? WEIR_OK : topic_create(w->storage, &spec, err);
+}
+
+static void *watch(void *argument)
+{
+    weir *w = argument;
+    int64_t pause_ms = storage_is_kafka(w->storage) ? WATCH_KAFKA_MS : WATCH_LOCAL_MS;
+    weir_error err;
+
+    while (!atomic_load(&w->closing)) {
+        pthread_mutex_lock(&w->lock);
+        weir_rc rc = catalog_refresh(w, &err);
+        pthread_mutex_unlock(&w->lock);
+        (void)rc; /* a storage that cannot be read now is asked again; its queries report it as theirs */
+        for (int64_t slept = 0; slept < pause_ms && !atomic_load(&w->closing); slept += 10) sleep_ms(10);
+    }
+    return NULL;
+}
+
+weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
+{
+    bool got;
+    weir_rc rc;
+
+    *owner = 0;
+    WEIR_TRY(storage_lock_engine(w->storage, &got, owner, err));
+    if (!got) return WEIR_OK;
+    *owner = 0;
+    WEIR_TRY(need_processing_log(w, err));
+    pthread_mutex_lock(&w->lock);
+    w->is_engine = true;
+    rc = catalog_refresh(w, err);
+    if (rc == WEIR_OK) rc = sync_queries(w, err);
+    pthread_mutex_unlock(&w->lock);
+    if (rc != WEIR_OK || w->options.is_deterministic) return rc;
+    w->has_watcher = pthread_create(&w->watcher, NULL, watch, w) == 0;
+    if (w->has_watcher) return WEIR_OK;
+    return weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start a thread to watch the command log");
+}
+
+void weir_interrupt(weir *w)
+{
+    atomic_store(&w->interrupted, true);
+}
+
+void weir_run_until_end(weir *w)
+{
+    w->until_end = true;
+}
+
+weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
+{
+    for (;;) {
+        bool all = true;
+        pthread_mutex_lock(&w->lock);
+        for (uint32_t i = 0; i < w->query_count; i++) {
+            query_state state = query_state_of(w->queries[i], err);
+            if (state == QUERY_FAILED) {
+                pthread_mutex_unlock(&w->lock);
+                return err->rc;
+            }
+            all = all && (what == WEIR_WAIT_READY ? state != QUERY_STARTING : state == QUERY_ENDED);
+        }
+        pthread_mutex_unlock(&w->lock);
+        if (all) return WEIR_OK;
+        if (atomic_load(&w->interrupted)) return weir_fail(err, WEIR_CANCELLED, NOWHERE, "interrupted");
+        sleep_ms(1);
+    }
+}
+
+weir_rc weir_settle(weir *w, weir_error *err)
+{
+    weir_rc rc = WEIR_OK;
+
+    pthread_mutex_lock(&w->lock);
+    for (uint32_t i = 0; rc == WEIR_OK && i < w->query_count; i++) {
+        bool progressed = true;
+        while (rc == WEIR_OK && progressed) rc = query_advance(w->queries[i], &progressed, err);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return rc;
+}
+
+weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count)
+{
+    static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
+
+    pthread_mutex_lock(&w->lock);
+    *out = ARENA_ZEROS(a, weir_query_stats, w->query_count + 1);
+    *count = w->query_count;
+    for (uint32_t i = 0; i < w->query_count; i++) {
+        query_stats stats;
+        query_stats_of(w->queries[i], &stats);
+        (*out)[i] = (weir_query_stats){ .id = arena_copy(a, query_id(w->queries[i])),
+                                        .state = names[query_state_of(w->queries[i], NULL)], .rows_in = stats.counts.rows_in,
+                                        .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,
+                                        .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = stats.lag_rows,
+                                        .last_error = arena_copy(a, slice_of(stats.last_error)) };
+    }
+    pthread_mutex_unlock(&w->lock);
+    return WEIR_OK;
+}

@@ -1,0 +1,361 @@
+/* executor/session.c - sessions and scripts: each statement is parsed, planned and done before the next is read. */
+#include "executor/weir.h"
+
+#include <stdlib.h>
+
+struct weir_script {
+    weir_session *session;
+    parser *parser;
+    bool resumes;
+};
+
+weir_rc weir_session_open(weir_session **out, weir *w)
+{
+    weir_session *s = calloc(1, sizeof *s);
+
+    if (s == NULL) return WEIR_NOMEM;
+    s->weir = w;
+    s->variables = variables_new();
+    *out = s;
+    return WEIR_OK;
+}
+
+void weir_session_close(weir_session *s)
+{
+    if (s == NULL) return;
+    variables_free(s->variables);
+    while (s->setting_count > 0) setting_put(s, s->settings[0].name, NO_SLICE);
+    free(s->settings);
+    free(s);
+}
+
+weir_rc weir_session_set(weir_session *s, slice name, slice new_value, weir_error *err)
+{
+    slice canonical = setting_canonical(name);
+
+    if (canonical.data == NULL) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'; SHOW PROPERTIES lists them", SLICE_ARG(name));
+    }
+    setting_put(s, canonical, new_value);
+    return WEIR_OK;
+}
+
+void weir_session_define(weir_session *s, slice name, slice new_value)
+{
+    variables_set(s->variables, name, new_value);
+}
+
+void weir_cancel(weir_session *s)
+{
+    atomic_store(&s->cancelled, true);
+}
+
+bool weir_is_complete(slice sql)
+{
+    return parse_is_complete(sql);
+}
+
+weir_script *weir_script_open(weir_session *s, slice sql)
+{
+    weir_script *script = calloc(1, sizeof *script);
+
+    if (script == NULL) abort();
+    script->session = s;
+    script->parser = parser_open(sql);
+    return script;
+}
+
+void weir_script_close(weir_script *script)
+{
+    if (script == NULL) return;
+    parser_close(script->parser);
+    free(script);
+}
+
+void weir_script_resumes(weir_script *script, bool resumes)
+{
+    script->resumes = resumes;
+}
+
+/* ---- what the planner asks ---- */
+
+static weir_rc ask_partitions(void *self, slice topic, int32_t *partitions, int32_t *replicas, weir_error *err)
+{
+    weir *w = ((weir_session *)self)->weir;
+    topic_info info;
+    bool found;
+
+    WEIR_TRY(topic_find(w->storage, topic, &info, &found, err));
+    *partitions = found ? info.partitions : 0;
+    *replicas = found ? info.replicas : 1;
+    if (!found || !w->options.single_partition) return WEIR_OK;
+    uint32_t count;
+    const source *const *sources = catalog_sources(w->catalog, &count);
+    for (uint32_t i = count; i-- > 0;) {
+        if (!slice_equal(sources[i]->topic, topic)) continue;
+        *partitions = sources[i]->partitions;
+        *replicas = sources[i]->replicas;
+        break;
+    }
+    return WEIR_OK;
+}
+
+static slice ask_setting(void *self, const char *name)
+{
+    return setting_value(self, name);
+}
+
+void planner_env_of(weir_session *s, planner_env *env)
+{
+    *env = (planner_env){ .catalog = s->weir->catalog, .topic_partitions = ask_partitions, .self = s,
+                          .setting = ask_setting, .now_ms = clock_now_ms(&s->weir->clock) };
+}
+
+/* ---- doing what was planned ---- */
+
+static weir_rc make_topic(weir *w, slice name, int32_t partitions, int32_t replicas, int64_t retention_ms, weir_error *err)
+{
+    const topic_spec spec = { .name = name, .partitions = w->options.single_partition || partitions < 1 ? 1 : partitions,
+                              .replicas = replicas < 1 ? 1 : replicas, .retention_ms = retention_ms < 0 ? 0 : retention_ms };
+    topic_info info;
+    bool found;
+
+    WEIR_TRY(topic_find(w->storage, name, &info, &found, err));
+    return found ? WEIR_OK : topic_create(w->storage, &spec, err);
+}
+
+static weir_rc make_topics(weir *w, const planned *p, weir_error *err)
+{
+    const command *what = &p->command;
+
+    if (what->kind != COMMAND_CREATE_SOURCE || !(p->makes_topic || what->plan != NULL)) return WEIR_OK;
+    return make_topic(w, what->source->topic, what->source->partitions, what->source->replicas, what->source->retention_ms, err);
+}
+
+static weir_result *command_done(const command *what)
+{
+    const char *kind = what->source == NULL ? "" : what->source->is_table ? "Table" : "Stream";
+
+    switch (what->kind) {
+    case COMMAND_CREATE_SOURCE:
+        if (what->plan != NULL) {
+            return result_message("currentStatus", "%s %.*s created, filled by query %.*s", kind, SLICE_ARG(what->source->name),
+                                  SLICE_ARG(what->plan->query_id));
+        }
+        return result_message("currentStatus", "%s %.*s %s", kind, SLICE_ARG(what->source->name),
+                              what->replaces ? "replaced" : "created");
+    case COMMAND_INSERT_INTO: return result_message("currentStatus", "Query %.*s created", SLICE_ARG(what->plan->query_id));
+    case COMMAND_DROP_SOURCE: return result_message("currentStatus", "%.*s dropped", SLICE_ARG(what->name));
+    case COMMAND_TERMINATE: return result_message("currentStatus", "Query %.*s terminated", SLICE_ARG(what->name));
+    case COMMAND_PAUSE: return result_message("currentStatus", "Query %.*s paused", SLICE_ARG(what->name));
+    case COMMAND_RESUME: return result_message("currentStatus", "Query %.*s resumed", SLICE_ARG(what->name));
+    case COMMAND_CREATE_TYPE: return result_message("currentStatus", "Type %.*s registered", SLICE_ARG(what->name));
+    case COMMAND_DROP_TYPE: return result_message("currentStatus", "Type %.*s dropped", SLICE_ARG(what->name));
+    case COMMAND_ALTER_SYSTEM: return result_message("currentStatus", "%.*s set", SLICE_ARG(what->name));
+    }
+    return result_message("currentStatus", "done");
+}
+
+static slice topic_of(weir *w, const command *what, arena *a)
+{
+    const source *s = what->kind == COMMAND_DROP_SOURCE ? catalog_source(w->catalog, what->name) : NULL;
+
+    return s == NULL ? NO_SLICE : arena_copy(a, s->topic);
+}
+
+/* What a stored statement of the same text made, in words; absent: there is none. */
+static const char *stored_as(weir *w, const statement *what, weir_error *err)
+{
+    bool is_create = what->kind == STATEMENT_CREATE_SOURCE || what->kind == STATEMENT_CREATE_AS;
+    slice stored = NO_SLICE;
+    uint32_t count;
+
+    err->rc = WEIR_OK;
+    if (is_create) {
+        const source *s = catalog_source(w->catalog, what->create.name.name);
+        if (s == NULL || what->create.or_replace) return NULL;
+        stored = s->sql;
+    } else if (what->kind == STATEMENT_INSERT_QUERY) {
+        const query_entry *const *all = catalog_queries(w->catalog, &count);
+        for (uint32_t i = 0; i < count; i++) {
+            if (slice_equal(all[i]->plan.sql, what->text)) return "continued";
+        }
+        return NULL;
+    } else if (what->kind == STATEMENT_CREATE_TYPE) {
+        return catalog_type(w->catalog, what->create_type.name.name) != NULL ? "continued" : NULL;
+    } else {
+        return NULL;
+    }
+    if (slice_equal(stored, what->text)) return "continued";
+    if (what->create.if_not_exists) return NULL;
+    weir_fail(err, WEIR_SEMANTIC, what->create.name.at,
+              "%.*s exists already, made by another statement: %.*s; use CREATE OR REPLACE to change it, or DROP it first",
+              SLICE_ARG(what->create.name.name), SLICE_ARG(stored));
+    return NULL;
+}
+
+/* ---- INSERT VALUES ---- */
+
+static weir_rc insert_values(weir *w, const planned *p, weir_error *err)
+{
+    const source *into = p->into;
+    arena *a = arena_new(0);
+    uint32_t key_count = into->schema.key_count;
+    format *key = NULL, *body = NULL;
+    column *columns = ARENA_ARRAY(a, column, into->schema.count);
+    slice key_bytes = NO_SLICE, value_bytes = NO_SLICE;
+    const row_report quiet = { NULL, NULL };
+    row_set one = { NULL, 1 };
+    bool has_key = false;
+    weir_rc rc = WEIR_OK;
+
+    for (uint32_t i = 0; i < into->schema.count; i++) {
+        columns[i] = column_new(a, into->schema.columns[i].type, 1);
+        column_set(&columns[i], 0, &p->row[i]);
+        has_key |= i < key_count && !p->row[i].is_null;
+    }
+    if (key_count > 0) rc = format_open(&key, &into->key, into->schema.columns, key_count, NULL, a, err);
+    if (rc == WEIR_OK && has_key) one = format_encode(key, columns, one, a, &key_bytes, &quiet);
+    if (rc == WEIR_OK && !p->is_tombstone) {
+        rc = format_open(&body, &into->value, into->schema.columns + key_count, into->schema.count - key_count, NULL, a, err);
+        if (rc == WEIR_OK) one = format_encode(body, columns + key_count, one, a, &value_bytes, &quiet);
+    }
+    if (rc == WEIR_OK && one.count == 0) {
+        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the values do not fit the formats of %.*s", SLICE_ARG(into->name));
+    }
+    if (rc == WEIR_OK) {
+        const record r = { .key = key_bytes, .value = value_bytes, .timestamp_ms = p->timestamp_ms };
+        rc = topic_append(w->storage, into->topic, &r, NULL, 1, NULL, err);
+    }
+    format_close(key);
+    format_close(body);
+    arena_free(a);
+    return rc;
+}
+
+static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_result **out, weir_error *err)
+{
+    weir *w = s->weir;
+    plan *own = ARENA_NEW(*kept, plan);
+    const transient_env env = { .storage = w->storage, .clock = &w->clock, .batch_rows = w->options.batch_rows,
+                                .cancelled = &s->cancelled };
+    transient *t;
+
+    *own = p->plan;
+    plan_prepare(own);
+    WEIR_TRY(transient_open(&t, &env, own, err));
+    *out = result_query(*kept, own, t, s);
+    *kept = NULL; /* the result's now */
+    return WEIR_OK;
+}
+
+/* Plans and carries out; another process's command may come between, then it is planned again. */
+static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err)
+{
+    weir *w = s->weir;
+    planner_env env;
+    planned p;
+
+    for (;;) {
+        WEIR_TRY(catalog_refresh(w, err));
+        uint64_t version = catalog_version(w->catalog);
+        planner_env_of(s, &env);
+        p = (planned){ 0 };
+        WEIR_TRY(plan_statement(&env, what, *kept, &p, err));
+        switch (p.kind) {
+        case PLANNED_NOTHING: *out = result_message("currentStatus", "%.*s", SLICE_ARG(p.message)); return WEIR_OK;
+        case PLANNED_INSERT_VALUES:
+            WEIR_TRY(insert_values(w, &p, err));
+            *out = result_message("insertValues", "1 row inserted");
+            return WEIR_OK;
+        case PLANNED_QUERY: return open_query(s, &p, kept, out, err);
+        case PLANNED_COMMAND: break;
+        }
+        bool accepted;
+        slice topic = topic_of(w, &p.command, *kept);
+        WEIR_TRY(make_topics(w, &p, err));
+        WEIR_TRY(command_append(w, &p.command, version, &accepted, err));
+        if (!accepted) continue;
+        if (p.command.deletes_topic && topic.data != NULL) WEIR_TRY(topic_delete(w->storage, topic, err));
+        *out = command_done(&p.command);
+        return WEIR_OK;
+    }
+}
+
+static weir_rc do_statement(weir_script *script, const statement *what, arena **kept, weir_result **out, weir_error *err)
+{
+    weir_session *s = script->session;
+    weir *w = s->weir;
+    weir_rc rc;
+
+    switch (what->kind) {
+    case STATEMENT_SET:
+    case STATEMENT_UNSET:
+        if ((rc = weir_session_set(s, what->setting.name, what->setting.value, err)) != WEIR_OK) {
+            err->at = what->setting.name_at;
+            return rc;
+        }
+        *out = result_message("properties", "%.*s %s", SLICE_ARG(what->setting.name), what->kind == STATEMENT_SET ? "set" : "unset");
+        return WEIR_OK;
+    case STATEMENT_DEFINE:
+        variables_set(s->variables, what->setting.name, what->setting.value);
+        *out = result_message("variables", "Variable %.*s defined", SLICE_ARG(what->setting.name));
+        return WEIR_OK;
+    case STATEMENT_UNDEFINE:
+        if (!variables_unset(s->variables, what->setting.name)) {
+            return weir_fail(err, WEIR_SEMANTIC, what->setting.name_at, "variable %.*s is not defined", SLICE_ARG(what->setting.name));
+        }
+        *out = result_message("variables", "Variable %.*s undefined", SLICE_ARG(what->setting.name));
+        return WEIR_OK;
+    case STATEMENT_SHOW:
+    case STATEMENT_DESCRIBE:
+    case STATEMENT_EXPLAIN:
+    case STATEMENT_PRINT:
+        pthread_mutex_lock(&w->lock);
+        rc = catalog_refresh(w, err);
+        if (rc == WEIR_OK) rc = show_statement(s, what, *kept, out, err);
+        pthread_mutex_unlock(&w->lock);
+        return rc;
+    case STATEMENT_ASSERT_TOPIC:
+    case STATEMENT_ASSERT_SCHEMA:
+    case STATEMENT_ASSERT_SOURCE:
+    case STATEMENT_ASSERT_VALUES:
+    case STATEMENT_ASSERT_TOMBSTONE:
+    case STATEMENT_CREATE_CONNECTOR:
+    case STATEMENT_DROP_CONNECTOR:
+    case STATEMENT_RUN_SCRIPT:
+        return weir_fail(err, WEIR_UNSUPPORTED, what->at, "%s is not supported yet", statement_kind_name(what->kind));
+    default: break;
+    }
+    pthread_mutex_lock(&w->lock);
+    rc = WEIR_OK;
+    const char *stored = NULL;
+    if (script->resumes) {
+        rc = catalog_refresh(w, err);
+        if (rc == WEIR_OK) {
+            stored = stored_as(w, what, err);
+            rc = err->rc;
+        }
+    }
+    if (rc == WEIR_OK && stored != NULL) {
+        *out = result_message("currentStatus", "Already there: %s", stored);
+    } else if (rc == WEIR_OK) {
+        rc = plan_and_do(s, what, kept, out, err);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return rc;
+}
+
+weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err)
+{
+    arena *kept = arena_new(0);
+    statement *what;
+
+    *out = NULL;
+    err->rc = WEIR_OK;
+    atomic_store(&script->session->cancelled, false);
+    weir_rc rc = parser_next(script->parser, kept, script->session->variables, &what, err);
+    if (rc == WEIR_OK && what != NULL) rc = do_statement(script, what, &kept, out, err);
+    arena_free(kept);
+    return rc;
+}

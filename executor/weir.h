@@ -1,0 +1,97 @@
+/* executor/weir.h - inside of the library: the engine and its sessions, as engine.h's functions see them. */
+#ifndef WEIR_EXECUTOR_WEIR_H
+#define WEIR_EXECUTOR_WEIR_H
+
+#include "executor/engine.h"
+#include "executor/query.h"
+#include "executor/transient.h"
+#include "parser/parser.h"
+#include "planner/planner.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct weir {
+    arena *arena;
+    weir_options options;
+    weir_clock clock;
+    storage *storage;
+    pthread_mutex_t lock;       /* of the catalog and the list of queries */
+    catalog *catalog;
+    slice command_topic, log_topic;
+    int64_t folded_to;          /* offset of the command log: all before is in the catalog */
+    query **queries;            /* at work in this process, in order of creation */
+    uint32_t query_count, query_room;
+    bool is_engine;             /* has the lock: runs the persistent queries */
+    bool until_end;
+    pthread_t watcher;          /* folds what other processes append to the command log */
+    bool has_watcher;
+    atomic_bool closing, interrupted;
+};
+
+typedef struct setting {
+    slice name, value;
+} setting;
+
+struct weir_session {
+    weir *weir;
+    variables *variables;
+    setting *settings; /* names without "ksql.streams."; malloc'd texts */
+    uint32_t setting_count, setting_room;
+    atomic_bool cancelled;
+};
+
+/* ---- the command log (command_log.c); all with the lock held ---- */
+
+/* Folds what was appended since. Starts and stops queries accordingly where this process is the engine. */
+weir_rc catalog_refresh(weir *w, weir_error *err) WEIR_CHECKED;
+/* Appends the command, planned against the catalog as it stood at `version`. *accepted false: another was first; refresh has
+ * been done, plan again. */
+weir_rc command_append(weir *w, const command *what, uint64_t version, bool *accepted, weir_error *err) WEIR_CHECKED;
+/* Makes the running queries those of the catalog. */
+weir_rc sync_queries(weir *w, weir_error *err) WEIR_CHECKED;
+query *find_query(weir *w, slice id);
+
+/* ---- settings (settings.c) ---- */
+
+/* The canonical name of a known setting ("ksql.streams." taken off), or an absent slice. */
+slice setting_canonical(slice name);
+/* The session's value, else the default; absent: neither. */
+slice setting_value(const weir_session *s, const char *name);
+void setting_put(weir_session *s, slice name, slice value); /* absent value: unset */
+/* Each known setting with its default, for SHOW PROPERTIES. */
+uint32_t setting_count(void);
+void setting_at(uint32_t index, const char **name, const char **value, const char **meaning);
+
+/* ---- results (result.c) ---- */
+
+struct weir_result {
+    weir_result_kind kind;
+    const char *entity;
+    arena *arena;
+    slice message;
+    schema schema;
+    batch *rows;           /* of a listing; NULL once lent */
+    transient *transient;  /* of a query */
+    plan *plan;
+    weir_reader *reader;   /* of PRINT */
+    text line;
+    uint64_t lines_left;
+    bool has_ended;
+    bool every_nth;
+    const weir_session *session;
+};
+
+weir_result *result_message(const char *entity, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A listing: names of STRING columns; rows are added with result_row(), one text a column (absent: null). */
+weir_result *result_listing(const char *entity, const char *const *columns, uint32_t count);
+void result_row(weir_result *r, const slice *cells);
+weir_result *result_query(arena *a, plan *p, transient *t, const weir_session *s);
+
+/* ---- statements ---- */
+
+/* SHOW, DESCRIBE, EXPLAIN, PRINT (show.c). */
+weir_rc show_statement(weir_session *s, const statement *what, arena *a, weir_result **out, weir_error *err) WEIR_CHECKED;
+void planner_env_of(weir_session *s, planner_env *env);
+
+#endif
