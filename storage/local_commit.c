@@ -149,8 +149,8 @@ static int write_submission(local_storage *s, MDB_txn *txn, const submission *su
 /* ---- what may be written ---- */
 
 /* Pages in use. The file never shrinks, so what is free in it has to be taken off; adding that up takes a walk over the
- * list of free pages, only done when the file has reached the quota. */
-static int used_bytes(local_storage *s, uint64_t *bytes)
+ * list of free pages, only done when the file leaves no room for `more`. */
+static int used_bytes(local_storage *s, uint64_t more, uint64_t *bytes)
 {
     MDB_envinfo info;
     MDB_stat stat;
@@ -162,7 +162,7 @@ static int used_bytes(local_storage *s, uint64_t *bytes)
 
     if (code != 0 || (code = mdb_env_stat(s->env->env, &stat)) != 0) return code;
     *bytes = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
-    if (*bytes < s->options.quota_bytes || (code = lmdb_begin_read(s->env, &txn)) != 0) return code;
+    if (*bytes + more <= s->options.quota_bytes || (code = lmdb_begin_read(s->env, &txn)) != 0) return code;
     if ((code = mdb_cursor_open(txn, 0, &cursor)) == 0) { /* LMDB's own database 0: transaction -> count, pages */
         while ((code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) pages_free += *(size_t *)data.mv_data;
         mdb_cursor_close(cursor);
@@ -193,11 +193,12 @@ static void refuse(submission *sub, weir_rc rc)
 
 static void check_quota(local_storage *s, submission *list)
 {
-    uint64_t used = 0, quota = s->options.quota_bytes;
-    int code = used_bytes(s, &used);
+    uint64_t used = 0, more = 0, quota = s->options.quota_bytes;
 
+    for (submission *sub = list; sub != NULL; sub = sub->next) more += submission_bytes(sub);
+    int code = used_bytes(s, more, &used);
     for (submission *sub = list; sub != NULL; sub = sub->next) {
-        uint64_t more = submission_bytes(sub);
+        more = submission_bytes(sub);
         if (code != 0) {
             refuse(sub, lmdb_fail(s->env, code, "look how full the data directory is", sub->err));
         } else if (more > 0 && used + more > quota) {
