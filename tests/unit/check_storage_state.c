@@ -303,7 +303,7 @@ START_TEST(state_follows_a_plain_table)
     for (int i = 0; i < KEYS; i++) size[i] = -1;
     for (int round = 0; round < 100; round++) {
         state_change changes[KEYS];
-        char keys[KEYS][8];
+        char keys[KEYS][16];
         uint32_t count = 0;
         for (int i = 0; i < KEYS; i++) {
             random = random * 6364136223846793005u + 1442695040888963407u;
@@ -318,7 +318,7 @@ START_TEST(state_follows_a_plain_table)
         MUST(client_commit(c, &e, 1, NULL, 0, &test_error));
     }
     for (int i = 0; i < KEYS; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "%05d", i);
         ck_assert(get_state(t, 5, slice_of(key), &content) == (size[i] >= 0));
         if (size[i] >= 0) ck_assert_uint_eq(content.len, (size_t)size[i]);
