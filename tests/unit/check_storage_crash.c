@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -210,11 +211,14 @@ START_TEST(the_same_commit_may_be_tried_again)
 }
 END_TEST
 
-/* A file system of its own, where mounting is allowed; elsewhere a limit on the size of files stands for it (the topics'
- * tests). */
+/* A file system of its own, where mounting is allowed, in a mount namespace that ends with the test's process; elsewhere a
+ * limit on the size of files stands for it (the topics' tests). */
 START_TEST(a_full_file_system_stops_and_goes_on)
 {
-    if (mount("tmpfs", test_dir, "tmpfs", 0, "size=2m") != 0) return;
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", test_dir, "tmpfs", 0, "size=2m") != 0) {
+        return;
+    }
     storage *s = open_here();
     weir_error err = { 0 };
     job j;
