@@ -55,14 +55,9 @@ typedef struct local_topic {
     int32_t partitions;
     int64_t retention_ms, retention_bytes; /* as asked for; 0 is the default, for ever */
     bool is_compacted, is_internal;
+    bool is_repartition; /* internal, and named "...-repartition": its blocks go once its reader's committed position is
+                            behind them, whatever its retention */
 } local_topic;
-
-/* An internal topic that nobody gave a retention is passed from one task to the next, and no more: its blocks go once the
- * position committed by the reader is behind them. */
-static inline bool is_passing(const local_topic *t)
-{
-    return t->is_internal && !t->is_compacted && t->retention_ms == 0 && t->retention_bytes == 0;
-}
 
 typedef struct partition_ends {
     int64_t begin, end;

@@ -125,7 +125,7 @@ static int write_place(local_storage *s, MDB_txn *txn, uint32_t client_id, const
     put_u32(bytes + 9, (uint32_t)p->partition);
     put_u64(number, (uint64_t)p->next_offset);
     int code = mdb_put(txn, s->env->dbi[DB_OFFSETS], &key, &data, 0);
-    if (code != 0 || !is_passing(p->topic)) return code;
+    if (code != 0 || !p->topic->is_repartition) return code;
     code = local_get_ends(s, txn, p->topic->id, p->partition, &ends);
     if (code == 0) code = drop_blocks(s, txn, p->topic, p->partition, &ends, p->next_offset);
     if (code == 0) code = local_put_ends(s, txn, p->topic->id, p->partition, &ends);

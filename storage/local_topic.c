@@ -25,6 +25,9 @@ static bool read_topic(slice name, MDB_val data, local_topic *out)
                           .is_internal = (at[24 + 4] & FLAG_INTERNAL) != 0 };
     memcpy(out->name, name.data, name.len);
     out->name[name.len] = '\0';
+    slice end = SLICE("-repartition");
+    out->is_repartition = out->is_internal && name.len > end.len &&
+                          slice_equal((slice){ name.data + name.len - end.len, end.len }, end);
     return true;
 }
 

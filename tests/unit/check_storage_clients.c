@@ -183,10 +183,10 @@ START_TEST(a_commit_is_all_or_nothing)
 }
 END_TEST
 
-START_TEST(a_topic_between_tasks_keeps_only_what_was_not_read)
+START_TEST(a_repartition_topic_keeps_only_what_was_not_read)
 {
     storage *s = open_here();
-    topic_spec spec = { .name = SLICE("q-repartition"), .partitions = 1, .is_internal = true };
+    topic_spec spec = { .name = SLICE("q-repartition"), .partitions = 1, .retention_ms = -1, .is_internal = true };
     const fetch *e;
 
     MUST(topic_create(s, &spec, &test_error));
@@ -401,7 +401,7 @@ static void add(TCase *all)
     tcase_add_test(all, pausing_and_seeking);
     tcase_add_test(all, partitions_take_turns);
     tcase_add_test(all, a_commit_is_all_or_nothing);
-    tcase_add_test(all, a_topic_between_tasks_keeps_only_what_was_not_read);
+    tcase_add_test(all, a_repartition_topic_keeps_only_what_was_not_read);
     tcase_add_test(all, a_deleted_topic_ends_its_readers_and_writers);
     tcase_add_test(all, a_waiting_client_hears_of_news);
     tcase_add_test(all, a_waiting_client_hears_of_another_process);
