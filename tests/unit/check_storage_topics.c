@@ -1,6 +1,8 @@
 /* tests/unit/check_storage_topics.c - topics of the embedded log: made, appended to, read back, kept within bounds. */
 #include "check_storage.h"
 
+#include "storage/lmdb_env.h"
+
 #include <errno.h>
 #include <sys/resource.h>
 #include <signal.h>
@@ -75,6 +77,58 @@ START_TEST(a_missing_directory_is_made_or_named)
     writing.durability = DURABLE_NONE;
     MUST_FAIL(storage_open_local(&s, slice_of(dir), &writing, &test_error), WEIR_STORAGE, "without durability");
     MUST_FAIL(storage_open_local(&s, SLICE("/dev/null/x"), &reading, &test_error), WEIR_STORAGE, "/dev/null/x");
+}
+END_TEST
+
+START_TEST(what_a_newer_weir_wrote_is_left_alone)
+{
+    static const char *const databases[] = { "meta", NULL };
+    const lmdb_options newer = { .databases = databases, .map_bytes = (uint64_t)1 << 30, .format = 99 };
+    local_options options = { .clock = &test_clock };
+    char dir[128];
+    lmdb_env *e;
+    storage *s;
+
+    snprintf(dir, sizeof dir, "%s/log", test_dir);
+    MUST(lmdb_env_open(&e, slice_of(dir), &newer, &test_error));
+    lmdb_env_close(e);
+    MUST_FAIL(storage_open_local(&s, slice_of(test_dir), &options, &test_error), WEIR_STORAGE,
+              "was written by a newer weir (format 99; this one knows formats up to 1)");
+}
+END_TEST
+
+START_TEST(a_damaged_block_is_noticed)
+{
+    storage *s = open_here();
+    char path[128], *file = NULL, value[] = "this value is looked for in the file";
+    const fetch *e;
+    uint32_t count;
+    size_t len;
+
+    make_topic(s, "t", 1);
+    append_one(s, "t", NULL, "first", 0);
+    append_one(s, "t", NULL, value, 0);
+    append_one(s, "t", NULL, "third", 0);
+    storage_close(s);
+    snprintf(path, sizeof path, "%s/log/data.mdb", test_dir);
+    FILE *data = fopen(path, "r+");
+    file = malloc(10 << 20);
+    len = fread(file, 1, 10 << 20, data);
+    for (char *at = file; (at = memmem(at, len - (size_t)(at - file), value, strlen(value))) != NULL; at++) {
+        fseek(data, at - file, SEEK_SET); /* in every version of the page */
+        fputc('T', data);
+    }
+    fclose(data);
+    free(file);
+    s = open_here();
+    client *c = open_reader(s, NULL, "t", NULL);
+    MUST_FAIL(client_poll(c, 0, 10, &e, &count, &test_error), WEIR_STORAGE,
+              "the block of topic t, partition 0, that holds offset 1 is damaged");
+    MUST(client_seek(c, 0, 0, 2, &test_error));
+    ck_assert_uint_eq(poll_client(c, 0, 10, &e), 2);
+    ck_assert(slice_is(e->value[0], "third"));
+    client_close(c);
+    storage_close(s);
 }
 END_TEST
 
@@ -400,6 +454,8 @@ static void add(TCase *all)
 {
     tcase_add_test(all, topics_are_made_listed_and_deleted);
     tcase_add_test(all, a_missing_directory_is_made_or_named);
+    tcase_add_test(all, what_a_newer_weir_wrote_is_left_alone);
+    tcase_add_test(all, a_damaged_block_is_noticed);
     tcase_add_test(all, records_go_where_kafka_would_put_them);
     tcase_add_loop_test(all, what_was_appended_is_read_whatever_the_batch, 0, 4);
     tcase_add_test(all, a_record_of_100_mb_goes_through);
