@@ -88,30 +88,38 @@ weir_rc lmdb_fail(const lmdb_env *e, int code, const char *doing, weir_error *er
 
 /* ---- opening ---- */
 
-static int open_databases(lmdb_env *e, const lmdb_options *options, bool creating, uint32_t *format)
+/* In the transaction given. Stops at a format that is too new: nothing else may be known about such a one. */
+static int open_each(MDB_txn *txn, lmdb_env *e, const lmdb_options *options, bool creating, uint32_t *format)
 {
-    MDB_txn *txn;
     MDB_val key = { 6, "format" }, data;
+    unsigned flags = creating ? MDB_CREATE : 0;
     char number[4];
-    int code = mdb_txn_begin(e->env, NULL, creating ? 0 : MDB_RDONLY, &txn);
+    int code = mdb_dbi_open(txn, options->databases[0], flags, &e->dbi[0]);
 
-    if (code != 0) return code;
-    for (int i = 0; options->databases[i] != NULL && code == 0; i++) {
-        code = mdb_dbi_open(txn, options->databases[i], creating ? MDB_CREATE : 0, &e->dbi[i]);
-    }
-    if (code == MDB_NOTFOUND) code = MDB_INVALID;
     if (code == 0 && creating) {
         put_u32(number, options->format);
         data = (MDB_val){ 4, number };
         code = mdb_put(txn, e->dbi[0], &key, &data, 0);
     }
     if (code == 0) code = mdb_get(txn, e->dbi[0], &key, &data);
-    if (code == 0) *format = data.mv_size == 4 ? get_u32(data.mv_data) : UINT32_MAX;
-    if (code != 0) {
-        mdb_txn_abort(txn);
-        return code == MDB_NOTFOUND ? MDB_INVALID : code;
+    if (code != 0) return code;
+    *format = data.mv_size == 4 ? get_u32(data.mv_data) : UINT32_MAX;
+    for (int i = 1; options->databases[i] != NULL && code == 0 && *format <= options->format; i++) {
+        code = mdb_dbi_open(txn, options->databases[i], flags, &e->dbi[i]);
     }
-    return mdb_txn_commit(txn);
+    return code;
+}
+
+static int open_databases(lmdb_env *e, const lmdb_options *options, bool creating, uint32_t *format)
+{
+    MDB_txn *txn;
+    int code = mdb_txn_begin(e->env, NULL, creating ? 0 : MDB_RDONLY, &txn);
+
+    if (code != 0) return code;
+    code = open_each(txn, e, options, creating, format);
+    if (code == 0) return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return code == MDB_NOTFOUND ? MDB_INVALID : code;
 }
 
 /* The most address space that can be had, up to what is asked for: limits and sanitizers may forbid much. */
@@ -180,6 +188,7 @@ static int create(const char *dir, const lmdb_options *options)
     int code = open_mapped(&e.env, temporary, options);
     if (code == 0) {
         code = open_databases(&e, options, true, &format);
+        if (code == 0) code = mdb_env_sync(e.env, 1); /* whatever is synced later */
         mdb_env_close(e.env);
     }
     if (code == 0) {
@@ -222,7 +231,9 @@ static weir_rc open_directory(lmdb_sharing *s, const lmdb_options *options, weir
                              "there is no weir data in %s; check the directory, or let weir make it by writing first",
                              dir);
         }
-        if ((code = create(dir, options)) != 0) return lmdb_fail_at(dir, code, "make a data directory", err);
+        code = create(dir, options);
+        if (code == 0 && !is_made(dir)) code = ENOTEMPTY; /* there is something else of that name */
+        if (code != 0) return lmdb_fail_at(dir, code, "make a data directory", err);
     }
     if ((code = open_mapped(&s->env.env, dir, options)) == 0) code = open_databases(&s->env, options, false, &format);
     if (code == 0 && stat(dir, &entry) != 0) code = errno;

@@ -1,0 +1,352 @@
+/* tests/unit/check_storage_state.c - state in the embedded log: keys long and short, ranges, snapshots, dropping. */
+#include "check_storage.h"
+
+#include "storage/state_lmdb.h"
+
+static const char *letters(arena *a, char c, size_t count)
+{
+    char *at = arena_alloc(a, count + 1);
+
+    memset(at, c, count);
+    at[count] = '\0';
+    return at;
+}
+
+START_TEST(values_are_put_found_and_deleted)
+{
+    storage *s = open_here();
+    client *c = open_client(s, "q", NULL, NULL);
+    task_state *t = open_state(c, "q/0", 0), *other = open_state(c, "q/0", 1);
+    slice content;
+    uint64_t bytes, entries;
+
+    put_state(c, t, 1, SLICE("a"), SLICE("one"));
+    put_state(c, t, 1, SLICE("b"), SLICE(""));
+    put_state(c, t, 2, SLICE("a"), SLICE("two"));
+    put_state(c, t, 1, SLICE(""), SLICE("empty key"));
+    put_state(c, other, 1, SLICE("a"), SLICE("other"));
+    ck_assert(get_state(t, 1, SLICE("a"), &content) && slice_is(content, "one"));
+    ck_assert(get_state(t, 1, SLICE("b"), &content) && slice_is(content, ""));
+    ck_assert(get_state(t, 1, SLICE(""), &content) && slice_is(content, "empty key"));
+    ck_assert(get_state(t, 2, SLICE("a"), &content) && slice_is(content, "two"));
+    ck_assert(!get_state(t, 2, SLICE("b"), &content));
+    MUST(task_state_size(t, &bytes, &entries, &test_error));
+    ck_assert_uint_eq(entries, 4);
+    ck_assert_uint_eq(bytes, 1 + 3 + 1 + 1 + 3 + 9);
+    put_state(c, t, 1, SLICE("a"), SLICE("eleven"));
+    put_state(c, t, 1, SLICE("b"), NO_SLICE);
+    put_state(c, t, 1, SLICE("never there"), NO_SLICE);
+    ck_assert(get_state(t, 1, SLICE("a"), &content) && slice_is(content, "eleven"));
+    ck_assert(!get_state(t, 1, SLICE("b"), &content));
+    MUST(task_state_size(t, &bytes, &entries, &test_error));
+    ck_assert_uint_eq(entries, 3);
+    ck_assert_uint_eq(bytes, 1 + 6 + 1 + 3 + 9);
+    task_state_close(t);
+    task_state_close(other);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
+static void expect_next(state_cursor *cursor, const char *key)
+{
+    slice at, content;
+    bool more;
+
+    MUST(state_cursor_next(cursor, &at, &content, &more, &test_error));
+    if (key == NULL) {
+        ck_assert_msg(!more, "%.*s instead of the end", SLICE_ARG(at));
+    } else {
+        ck_assert_msg(more && slice_is(at, key), "%.*s instead of %s", more ? (int)at.len : 3, more ? at.data : "end", key);
+        ck_assert(slice_equal(content, at)); /* as these tests store it */
+    }
+}
+
+START_TEST(ranges_are_in_key_order)
+{
+    storage *s = open_here();
+    client *c = open_client(s, "q", NULL, NULL);
+    task_state *t = open_state(c, "q/0", 2), *after = open_state(c, "q/0", 3);
+    state_cursor *cursor;
+    static const char *const keys[] = { "a", "ab", "b", "ba", "c", "d" };
+
+    for (int i = 0; i < 6; i++) {
+        put_state(c, t, 7, slice_of(keys[i]), slice_of(keys[i]));
+        put_state(c, t, 6, slice_of(keys[i]), SLICE("before"));
+        put_state(c, t, 8, slice_of(keys[i]), SLICE("behind"));
+        put_state(c, after, 7, slice_of(keys[i]), SLICE("behind"));
+    }
+    MUST(task_state_scan(t, 7, NO_SLICE, NO_SLICE, &cursor, &test_error));
+    for (int i = 0; i < 6; i++) expect_next(cursor, keys[i]);
+    expect_next(cursor, NULL);
+    expect_next(cursor, NULL);
+    state_cursor_close(cursor);
+    MUST(task_state_scan(t, 7, SLICE("ab"), SLICE("c"), &cursor, &test_error));
+    expect_next(cursor, "ab");
+    MUST(state_cursor_seek(cursor, SLICE("b1"), &test_error));
+    expect_next(cursor, "ba");
+    expect_next(cursor, NULL);
+    MUST(state_cursor_seek(cursor, SLICE("a"), &test_error)); /* not before the range */
+    expect_next(cursor, "ab");
+    MUST(state_cursor_seek(cursor, SLICE("x"), &test_error));
+    expect_next(cursor, NULL);
+    state_cursor_close(cursor);
+    MUST(task_state_scan(t, 9, NO_SLICE, NO_SLICE, &cursor, &test_error));
+    expect_next(cursor, NULL);
+    state_cursor_close(cursor);
+    task_state_close(t);
+    task_state_close(after);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
+/* Keys around the longest that stand whole in LMDB, some equal in all that does; _i: with real hashes, or all colliding. */
+START_TEST(long_keys_are_told_apart)
+{
+    storage *s = open_here();
+    client *c = open_client(s, "q", NULL, NULL);
+    task_state *t = open_state(c, "q/0", 0);
+    arena *a = arena_new(0);
+    enum { KEYS = 60 };
+    slice keys[KEYS], content;
+    uint64_t bytes, entries, total = 0;
+
+    if (_i == 1) state_lmdb_hash_mask = 0;
+    for (int i = 0; i < KEYS; i++) {
+        size_t len = 470 + (size_t)i % 20;
+        char *key = (char *)letters(a, (char)('a' + i / 20 * 2), i % 4 == 0 ? len + 300 : len);
+        key[len - 1] = (char)('A' + i % 20);
+        keys[i] = slice_of(key);
+        total += keys[i].len * 2;
+        put_state(c, t, 3, keys[i], keys[i]);
+    }
+    for (int i = 0; i < KEYS; i++) ck_assert(get_state(t, 3, keys[i], &content) && slice_equal(content, keys[i]));
+    ck_assert(!get_state(t, 3, slice_of(letters(a, 'a', 485)), &content));
+    MUST(task_state_size(t, &bytes, &entries, &test_error));
+    ck_assert_uint_eq(entries, KEYS);
+    ck_assert_uint_eq(bytes, total);
+
+    state_cursor *cursor; /* every range holds what it should, and in the order of the first 480 bytes */
+    for (int from = 0; from < KEYS; from += 7) {
+        for (int to = 3; to < KEYS; to += 11) {
+            slice key, last = SLICE("");
+            bool more;
+            int seen = 0, wanted = 0;
+            for (int i = 0; i < KEYS; i++) {
+                wanted += slice_compare(keys[i], keys[from]) >= 0 && slice_compare(keys[i], keys[to]) < 0;
+            }
+            MUST(task_state_scan(t, 3, keys[from], keys[to], &cursor, &test_error));
+            for (;; seen++) {
+                MUST(state_cursor_next(cursor, &key, &content, &more, &test_error));
+                if (!more) break;
+                ck_assert(slice_equal(key, content));
+                ck_assert_int_ge(slice_compare(key, keys[from]), 0);
+                ck_assert_int_lt(slice_compare(key, keys[to]), 0);
+                slice head = { key.data, key.len < 480 ? key.len : 480 };
+                ck_assert_int_ge(slice_compare(head, last), 0);
+                last = arena_copy(a, head);
+            }
+            ck_assert_int_eq(seen, wanted);
+            state_cursor_close(cursor);
+        }
+    }
+    for (int i = 0; i < KEYS; i += 2) put_state(c, t, 3, keys[i], NO_SLICE);
+    for (int i = 0; i < KEYS; i++) ck_assert(get_state(t, 3, keys[i], &content) == (i % 2 == 1));
+    for (int i = 1; i < KEYS; i += 2) put_state(c, t, 3, keys[i], SLICE("short"));
+    for (int i = 1; i < KEYS; i += 2) ck_assert(get_state(t, 3, keys[i], &content) && slice_is(content, "short"));
+    for (int i = 1; i < KEYS; i += 2) put_state(c, t, 3, keys[i], NO_SLICE);
+    MUST(task_state_size(t, &bytes, &entries, &test_error));
+    ck_assert_uint_eq(entries, 0);
+    ck_assert_uint_eq(bytes, 0);
+    state_lmdb_hash_mask = UINT64_MAX;
+    arena_free(a);
+    task_state_close(t);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
+START_TEST(another_layout_is_refused)
+{
+    storage *s = open_here();
+    client *c = open_client(s, "visits", NULL, NULL);
+    task_state *t = open_state(c, "visits/0", 0);
+    state_spec spec = { .name = SLICE("visits/0"), .partition = 0, .partitions = 4, .layout = SLICE("v2") };
+
+    task_state_close(t);
+    MUST_FAIL(task_state_open(&t, c, &spec, &test_error), WEIR_STORAGE, "drop and create query visits again");
+    client_close(c);
+    MUST(storage_drop_query(s, SLICE("visits"), &test_error));
+    c = open_client(s, "visits", NULL, NULL);
+    MUST(task_state_open(&t, c, &spec, &test_error));
+    task_state_close(t);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
+START_TEST(a_dropped_query_leaves_nothing)
+{
+    storage *s = open_here();
+    const fetch *e;
+    slice content;
+    char key[24];
+
+    make_topic(s, "in", 1);
+    append_one(s, "in", NULL, "v", 0);
+    for (int i = 0; i < 2; i++) {
+        client *c = open_reader(s, i == 0 ? "q" : "q2", "in", NULL);
+        task_state *t = open_state(c, i == 0 ? "q/0" : "q2/0", 1), *u = open_state(c, i == 0 ? "q/1" : "q2/1", 0);
+        state_change *changes = calloc(20000, sizeof *changes); /* more than is deleted in one transaction */
+        arena *a = arena_new(0);
+        for (int j = 0; j < 20000; j++) {
+            snprintf(key, sizeof key, "%05d", j);
+            changes[j] = (state_change){ 0, arena_copy(a, slice_of(key)), SLICE("x") };
+        }
+        epoch epochs[2] = { { t, changes, 20000 }, { u, changes, 3 } };
+        position p = { 0, 0, 1 };
+        MUST(client_commit(c, epochs, 2, &p, 1, &test_error));
+        free(changes);
+        arena_free(a);
+        task_state_close(t);
+        task_state_close(u);
+        client_close(c);
+    }
+    MUST(storage_drop_query(s, SLICE("q"), &test_error));
+    MUST(storage_drop_query(s, SLICE("never there"), &test_error));
+    client *c = open_reader(s, "q", "in", NULL);
+    task_state *t = open_state(c, "q/0", 1);
+    ck_assert(!get_state(t, 0, SLICE("00001"), &content));
+    ck_assert_uint_eq(poll_client(c, 0, 1, &e), 2); /* from the start, and its end */
+    task_state_close(t);
+    client_close(c);
+    c = open_reader(s, "q2", "in", NULL);
+    t = open_state(c, "q2/0", 1);
+    ck_assert(get_state(t, 0, SLICE("19999"), &content));
+    ck_assert_uint_eq(poll_client(c, 0, 1, &e), 1);
+    ck_assert_int_eq(e->kind, FETCH_END);
+    task_state_close(t);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
+static int count_all(snapshot *snap, int32_t partition)
+{
+    state_cursor *cursor;
+    slice key, content;
+    bool more = true;
+    int count = 0;
+
+    MUST(snapshot_scan(snap, partition, 0, NO_SLICE, NO_SLICE, &cursor, &test_error));
+    while (MUST(state_cursor_next(cursor, &key, &content, &more, &test_error)), more) count++;
+    state_cursor_close(cursor);
+    return count;
+}
+
+START_TEST(a_snapshot_stands_still)
+{
+    storage *s = open_here(), *reader = open_with((local_options){ .is_read_only = true });
+    client *c = open_client(s, "q", NULL, NULL);
+    task_state *t = open_state(c, "q/0", 1), *u = open_state(c, "q/0", 3);
+    snapshot *before, *after, *none;
+    const int32_t *partitions;
+    uint32_t count;
+    slice content;
+    bool found;
+
+    put_state(c, t, 0, SLICE("a"), SLICE("1"));
+    put_state(c, u, 0, SLICE("a"), SLICE("9"));
+    MUST(snapshot_open(&before, reader, SLICE("q/0"), &test_error));
+    put_state(c, t, 0, SLICE("a"), SLICE("2"));
+    put_state(c, t, 0, SLICE("b"), SLICE("2"));
+    MUST(snapshot_open(&after, reader, SLICE("q/0"), &test_error));
+    MUST(snapshot_get(before, 1, 0, SLICE("a"), &content, &found, &test_error));
+    ck_assert(found && slice_is(content, "1"));
+    MUST(snapshot_get(after, 1, 0, SLICE("a"), &content, &found, &test_error));
+    ck_assert(found && slice_is(content, "2"));
+    MUST(snapshot_get(before, 1, 0, SLICE("b"), &content, &found, &test_error));
+    ck_assert(!found);
+    ck_assert_int_eq(count_all(before, 1), 1);
+    ck_assert_int_eq(count_all(after, 1), 2);
+    MUST(snapshot_partitions(after, &partitions, &count, &test_error));
+    ck_assert(count == 2 && partitions[0] == 1 && partitions[1] == 3);
+    MUST(snapshot_open(&none, reader, SLICE("q/9"), &test_error));
+    MUST(snapshot_partitions(none, &partitions, &count, &test_error));
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(count_all(none, 0), 0);
+    snapshot_close(before);
+    snapshot_close(after);
+    snapshot_close(none);
+    task_state_close(t);
+    task_state_close(u);
+    client_close(c);
+    storage_close(s);
+    storage_close(reader);
+}
+END_TEST
+
+/* Random changes, in batches, against a plain table; sizes go from nothing to several pages. */
+START_TEST(state_follows_a_plain_table)
+{
+    enum { KEYS = 300 };
+    storage *s = open_here();
+    client *c = open_client(s, "q", NULL, NULL);
+    task_state *t = open_state(c, "q/0", 0);
+    int size[KEYS]; /* -1: not there */
+    char *bytes = malloc(20000);
+    uint64_t random = 42, have_bytes, have_entries, want_bytes = 0, want_entries = 0;
+    slice content;
+
+    memset(bytes, 'v', 20000);
+    for (int i = 0; i < KEYS; i++) size[i] = -1;
+    for (int round = 0; round < 100; round++) {
+        state_change changes[KEYS];
+        char keys[KEYS][16];
+        uint32_t count = 0;
+        for (int i = 0; i < KEYS; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            if ((random >> 33) % 8 != 0) continue;
+            size[i] = (random >> 40) % 3 == 0 ? -1 : (int)((random >> 45) % ((random >> 50) % 9 == 0 ? 20000 : 60));
+            int len = snprintf(keys[count], sizeof keys[count], "%05d", i);
+            changes[count] = (state_change){ 5, { keys[count], (size_t)len },
+                                             size[i] < 0 ? NO_SLICE : (slice){ bytes, (size_t)size[i] } };
+            count++;
+        }
+        epoch e = { t, changes, count };
+        MUST(client_commit(c, &e, 1, NULL, 0, &test_error));
+    }
+    for (int i = 0; i < KEYS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%05d", i);
+        ck_assert(get_state(t, 5, slice_of(key), &content) == (size[i] >= 0));
+        if (size[i] >= 0) ck_assert_uint_eq(content.len, (size_t)size[i]);
+        want_entries += size[i] >= 0;
+        want_bytes += size[i] >= 0 ? 5 + (uint64_t)size[i] : 0;
+    }
+    MUST(task_state_size(t, &have_bytes, &have_entries, &test_error));
+    ck_assert_uint_eq(have_entries, want_entries);
+    ck_assert_uint_eq(have_bytes, want_bytes);
+    free(bytes);
+    task_state_close(t);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
+static void add(TCase *all)
+{
+    tcase_add_test(all, values_are_put_found_and_deleted);
+    tcase_add_test(all, ranges_are_in_key_order);
+    tcase_add_loop_test(all, long_keys_are_told_apart, 0, 2);
+    tcase_add_test(all, another_layout_is_refused);
+    tcase_add_test(all, a_dropped_query_leaves_nothing);
+    tcase_add_test(all, a_snapshot_stands_still);
+    tcase_add_test(all, state_follows_a_plain_table);
+}
+
+int main(void)
+{
+    return run_tests("storage state", add);
+}
