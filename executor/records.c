@@ -1,0 +1,250 @@
+/* executor/records.c - topics beside SQL: producing and reading records, and records as text by a source's formats. */
+#include "executor/weir.h"
+
+#include <stdlib.h>
+
+weir_rc weir_produce(weir *w, slice topic, int32_t partitions, weir_record *records, uint32_t count, weir_error *err)
+{
+    topic_info info;
+    bool found;
+
+    WEIR_TRY(topic_find(w->storage, topic, &info, &found, err));
+    if (!found) {
+        const topic_spec spec = { .name = topic, .partitions = partitions > 0 ? partitions : 1, .replicas = 1 };
+        WEIR_TRY(topic_create(w->storage, &spec, err));
+    }
+    record *all = calloc(count + 1, sizeof *all);
+    int32_t *to = calloc(count + 1, sizeof *to);
+    int64_t *offsets = calloc(count + 1, sizeof *offsets);
+    if (all == NULL || to == NULL || offsets == NULL) abort();
+    for (uint32_t i = 0; i < count; i++) {
+        all[i] = (record){ records[i].key, records[i].value, records[i].timestamp_ms, records[i].headers };
+        to[i] = records[i].partition;
+    }
+    weir_rc rc = topic_append(w->storage, topic, all, to, count, offsets, err);
+    for (uint32_t i = 0; rc == WEIR_OK && i < count; i++) records[i].offset = offsets[i];
+    free(all);
+    free(to);
+    free(offsets);
+    return rc;
+}
+
+struct weir_reader {
+    client *client;
+    slice topic;
+    int64_t *target, *position; /* until_end: per partition */
+    int32_t partitions;
+    bool until_end;
+    weir_record *records;
+    uint32_t room;
+};
+
+weir_rc weir_reader_open(weir_reader **out, weir *w, slice topic, bool from_beginning, bool until_end, weir_error *err)
+{
+    topic_info info;
+    bool found;
+
+    WEIR_TRY(topic_find(w->storage, topic, &info, &found, err));
+    if (!found) return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no topic %.*s", SLICE_ARG(topic));
+    weir_reader *r = calloc(1, sizeof *r);
+    if (r == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory to read %.*s", SLICE_ARG(topic));
+    r->until_end = until_end;
+    r->partitions = info.partitions;
+    r->target = calloc((size_t)info.partitions, sizeof *r->target);
+    r->position = calloc((size_t)info.partitions, sizeof *r->position);
+    if (r->target == NULL || r->position == NULL) abort();
+    weir_rc rc = WEIR_OK;
+    for (int32_t p = 0; rc == WEIR_OK && until_end && p < info.partitions; p++) {
+        rc = topic_offsets(w->storage, topic, p, &r->position[p], &r->target[p], err);
+        if (!from_beginning) r->position[p] = r->target[p];
+    }
+    const client_source from = { topic, from_beginning ? START_EARLIEST : START_LATEST };
+    const client_spec spec = { .name = SLICE("reader"), .is_transient = true, .sources = &from, .source_count = 1, .instances = 1 };
+    if (rc == WEIR_OK) rc = client_open(&r->client, w->storage, &spec, err);
+    if (rc != WEIR_OK) {
+        weir_reader_close(r);
+        return rc;
+    }
+    *out = r;
+    return WEIR_OK;
+}
+
+static bool at_end(const weir_reader *r)
+{
+    for (int32_t p = 0; p < r->partitions; p++) {
+        if (r->position[p] < r->target[p]) return false;
+    }
+    return r->until_end;
+}
+
+static void take(weir_reader *r, const fetch *f, uint32_t *count)
+{
+    if (*count + f->rows > r->room) {
+        r->room = (*count + f->rows) * 2;
+        r->records = realloc(r->records, r->room * sizeof *r->records);
+        if (r->records == NULL) abort();
+    }
+    for (uint32_t i = 0; i < f->rows; i++) {
+        if (r->until_end && f->offset[i] >= r->target[f->partition]) break;
+        r->records[(*count)++] = (weir_record){ .key = f->key[i], .value = f->value[i], .timestamp_ms = f->timestamp_ms[i],
+                                                .partition = f->partition, .offset = f->offset[i],
+                                                .headers = f->headers == NULL ? (header_list){ 0 } : f->headers[i] };
+    }
+}
+
+weir_rc weir_reader_next(weir_reader *r, int timeout_ms, const weir_record **records, uint32_t *count, bool *ended, weir_error *err)
+{
+    const fetch *events;
+    uint32_t event_count;
+
+    *count = 0;
+    *records = NULL;
+    *ended = at_end(r);
+    if (*ended) return WEIR_OK;
+    WEIR_TRY(client_poll(r->client, timeout_ms < 0 ? 1000 : timeout_ms, BATCH_ROWS_MAX, &events, &event_count, err));
+    for (uint32_t i = 0; i < event_count; i++) {
+        const fetch *f = &events[i];
+        if (f->kind == FETCH_RECORDS) take(r, f, count);
+        if (f->kind != FETCH_RECORDS && f->kind != FETCH_END) continue;
+        if (f->next_offset > r->position[f->partition]) r->position[f->partition] = f->next_offset;
+    }
+    *records = r->records;
+    *ended = at_end(r);
+    return WEIR_OK;
+}
+
+void weir_reader_close(weir_reader *r)
+{
+    if (r == NULL) return;
+    client_close(r->client);
+    free(r->target);
+    free(r->position);
+    free(r->records);
+    free(r);
+}
+
+/* ---- as text ---- */
+
+static weir_rc find_source(weir *w, slice name, const source **out, weir_error *err)
+{
+    *out = catalog_source(w->catalog, name);
+    if (*out != NULL) return WEIR_OK;
+    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no stream or table %.*s", SLICE_ARG(name));
+}
+
+/* One side's text as bytes: for JSON and DELIMITED the text itself; for others a value of the lone column, encoded. */
+static weir_rc text_to_bytes(const format_spec *spec, const schema_column *columns, uint32_t count, slice from, arena *a,
+                             slice *out, weir_error *err)
+{
+    *out = from;
+    if (from.data == NULL || slice_equal_nocase(spec->name, SLICE("DELIMITED"))) return WEIR_OK;
+    if (slice_equal_nocase(spec->name, SLICE("NONE"))) {
+        *out = NO_SLICE;
+        return WEIR_OK;
+    }
+    bool is_json = slice_equal_nocase(spec->name, SLICE("JSON"));
+    bool is_bare = from.len == 0 || (from.data[0] != '{' && from.data[0] != '[' && from.data[0] != '"');
+    if (is_json && !(spec->is_key && count == 1 && columns->type->kind == TYPE_STRING && is_bare)) return WEIR_OK;
+    if (count == 0) return WEIR_OK;
+
+    column one = column_new(a, columns->type, 1);
+    const value as_text = { .str = from };
+    value typed;
+    const char *reason = "it is not a value of the column";
+    if (!cast_value(a, &type_string, columns->type, &as_text, &typed, &reason)) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%.*s' does not fit the column %.*s: %s", SLICE_ARG(from),
+                         SLICE_ARG(columns->name), reason);
+    }
+    column_set(&one, 0, &typed);
+    format *f;
+    WEIR_TRY(format_open(&f, spec, columns, 1, NULL, a, err));
+    const row_report quiet = { NULL, NULL };
+    format_encode(f, &one, (row_set){ NULL, 1 }, a, out, &quiet);
+    format_close(f);
+    return WEIR_OK;
+}
+
+weir_rc weir_feed(weir *w, slice source_name, int64_t timestamp_ms, slice key, slice body, header_list headers, weir_error *err)
+{
+    const source *s;
+    arena *a = arena_new(0);
+    record one = { .timestamp_ms = timestamp_ms, .headers = headers };
+
+    weir_rc rc = find_source(w, source_name, &s, err);
+    if (rc == WEIR_OK) rc = text_to_bytes(&s->key, s->schema.columns, s->schema.key_count, key, a, &one.key, err);
+    if (rc == WEIR_OK) {
+        rc = text_to_bytes(&s->value, s->schema.columns + s->schema.key_count, s->schema.count - s->schema.key_count, body, a,
+                           &one.value, err);
+    }
+    if (rc == WEIR_OK) rc = topic_append(w->storage, s->topic, &one, NULL, 1, NULL, err);
+    arena_free(a);
+    return rc;
+}
+
+/* The bytes of one side as text. */
+static slice bytes_to_text(const format_spec *spec, const schema_column *columns, uint32_t count, slice bytes, arena *a)
+{
+    bool is_json = slice_equal_nocase(spec->name, SLICE("JSON"));
+
+    if (bytes.data == NULL) return NO_SLICE;
+    if (slice_equal_nocase(spec->name, SLICE("DELIMITED")) || count == 0) return arena_copy(a, bytes);
+    if (is_json && !(spec->is_key && count == 1 && columns->type->kind == TYPE_STRING)) return arena_copy(a, bytes);
+
+    char *padded = arena_zero(a, bytes.len + 64);
+    memcpy(padded, bytes.data, bytes.len);
+    bytes.data = padded;
+    weir_error err;
+    format *f;
+    if (format_open(&f, spec, columns, count, NULL, a, &err) != WEIR_OK) return arena_copy(a, bytes);
+    column *all = ARENA_ARRAY(a, column, count);
+    for (uint32_t i = 0; i < count; i++) all[i] = column_new(a, columns[i].type, 1);
+    const row_report quiet = { NULL, NULL };
+    row_set read = format_decode(f, &bytes, (row_set){ NULL, 1 }, a, all, &quiet);
+    format_close(f);
+    if (read.count == 0) return arena_copy(a, bytes);
+    value v = column_get(&all[0], 0);
+    if (columns->type->kind == TYPE_STRING && !v.is_null) return arena_copy(a, v.str);
+    text out = TEXT_EMPTY;
+    print_json_value(&out, columns->type, &v);
+    slice copy = arena_copy(a, text_slice(&out));
+    text_free(&out);
+    return copy;
+}
+
+weir_rc weir_read_source(weir *w, slice source_name, arena *a, weir_row_text **rows, uint32_t *count, weir_error *err)
+{
+    const source *s;
+    weir_reader *r;
+    uint32_t room = 64;
+    bool ended = false;
+
+    *count = 0;
+    *rows = ARENA_ARRAY(a, weir_row_text, room);
+    WEIR_TRY(find_source(w, source_name, &s, err));
+    WEIR_TRY(weir_reader_open(&r, w, s->topic, true, true, err));
+    weir_rc rc = WEIR_OK;
+    while (rc == WEIR_OK && !ended) {
+        const weir_record *records;
+        uint32_t found;
+        rc = weir_reader_next(r, 100, &records, &found, &ended, err);
+        for (uint32_t i = 0; rc == WEIR_OK && i < found; i++) {
+            if (*count == room) {
+                weir_row_text *larger = ARENA_ARRAY(a, weir_row_text, room * 2);
+                memcpy(larger, *rows, room * sizeof *larger);
+                *rows = larger;
+                room *= 2;
+            }
+            weir_row_text *row = &(*rows)[(*count)++];
+            slice key = records[i].key;
+            *row = (weir_row_text){ .timestamp_ms = records[i].timestamp_ms, .windowed = s->windowed };
+            if (s->windowed != WINDOW_NONE && key.data != NULL) {
+                windowed_key_decode(records[i].key, s->windowed, s->window_size_ms, &key, &row->window_start_ms, &row->window_end_ms);
+            }
+            row->key = bytes_to_text(&s->key, s->schema.columns, s->schema.key_count, key, a);
+            row->value = bytes_to_text(&s->value, s->schema.columns + s->schema.key_count, s->schema.count - s->schema.key_count,
+                                       records[i].value, a);
+        }
+    }
+    weir_reader_close(r);
+    return rc;
+}
