@@ -1,7 +1,14 @@
 /* executor/records.c - topics beside SQL: producing and reading records, and records as text by a source's formats. */
 #include "executor/weir.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+void note_bad_value(void *why, uint32_t row, const char *reason)
+{
+    (void)row;
+    snprintf(((bad_value *)why)->reason, sizeof ((bad_value *)why)->reason, "%s", reason);
+}
 
 weir_rc weir_produce(weir *w, slice topic, int32_t partitions, weir_record *records, uint32_t count, weir_error *err)
 {
@@ -158,8 +165,9 @@ static weir_rc text_to_bytes(const format_spec *spec, const schema_column *colum
     column_set(&one, 0, &typed);
     format *f;
     WEIR_TRY(format_open(&f, spec, columns, 1, NULL, a, err));
-    const row_report quiet = { NULL, NULL };
-    format_encode(f, &one, (row_set){ NULL, 1 }, a, out, &quiet);
+    bad_value why = { { 0 } };
+    const row_report report = { note_bad_value, &why };
+    format_encode(f, &one, (row_set){ NULL, 1 }, a, out, &report);
     format_close(f);
     return WEIR_OK;
 }
@@ -198,8 +206,9 @@ static slice bytes_to_text(const format_spec *spec, const schema_column *columns
     if (format_open(&f, spec, columns, count, NULL, a, &err) != WEIR_OK) return arena_copy(a, bytes);
     column *all = ARENA_ARRAY(a, column, count);
     for (uint32_t i = 0; i < count; i++) all[i] = column_new(a, columns[i].type, 1);
-    const row_report quiet = { NULL, NULL };
-    row_set read = format_decode(f, &bytes, (row_set){ NULL, 1 }, a, all, &quiet);
+    bad_value why = { { 0 } };
+    const row_report report = { note_bad_value, &why };
+    row_set read = format_decode(f, &bytes, (row_set){ NULL, 1 }, a, all, &report);
     format_close(f);
     if (read.count == 0) return arena_copy(a, bytes);
     value v = column_get(&all[0], 0);

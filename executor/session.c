@@ -204,7 +204,8 @@ static weir_rc insert_values(weir *w, const planned *p, weir_error *err)
     format *key = NULL, *body = NULL;
     column *columns = ARENA_ARRAY(a, column, into->schema.count);
     slice key_bytes = NO_SLICE, value_bytes = NO_SLICE;
-    const row_report quiet = { NULL, NULL };
+    bad_value why = { { 0 } };
+    const row_report report = { note_bad_value, &why };
     row_set one = { NULL, 1 };
     bool has_key = false;
     weir_rc rc = WEIR_OK;
@@ -215,13 +216,14 @@ static weir_rc insert_values(weir *w, const planned *p, weir_error *err)
         has_key |= i < key_count && !p->row[i].is_null;
     }
     if (key_count > 0) rc = format_open(&key, &into->key, into->schema.columns, key_count, NULL, a, err);
-    if (rc == WEIR_OK && has_key) one = format_encode(key, columns, one, a, &key_bytes, &quiet);
+    if (rc == WEIR_OK && has_key) one = format_encode(key, columns, one, a, &key_bytes, &report);
     if (rc == WEIR_OK && !p->is_tombstone) {
         rc = format_open(&body, &into->value, into->schema.columns + key_count, into->schema.count - key_count, NULL, a, err);
-        if (rc == WEIR_OK) one = format_encode(body, columns + key_count, one, a, &value_bytes, &quiet);
+        if (rc == WEIR_OK) one = format_encode(body, columns + key_count, one, a, &value_bytes, &report);
     }
     if (rc == WEIR_OK && one.count == 0) {
-        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the values do not fit the formats of %.*s", SLICE_ARG(into->name));
+        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the values do not fit the formats of %.*s: %s", SLICE_ARG(into->name),
+                       why.reason);
     }
     if (rc == WEIR_OK) {
         const record r = { .key = key_bytes, .value = value_bytes, .timestamp_ms = p->timestamp_ms };

@@ -88,6 +88,12 @@ weir_result *result_listing(const char *entity, const char *const *columns, uint
 void result_row(weir_result *r, const slice *cells);
 weir_result *result_query(arena *a, plan *p, transient *t, const weir_session *s);
 
+/* For formats at work on single values: the reason of the last bad one. */
+typedef struct bad_value {
+    char reason[256];
+} bad_value;
+void note_bad_value(void *why, uint32_t row, const char *reason);
+
 /* ---- statements ---- */
 
 /* SHOW, DESCRIBE, EXPLAIN, PRINT (show.c). */
