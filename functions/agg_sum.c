@@ -79,6 +79,29 @@ AGG_MERGE(avg_f64_merge, avg_f64, (into->sum += from->sum, into->count += from->
 AGG_RESULT(avg_int_result, avg_int, out->f64[r] = MEAN(acc))
 AGG_RESULT(avg_f64_result, avg_f64, out->f64[r] = MEAN(acc))
 
+/* The elements of an array, nulls left out, into the sum. */
+#define LIST_KERNELS(suffix, field, add, subtract)                                                               \
+    AGG_LOOP(list_##suffix##_step, sum_##suffix, ADD_ELEMENTS(field, add), out->field[r] = acc->sum)             \
+    AGG_LOOP(list_##suffix##_undo, sum_##suffix, ADD_ELEMENTS(field, subtract), out->field[r] = acc->sum)        \
+    static const aggregate list_of_##suffix = { .bytes = sizeof(sum_##suffix), .step = list_##suffix##_step,     \
+                                                .undo = list_##suffix##_undo, .merge = sum_##suffix##_merge,     \
+                                                .result = sum_##suffix##_result };
+#define ADD_ELEMENTS(field, add)                                                    \
+    const value_list *list = &args[0].nested[r].list;                               \
+    for (uint32_t i = 0; i < list->count; i++) {                                    \
+        if (!list->items[i].is_null) acc->sum = add(acc->sum, list->items[i].field); \
+    }
+#define ADD_I32(a, b) WRAP_ADD(int32_t, a, b)
+#define SUB_I32(a, b) WRAP_SUB(int32_t, a, b)
+#define ADD_I64(a, b) WRAP_ADD(int64_t, a, b)
+#define SUB_I64(a, b) WRAP_SUB(int64_t, a, b)
+#define ADD_F64(a, b) ((a) + (b))
+#define SUB_F64(a, b) ((a) - (b))
+
+LIST_KERNELS(i32, i32, ADD_I32, SUB_I32)
+LIST_KERNELS(i64, i64, ADD_I64, SUB_I64)
+LIST_KERNELS(f64, f64, ADD_F64, SUB_F64)
+
 #define SUM_OF(suffix)                                                                             \
     static const aggregate sum_of_##suffix = { .bytes = sizeof(sum_##suffix), .step = sum_##suffix##_step, \
                                                .undo = sum_##suffix##_undo, .merge = sum_##suffix##_merge, \
@@ -100,9 +123,15 @@ static const function ROWS[] = {
     AGGREGATE("SUM", "BIGINT", "BIGINT", NULL_SKIP, sum_of_i64, "Sum of the non-null values."),
     AGGREGATE("SUM", "DECIMAL", NULL, NULL_SKIP, sum_of_dec, "Sum of the non-null values.", .resolve = same_type),
     AGGREGATE("SUM", "DOUBLE", "DOUBLE", NULL_SKIP, sum_of_f64, "Sum of the non-null values."),
+    AGGREGATE("SUM_LIST", "ARRAY<INTEGER>", "INTEGER", NULL_SKIP, list_of_i32, "Sum of all elements of the arrays.",
+              .example = "SUM_LIST(prices)"),
+    AGGREGATE("SUM_LIST", "ARRAY<BIGINT>", "BIGINT", NULL_SKIP, list_of_i64, "Sum of all elements of the arrays."),
+    AGGREGATE("SUM_LIST", "ARRAY<DOUBLE>", "DOUBLE", NULL_SKIP, list_of_f64, "Sum of all elements of the arrays."),
     AGGREGATE("AVG", "INTEGER", "DOUBLE", NULL_SKIP, avg_of_i32, "Mean of the non-null values; 0 if there are none.",
-              .example = "AVG(price)"),
-    AGGREGATE("AVG", "BIGINT", "DOUBLE", NULL_SKIP, avg_of_i64, "Mean of the non-null values; 0 if there are none."),
-    AGGREGATE("AVG", "DOUBLE", "DOUBLE", NULL_SKIP, avg_of_f64, "Mean of the non-null values; 0 if there are none."),
+              .example = "AVG(price)", .has_nested_state = true),
+    AGGREGATE("AVG", "BIGINT", "DOUBLE", NULL_SKIP, avg_of_i64, "Mean of the non-null values; 0 if there are none.",
+              .has_nested_state = true),
+    AGGREGATE("AVG", "DOUBLE", "DOUBLE", NULL_SKIP, avg_of_f64, "Mean of the non-null values; 0 if there are none.",
+              .has_nested_state = true),
 };
 const function_family sum_family = FAMILY_ROWS(ROWS);

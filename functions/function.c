@@ -10,6 +10,7 @@
 static const function_family *const FAMILIES[] = {
     &arithmetic_family, &compare_family, &like_family,   &subscript_family, &text_family, &math_family,
     &regex_family,      &null_family,   &time_family,     &count_family,  &sum_family,       &minmax_family,
+    &offset_family,     &collect_family, &top_family,    &stat_family,      &distinct_family,
 };
 
 /* ---- signatures ---- */

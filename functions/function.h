@@ -85,6 +85,8 @@ struct function {
     void (*release)(call *c);
     bool is_hidden;
     bool is_volatile; /* NOW, RANDOM, UUID: never folded to a constant */
+    bool has_nested_state; /* an aggregate that ksqlDB keeps as a STRUCT or ARRAY, and so refuses where the value format
+                              holds no nested types (DELIMITED) */
     const char *family;      /* "text", "time" ... as the manual groups them */
     const char *description; /* a sentence, for SHOW/DESCRIBE FUNCTION and the manual */
     const char *example;     /* "UCASE('a')" */

@@ -736,6 +736,156 @@ START_TEST(least_and_greatest)
 }
 END_TEST
 
+/* Steps all rows into group 0 and gives the last running value as text; then the same through bytes, through a merge of
+ * two halves, and, if it can, with the first row undone and stepped again. */
+static const char *aggregate_text(const char *name, const column *args, uint32_t count, const value *const *constants,
+                                  uint32_t rows)
+{
+    static const int zeros[8] = { 0 }, ones[8] = { 1, 1, 1, 1, 1, 1, 1, 1 }, third[] = { 2 };
+    static const uint32_t tail_rows[] = { 2, 3, 4, 5, 6, 7 };
+    const type *types[4] = { NULL };
+    aggregation g;
+
+    for (uint32_t i = 0; i < count; i++) types[i] = args[i].type;
+    aggregation_open(&g, name, types, count, constants);
+    column casted[4];
+    for (uint32_t i = 0; i < count; i++) {
+        casted[i] = type_equal(types[i], g.c.arg_types[i]) ? args[i] : cast_to(args[i], g.c.arg_types[i], rows);
+    }
+    const aggregate *agg = g.c.fn->agg;
+    column running = column_new(a, g.c.result, rows);
+    to_groups(&g, zeros, rows);
+    agg->step(&g.c, &g.x, g.groups, 16, casted, ALL(rows), &running);
+    column last = column_new(a, g.c.result, 1);
+    column_copy_row(&last, 0, &running, rows - 1);
+    const char *expected = arena_c_string(a, cast_to(last, &type_string, 1).null[0] ? SLICE("null")
+                                                                                  : cast_to(last, &type_string, 1).str[0]);
+    through_disk(&g, 0, 2);
+    to_groups(&g, third, 1);
+    column again = cast_to(results(&g, 1), &type_string, 1);
+    ck_assert_str_eq(again.null[0] ? "null" : arena_c_string(a, again.str[0]), expected);
+
+    if (agg->undo != NULL) {
+        to_groups(&g, zeros, rows);
+        agg->undo(&g.c, &g.x, g.groups, 16, casted, ALL(rows), NULL);
+        agg->step(&g.c, &g.x, g.groups, 16, casted, ALL(rows), NULL);
+        again = cast_to(results(&g, 1), &type_string, 1);
+        ck_assert_str_eq(again.null[0] ? "null" : arena_c_string(a, again.str[0]), expected);
+    }
+    aggregation_close(&g);
+
+    if (agg->merge != NULL && rows > 2) { /* the later half first: order must come from the rows' numbers */
+        aggregation_open(&g, name, types, count, constants);
+        to_groups(&g, zeros, 2);
+        agg->step(&g.c, &g.x, g.groups, 16, casted, ALL(2), NULL);
+        to_groups(&g, ones, rows);
+        agg->step(&g.c, &g.x, g.groups, 16, casted, (row_set){ tail_rows, rows - 2 }, NULL);
+        agg->merge(&g.c, &g.x, g.memory[0] + 16, g.memory[1] + 16);
+        to_groups(&g, zeros, 1);
+        again = cast_to(results(&g, 1), &type_string, 1);
+        ck_assert_str_eq(again.null[0] ? "null" : arena_c_string(a, again.str[0]), expected);
+        aggregation_close(&g);
+    }
+    return expected;
+}
+
+static const char *aggregate_text1(const char *name, column arg, uint32_t rows)
+{
+    return aggregate_text(name, &arg, 1, NULL, rows);
+}
+
+static const char *aggregate_text2(const char *name, column arg, column constant, uint32_t rows)
+{
+    column args[] = { arg, constant };
+    value v = column_get(&constant, 0);
+    const value *constants[] = { NULL, &v };
+
+    return aggregate_text(name, args, 2, constants, rows);
+}
+
+START_TEST(by_offset)
+{
+    column n = ints(&type_integer, 4, N(12), N(NULL_INT), N(13), N(NULL_INT));
+    column s = texts(4, NULL, "first", "a text longer than an accumulator", NULL);
+    column no = ints(&type_boolean, 1, N(0)), two = ints(&type_integer, 1, N(2));
+
+    ck_assert_str_eq(aggregate_text1("LATEST_BY_OFFSET", n, 4), "13");
+    ck_assert_str_eq(aggregate_text1("EARLIEST_BY_OFFSET", n, 4), "12");
+    ck_assert_str_eq(aggregate_text2("LATEST_BY_OFFSET", n, no, 4), "null");
+    ck_assert_str_eq(aggregate_text1("LATEST_BY_OFFSET", s, 4), "a text longer than an accumulator");
+    ck_assert_str_eq(aggregate_text1("EARLIEST_BY_OFFSET", s, 4), "first");
+    ck_assert_str_eq(aggregate_text2("EARLIEST_BY_OFFSET", s, no, 4), "null");
+    ck_assert_str_eq(aggregate_text2("LATEST_BY_OFFSET", n, two, 4), "[12, 13]");
+    ck_assert_str_eq(aggregate_text2("EARLIEST_BY_OFFSET", s, two, 4), "[first, a text longer than an accumulator]");
+    column args[] = { n, two, no };
+    value k = { .i32 = 2 }, keep = { .boolean = false };
+    const value *constants[] = { NULL, &k, &keep };
+    ck_assert_str_eq(aggregate_text("LATEST_BY_OFFSET", args, 3, constants, 4), "[13, null]");
+    ck_assert_str_eq(aggregate_text("EARLIEST_BY_OFFSET", args, 3, constants, 4), "[12, null]");
+}
+END_TEST
+
+START_TEST(collections)
+{
+    column s = texts(5, "b", "a", "b", NULL, "c");
+    column n = ints(&type_integer, 5, N(0), N(100), N(99), N(7), N(100));
+    column lists[] = { s, s };
+
+    ck_assert_str_eq(aggregate_text1("COLLECT_LIST", s, 5), "[b, a, b, null, c]");
+    ck_assert_str_eq(aggregate_text1("COLLECT_SET", s, 5), "[b, a, null, c]");
+    ck_assert_str_eq(aggregate_text1("COLLECT_LIST", run("ARRAY", lists, 2, 5), 3), "[[b, b], [a, a], [b, b]]");
+    ck_assert_str_eq(aggregate_text1("HISTOGRAM", s, 5), "{b=2, a=1, c=1}");
+    ck_assert_str_eq(aggregate_text1("COUNT_DISTINCT", s, 5), "3");
+    ck_assert_str_eq(aggregate_text1("ATTR", s, 1), "b");
+    ck_assert_str_eq(aggregate_text1("ATTR", s, 2), "null");
+    ck_assert_str_eq(aggregate_text2("TOPK", n, ints(&type_integer, 1, N(3)), 5), "[100, 100, 99]");
+    ck_assert_str_eq(aggregate_text2("TOPKDISTINCT", n, ints(&type_integer, 1, N(3)), 5), "[100, 99, 7]");
+    ck_assert_str_eq(aggregate_text2("TOPK", s, ints(&type_integer, 1, N(3)), 5), "[c, b, b]");
+    column args[] = { n, s, ints(&type_integer, 1, N(3)) };
+    value k = { .i32 = 3 };
+    const value *constants[] = { NULL, NULL, &k };
+    ck_assert_str_eq(aggregate_text("TOPK", args, 3, constants, 5),
+                     "[Struct{sort_col=100,col0=a}, Struct{sort_col=100,col0=c}, Struct{sort_col=99,col0=b}]");
+    ck_assert_str_eq(aggregate_text1("SUM_LIST", run("ARRAY", (column[]){ n, n }, 2, 5), 5), "612");
+}
+END_TEST
+
+START_TEST(statistics)
+{
+    column v = doubles(3, 1.0, 3.0, 5.0);
+    ck_assert_str_eq(aggregate_text1("STDDEV_SAMP", v, 3), "4.0");
+    ck_assert_str_eq(aggregate_text1("STDDEV_SAMP", ints(&type_bigint, 2, N(500), N(100)), 2), "80000.0");
+    ck_assert_str_eq(aggregate_text1("STDDEV_SAMPLE", ints(&type_bigint, 2, N(500), N(100)), 2), "282.842712474619");
+    column xy[] = { ints(&type_integer, 5, N(1), N(-1), N(-4), N(3), N(NULL_INT)),
+                    ints(&type_integer, 5, N(8), N(-2), N(-1), N(NULL_INT), N(-6)) };
+    ck_assert_str_eq(aggregate_text("CORRELATION", xy, 2, NULL, 5), "0.7455284088780169");
+}
+END_TEST
+
+START_TEST(many_distinct)
+{
+    static const int zeros[8] = { 0 };
+    const type *types[] = { &type_bigint };
+    aggregation g;
+
+    aggregation_open(&g, "COUNT_DISTINCT", types, 1, NULL);
+    to_groups(&g, zeros, 8);
+    for (int64_t i = 0; i < 100000; i += 4) {
+        column in = ints(&type_bigint, 8, N(i), N(i + 1), N(i + 2), N(i + 3), N(i), N(i + 1), N(i + 2), N(i + 3));
+        g.c.fn->agg->step(&g.c, &g.x, g.groups, 16, &in, ALL(8), NULL);
+        if (i == 1000) ck_assert_int_eq(results(&g, 1).i64[0], 1004);
+    }
+    ck_assert_double_eq_tol((double)results(&g, 1).i64[0], 100000.0, 5000.0);
+    through_disk(&g, 0, 1);
+    g.c.fn->agg->merge(&g.c, &g.x, g.memory[2] + 16, g.memory[1] + 16);
+    static const int third[] = { 2 };
+    int64_t before = results(&g, 1).i64[0];
+    to_groups(&g, third, 1);
+    ck_assert_int_eq(results(&g, 1).i64[0], before);
+    aggregation_close(&g);
+}
+END_TEST
+
 /* ---- scalars ---- */
 
 START_TEST(text_functions)
@@ -998,6 +1148,10 @@ int main(void)
     tcase_add_test(tests, decimal_sum_stops);
     tcase_add_test(tests, average);
     tcase_add_test(tests, least_and_greatest);
+    tcase_add_test(tests, by_offset);
+    tcase_add_test(tests, collections);
+    tcase_add_test(tests, statistics);
+    tcase_add_test(tests, many_distinct);
     tcase_add_test(tests, text_functions);
     tcase_add_test(tests, finding_text);
     tcase_add_test(tests, regular_expressions);
