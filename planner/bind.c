@@ -85,7 +85,7 @@ static weir_rc bind_simple(binder *b, const expr *e, bound **out)
 
 /* ---- names ---- */
 
-static bool bind_parameter(binder *b, const expr *e, bound **out)
+bool bind_parameter(binder *b, const expr *e, bound **out)
 {
     if (identifier_present(&e->column.source)) return false;
     for (const lambda_frame *f = b->frames; f != NULL; f = f->outer) {

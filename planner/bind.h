@@ -42,6 +42,7 @@ struct binder {
     bool is_stored;             /* the text of a stored plan: names in quotes are columns, bare ones pseudo columns */
     bool allows_aggregates;     /* an aggregate is bound as a plain call: stored plans */
     bool allows_table_functions;
+    bool folds_volatile; /* INSERT VALUES: NOW() is a value too */
     const struct lambda_frame *frames; /* parameters of the lambdas around, innermost first */
     uint32_t param_count;
 };

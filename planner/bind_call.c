@@ -44,7 +44,7 @@ static bound *fold(binder *b, bound *node)
     static const weir_clock clock = { 0 };
     bool failed = false;
 
-    if (c->fn->kind != FUNCTION_SCALAR || c->fn->is_volatile || c->arg_count == 0) return node;
+    if (c->fn->kind != FUNCTION_SCALAR || (c->fn->is_volatile && !b->folds_volatile)) return node;
     if (c->fn->kernel == NULL && c->fn->row == NULL) return node;
     for (uint32_t i = 0; i < c->arg_count; i++) {
         if (node->args[i] == NULL || node->args[i]->kind != BOUND_LITERAL) return node;
