@@ -12,6 +12,7 @@ typedef struct source {
     schema schema;
     slice topic;
     int32_t partitions, replicas;
+    int64_t retention_ms; /* of the topic, when it is made for this; -1: as the storage has it */
     format_spec key, value;
     window_kind windowed; /* of its key */
     int64_t window_size_ms;
@@ -75,6 +76,10 @@ typedef struct command {
 
 /* The next number a query id takes ("CSAS_S_<n>"): counts commands, so that all folders of the log agree. */
 uint64_t catalog_version(const catalog *c);
+/* What stands against a command: dependent queries, a name that is taken, a replacement that does not fit. at: where
+ * the statement names its object. */
+weir_rc catalog_check(const catalog *c, const command *what, sql_pos at, weir_error *err) WEIR_CHECKED;
+/* catalog_check(), then the change; the command is copied. */
 weir_rc catalog_apply(catalog *c, const command *what, weir_error *err) WEIR_CHECKED;
 /* As kept in the command log: text, with a format version; parse reads it back into the arena. */
 void command_print(text *out, const command *what);

@@ -33,7 +33,8 @@ typedef enum step_kind {
     STEP_JOIN,       /* of inputs[0] (left) and inputs[1] (right) by equal keys; out: key, left columns, right columns */
     STEP_FINAL,      /* EMIT FINAL: holds a window's row back until the window is closed */
     STEP_LIMIT,
-    STEP_SORT,       /* of a query that ends: collects all, then sorts */
+    STEP_SORT,       /* of a query that ends: collects all (of a table: the last row of each key), then sorts; without
+                        sort keys: in order of arrival */
     STEP_SINK,       /* encodes and writes to a topic */
     STEP_RESULT,     /* gives rows to the caller: the end of a transient query */
     STEP_SNAPSHOT    /* source of a pull query: reads the committed state of a persistent query's step */
@@ -110,6 +111,7 @@ struct step {
             int32_t timestamp_column; /* index into schema, or -1: the row's event time */
             slice timestamp_format;
         } sink;
+        struct { const bool *is_key; } result; /* per column: shown as a key column (pull queries); NULL: none is */
         struct {
             slice query;          /* whose state */
             uint32_t subtopology; /* of that query's plan */
@@ -144,6 +146,8 @@ typedef struct plan {
 /* The plan as text that plan_parse() reads back to an equal plan; expressions are SQL over the input's columns. */
 void plan_print(text *out, const plan *p);
 weir_rc plan_parse(slice in, arena *a, plan *out, weir_error *err) WEIR_CHECKED;
+/* Gives back what the plan's calls hold beside its arena; to be called before the arena goes. */
+void plan_release(const plan *p);
 /* For people: the tree, sub-topologies, what is decoded, how many epochs of latency. */
 void plan_explain(text *out, const plan *p);
 void window_spec_print(text *out, const window_spec *w);

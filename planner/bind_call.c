@@ -1,0 +1,379 @@
+/* planner/bind_call.c - calls, casts and lambdas: overloads from the function table, implicit casts made explicit,
+ * constants computed once. */
+#include "planner/bind_parts.h"
+#include "planner/nearest.h"
+
+/* ---- folding ---- */
+
+/* Can the text of a stored plan say it? */
+static bool is_printable(const type *t, const value *v)
+{
+    if (v->is_null) return t->kind != TYPE_LAMBDA;
+    switch (t->kind) {
+    case TYPE_ARRAY:
+        for (uint32_t i = 0; i < v->list.count; i++) {
+            if (!is_printable(t->element, &v->list.items[i])) return false;
+        }
+        return v->list.count > 0;
+    case TYPE_MAP:
+        for (uint32_t i = 0; i < v->map.count; i++) {
+            if (!is_printable(t->key, &v->map.keys[i]) || !is_printable(t->element, &v->map.values[i])) return false;
+        }
+        return v->map.count > 0;
+    case TYPE_STRUCT:
+        for (uint32_t i = 0; i < v->list.count; i++) {
+            if (!is_printable(t->fields[i].type, &v->list.items[i])) return false;
+        }
+        return true;
+    case TYPE_BYTES: return false;
+    default: return true;
+    }
+}
+
+static void note_failure(void *self, uint32_t row, const char *reason)
+{
+    (void)row;
+    (void)reason;
+    *(bool *)self = true;
+}
+
+/* A call of constants is computed here, unless it fails: then each row shall say so. */
+static bound *fold(binder *b, bound *node)
+{
+    const call *c = node->call;
+    static const weir_clock clock = { 0 };
+    bool failed = false;
+
+    if (c->fn->kind != FUNCTION_SCALAR || (c->fn->is_volatile && !b->folds_volatile)) return node;
+    if (c->fn->kernel == NULL && c->fn->row == NULL) return node;
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        if (node->args[i] == NULL || node->args[i]->kind != BOUND_LITERAL) return node;
+    }
+    eval_context x = { .arena = b->arena, .clock = &clock, .report = note_failure, .report_self = &failed };
+    column *args = ARENA_ARRAY(b->arena, column, c->arg_count);
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        args[i] = column_new(b->arena, node->args[i]->type, 1);
+        column_set(&args[i], 0, &node->args[i]->literal);
+    }
+    column result;
+    call_run(c, &x, args, (row_set){ NULL, 1 }, 1, &result);
+    value v = column_get(&result, 0);
+    if (failed || !is_printable(node->type, &v)) return node;
+    if (c->fn->release != NULL) c->fn->release(node->call);
+    return bound_literal(b->arena, node->type, v, node->at);
+}
+
+/* ---- casts ---- */
+
+static weir_rc fail_cast(binder *b, const type *from, const type *to, bool is_explicit, sql_pos at)
+{
+    slice from_text = type_text(b->arena, from), to_text = type_text(b->arena, to);
+
+    if (is_explicit) {
+        return weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s cannot be cast to %.*s", SLICE_ARG(from_text),
+                         SLICE_ARG(to_text));
+    }
+    return weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s does not become %.*s by itself; CAST() may bring it there",
+                     SLICE_ARG(from_text), SLICE_ARG(to_text));
+}
+
+static weir_rc finish_call(binder *b, call *c, bound **args, sql_pos at, bound **out);
+
+weir_rc bind_cast(binder *b, bound *of, const type *to, bool is_explicit, sql_pos at, bound **out)
+{
+    if (type_equal(of->type, to)) {
+        *out = of;
+        return WEIR_OK;
+    }
+    if (of->kind == BOUND_LITERAL && of->literal.is_null) {
+        *out = bound_literal(b->arena, to, NULL_VALUE, of->at);
+        return WEIR_OK;
+    }
+    const function *fn = cast_function(of->type, to, !is_explicit);
+    if (fn == NULL) return fail_cast(b, of->type, to, is_explicit, at);
+    const type **arg_types = ARENA_ARRAY(b->arena, const type *, 1);
+    arg_types[0] = of->type;
+    call *c = ARENA_NEW(b->arena, call);
+    *c = (call){ .fn = fn, .result = to, .arg_types = arg_types, .arg_count = 1 };
+    return finish_call(b, c, &of, at, out);
+}
+
+weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound **out)
+{
+    const char *reason = NULL;
+    value v;
+
+    *done = false;
+    *out = of;
+    if (of->kind != BOUND_LITERAL) return WEIR_OK;
+    *done = true;
+    if (type_equal(of->type, to)) return WEIR_OK;
+    if (of->literal.is_null) {
+        *out = bound_literal(b->arena, to, NULL_VALUE, of->at);
+        return WEIR_OK;
+    }
+    if (cast_function(of->type, to, false) == NULL) {
+        *done = false;
+        return WEIR_OK;
+    }
+    if (!cast_value(b->arena, of->type, to, &of->literal, &v, &reason)) {
+        text shown = TEXT_EMPTY;
+        literal_print(&shown, of->type, &of->literal);
+        slice to_text = type_text(b->arena, to);
+        (void)weir_fail(b->err, WEIR_SEMANTIC, of->at, "%.*s is no %.*s%s%s", SLICE_ARG(text_slice(&shown)),
+                        SLICE_ARG(to_text), reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+        text_free(&shown);
+        return b->err->rc;
+    }
+    *out = bound_literal(b->arena, to, v, of->at);
+    return WEIR_OK;
+}
+
+/* Is it text, or made of text, as typed? Such literals take the type of what stands beside them. */
+static bool is_text(const type *t)
+{
+    switch (t->kind) {
+    case TYPE_STRING: return true;
+    case TYPE_ARRAY: return is_text(t->element);
+    case TYPE_MAP: return is_text(t->element) || is_text(t->key);
+    case TYPE_STRUCT:
+        for (uint32_t i = 0; i < t->field_count; i++) {
+            if (is_text(t->fields[i].type)) return true;
+        }
+        return false;
+    default: return false;
+    }
+}
+
+static bool yields(const bound *item)
+{
+    return item->kind == BOUND_LITERAL && is_text(item->type);
+}
+
+/* The type that all but the literals of text can be brought to; text itself where there is nothing else. A text that is
+ * no literal makes text of all. */
+static weir_rc common_of(binder *b, bound **items, uint32_t count, const char *what, const type **common)
+{
+    const type *found = &type_null;
+    bool has_text = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (items[i]->type->kind == TYPE_STRING && items[i]->kind != BOUND_LITERAL) has_text = true;
+    }
+    for (uint32_t i = 0; i < count && !has_text; i++) {
+        if (yields(items[i])) continue;
+        const type *both = common_type(b->arena, found, items[i]->type);
+        if (both == NULL) {
+            slice found_text = type_text(b->arena, found), other_text = type_text(b->arena, items[i]->type);
+            return weir_fail(b->err, WEIR_SEMANTIC, items[i]->at, "%s mixes %.*s and %.*s; CAST() brings them to one type",
+                             what, SLICE_ARG(found_text), SLICE_ARG(other_text));
+        }
+        found = both;
+    }
+    if (has_text) found = &type_string;
+    for (uint32_t i = 0; i < count && found->kind == TYPE_NULL; i++) {
+        if (items[i]->type->kind != TYPE_NULL) found = items[i]->type;
+    }
+    *common = found;
+    return WEIR_OK;
+}
+
+weir_rc bind_common(binder *b, bound **items, uint32_t count, const char *what, const type **common)
+{
+    WEIR_TRY(common_of(b, items, count, what, common));
+    for (uint32_t i = 0; i < count; i++) {
+        bool done;
+        if (type_equal(items[i]->type, *common)) continue;
+        WEIR_TRY(bind_literal_as(b, items[i], *common, &done, &items[i]));
+        if (done) continue;
+        if (cast_function(items[i]->type, *common, true) == NULL) {
+            slice found = type_text(b->arena, items[i]->type), wanted = type_text(b->arena, *common);
+            return weir_fail(b->err, WEIR_SEMANTIC, items[i]->at, "%s mixes %.*s and %.*s; CAST() brings them to one type",
+                             what, SLICE_ARG(wanted), SLICE_ARG(found));
+        }
+        WEIR_TRY(bind_cast(b, items[i], *common, false, items[i]->at, &items[i]));
+    }
+    return WEIR_OK;
+}
+
+/* ---- lambdas ---- */
+
+typedef struct lambda_job {
+    binder *binder;
+    expr *const *args;
+    bound_lambda **bound; /* an argument's; the last binding counts */
+    uint32_t *first_param;
+    bool *was_asked;
+} lambda_job;
+
+static const type *bind_lambda(void *self, uint32_t arg, const type *const *params, uint32_t count, weir_error *err)
+{
+    lambda_job *job = self;
+    binder *b = job->binder;
+    const expr *e = job->args[arg];
+
+    if (e->lambda.parameter_count != count) {
+        (void)weir_fail(err, WEIR_SEMANTIC, e->at, "this lambda needs %u parameter%s, and has %u", count,
+                        count == 1 ? "" : "s", e->lambda.parameter_count);
+        return NULL;
+    }
+    if (!job->was_asked[arg]) job->first_param[arg] = b->param_count;
+    job->was_asked[arg] = true;
+    lambda_frame frame = { b->frames, e->lambda.parameters, params, count, job->first_param[arg] };
+    b->param_count = frame.first_param + count;
+    b->frames = &frame;
+    bound *body = NULL;
+    weir_rc rc = bind(b, e->lambda.body, &body);
+    b->frames = frame.outer;
+    if (rc != WEIR_OK) return NULL;
+    bound_lambda *l = ARENA_NEW(b->arena, bound_lambda);
+    const type **types = ARENA_ARRAY(b->arena, const type *, count);
+    memcpy(types, params, sizeof *types * count);
+    *l = (bound_lambda){ { count, types, body->type, NULL }, body, frame.first_param };
+    job->bound[arg] = l;
+    return body->type;
+}
+
+/* ---- calls ---- */
+
+/* Literals as constants, prepare(), folding. */
+static weir_rc finish_call(binder *b, call *c, bound **args, sql_pos at, bound **out)
+{
+    bound *node = bound_new(b->arena, BOUND_CALL, c->result, at, c->arg_count);
+    const value **constants = ARENA_ZEROS(b->arena, const value *, c->arg_count);
+
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        node->args[i] = args[i];
+        if (args[i] != NULL && args[i]->kind == BOUND_LITERAL) constants[i] = &args[i]->literal;
+    }
+    c->constants = constants;
+    node->call = c;
+    if (c->fn->prepare != NULL) {
+        b->err->at = at;
+        weir_rc rc = c->fn->prepare(c, b->arena, b->err);
+        if (rc != WEIR_OK) {
+            if (b->err->at.line == 0) b->err->at = at;
+            return rc;
+        }
+    }
+    *out = fold(b, node);
+    return WEIR_OK;
+}
+
+/* A literal where another type is wanted: at once, so that a text that does not fit is an error of the statement. */
+static weir_rc cast_argument(binder *b, bound *arg, const type *to, bound **out)
+{
+    bool done = false;
+
+    if (type_equal(arg->type, to)) {
+        *out = arg;
+        return WEIR_OK;
+    }
+    WEIR_TRY(bind_literal_as(b, arg, to, &done, out));
+    if (done) return WEIR_OK;
+    return bind_cast(b, arg, to, false, arg->at, out);
+}
+
+weir_rc bind_call(binder *b, slice name, bound **args, expr *const *lambdas, uint32_t count, sql_pos at, bound **out)
+{
+    const type **types = ARENA_ARRAY(b->arena, const type *, count);
+    lambda_job job = { b, lambdas, ARENA_ZEROS(b->arena, bound_lambda *, count), ARENA_ZEROS(b->arena, uint32_t, count),
+                       ARENA_ZEROS(b->arena, bool, count) };
+    const lambda_binder asks = { bind_lambda, &job };
+    resolved r = { 0 };
+
+    for (uint32_t i = 0; i < count; i++) types[i] = args[i] == NULL ? &type_lambda : args[i]->type;
+    WEIR_TRY(function_resolve(name, types, count, &asks, at, b->arena, &r, b->err));
+    call *c = ARENA_NEW(b->arena, call);
+    bound **cast = ARENA_ZEROS(b->arena, bound *, count);
+    const type **arg_types = ARENA_ARRAY(b->arena, const type *, count);
+    const lambda **bound_lambdas = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        arg_types[i] = args[i] == NULL ? &type_lambda : r.params[i];
+        if (args[i] != NULL) {
+            WEIR_TRY(cast_argument(b, args[i], r.params[i], &cast[i]));
+            continue;
+        }
+        if (bound_lambdas == NULL) bound_lambdas = ARENA_ZEROS(b->arena, const lambda *, count);
+        if (job.bound[i] == NULL) {
+            return weir_fail(b->err, WEIR_SEMANTIC, lambdas[i]->at, "%s takes no lambda here", r.fn->name);
+        }
+        bound_lambdas[i] = &job.bound[i]->base;
+    }
+    *c = (call){ .fn = r.fn, .result = r.result, .arg_types = arg_types, .arg_count = count, .lambdas = bound_lambdas };
+    return finish_call(b, c, cast, at, out);
+}
+
+/* ---- times as text ---- */
+
+static bool read_digits(slice *in, uint32_t count, int64_t *number)
+{
+    if (in->len < count) return false;
+    *number = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (in->data[i] < '0' || in->data[i] > '9') return false;
+        *number = *number * 10 + (in->data[i] - '0');
+    }
+    in->data += count;
+    in->len -= count;
+    return true;
+}
+
+static bool skip(slice *in, char c)
+{
+    if (in->len == 0 || in->data[0] != c) return false;
+    in->data++;
+    in->len--;
+    return true;
+}
+
+static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
+{
+    year -= month <= 2;
+    int64_t era = (year >= 0 ? year : year - 399) / 400, of_era = year - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static bool read_zone(slice *in, int64_t *offset_ms)
+{
+    int64_t sign = 1, hours, minutes = 0;
+
+    *offset_ms = 0;
+    if (in->len == 0 || skip(in, 'Z')) return in->len == 0;
+    if (skip(in, '-')) sign = -1;
+    else if (!skip(in, '+')) return false;
+    if (!read_digits(in, 2, &hours)) return false;
+    (void)skip(in, ':');
+    if (in->len > 0 && !read_digits(in, 2, &minutes)) return false;
+    *offset_ms = sign * (hours * 60 + minutes) * 60000;
+    return in->len == 0;
+}
+
+bool parse_partial_timestamp(slice in, int64_t *ms)
+{
+    int64_t year, month = 1, day = 1, hour = 0, minute = 0, second = 0, fraction = 0, offset_ms;
+
+    if (!read_digits(&in, 4, &year)) return false;
+    if (skip(&in, '-')) {
+        if (!read_digits(&in, 2, &month)) return false;
+        if (skip(&in, '-') && !read_digits(&in, 2, &day)) return false;
+    }
+    if (month < 1 || month > 12 || day < 1 || day > 31) return false;
+    if ((skip(&in, 'T') || skip(&in, ' ')) && in.len > 0) {
+        if (!read_digits(&in, 2, &hour)) return false;
+        if (skip(&in, ':') && !read_digits(&in, 2, &minute)) return false;
+        if (skip(&in, ':') && !read_digits(&in, 2, &second)) return false;
+        if (skip(&in, '.')) {
+            for (int64_t unit = 100; in.len > 0 && in.data[0] >= '0' && in.data[0] <= '9'; unit /= 10) {
+                fraction += (in.data[0] - '0') * unit;
+                in.data++;
+                in.len--;
+            }
+        }
+    }
+    if (hour > 24 || minute > 59 || second > 59 || !read_zone(&in, &offset_ms)) return false;
+    *ms = days_from_civil(year, month, day) * 86400000 + hour * 3600000 + minute * 60000 + second * 1000 + fraction -
+          offset_ms;
+    return true;
+}

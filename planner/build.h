@@ -1,0 +1,144 @@
+/* planner/build.h - a plan being put together: steps are added from the sources down; relations name their columns. */
+#ifndef WEIR_PLANNER_BUILD_H
+#define WEIR_PLANNER_BUILD_H
+
+#include "planner/bind.h"
+#include "planner/planner.h"
+
+typedef enum query_use {
+    USE_PERSISTENT, /* CREATE ... AS, INSERT INTO */
+    USE_PUSH,
+    USE_BOUNDED,
+    USE_SNAPSHOT
+} query_use;
+
+typedef struct builder {
+    arena *arena;
+    const planner_env *env;
+    weir_error *err;
+    query_use use;
+    slice sink_name; /* USE_PERSISTENT: for messages */
+    bool makes_table; /* CREATE TABLE AS */
+    step *steps;
+    uint32_t count, room;
+    uint32_t subtopologies;
+    const source *leftmost; /* whose formats and partitions the sink inherits */
+} builder;
+
+/* What a FROM clause, or a part of the plan above it, gives: the step that makes the rows, and names for its columns. */
+typedef struct rel {
+    uint32_t step;
+    scope scope;
+    bool is_join;
+} rel;
+
+/* A new step at the end. The pointer is good until the next one is added. Its schema, table-ness, windowing and
+ * sub-topology start as those of its input (UINT32_MAX: none). */
+step *add_step(builder *b, step_kind kind, uint32_t input);
+static inline uint32_t last_step(const builder *b) { return b->count - 1; }
+binder binder_over(builder *b, const scope *s, const char *clause);
+
+/* The step's reader needs former rows: so does this step of its own input, down to a step that keeps them. */
+void want_old(builder *b, uint32_t index);
+/* Marks what each source need decode; fills in layouts. When all steps stand. */
+void finish_steps(builder *b);
+/* A text of all that the form of a step's state depends on; absent where it keeps none. */
+slice step_layout(arena *a, const plan *p, const step *s);
+
+/* ---- FROM, WHERE (from.c), joins (joins.c) ---- */
+
+weir_rc plan_from(builder *b, const select_query *q, rel *out) WEIR_CHECKED;
+weir_rc plan_source(builder *b, const source *s, slice alias, bool materialised, rel *out) WEIR_CHECKED;
+weir_rc plan_joins(builder *b, const select_query *q, rel *out) WEIR_CHECKED;
+weir_rc find_source(builder *b, const identifier *name, const source **out) WEIR_CHECKED;
+weir_rc plan_where(builder *b, const expr *where, rel *r) WEIR_CHECKED;
+
+/* ---- the SELECT list (select_list.c) ---- */
+
+typedef struct select_entry {
+    const expr *e;
+    slice name;
+    sql_pos at;
+    bool is_star;
+    bound *bound; /* over what stands below the last projection */
+} select_entry;
+
+typedef struct select_list {
+    select_entry *items;
+    uint32_t count;
+} select_list;
+
+/* Stars expanded, every entry named. keys: of PARTITION BY or GROUP BY, to which SELECT * of a stream adapts. */
+weir_rc expand_select(builder *b, const select_query *q, const rel *r, select_list *out) WEIR_CHECKED;
+/* A name like KSQL_COL_0 that no column of the scope has; *next counts on. */
+slice generated_name(builder *b, const scope *s, uint32_t *next);
+weir_rc check_value_names(builder *b, const select_list *list) WEIR_CHECKED;
+
+/* ---- GROUP BY (grouping.c) ---- */
+
+bool is_aggregation(const select_query *q);
+/* Adds the steps down to HAVING; binds the list's entries over them. */
+weir_rc plan_grouping(builder *b, const select_query *q, rel *r, select_list *list) WEIR_CHECKED;
+
+/* ---- the last projection (projection.c) ---- */
+
+/* Binds the SELECT list over a relation that is not grouped, table functions included (FLAT_MAP). */
+weir_rc bind_select_list(builder *b, rel *r, select_list *list) WEIR_CHECKED;
+/* The SELECT list as columns: of a sink, its key and value columns; of a result, as they stand in the list. */
+weir_rc plan_projection(builder *b, const select_query *q, rel *r, select_list *list) WEIR_CHECKED;
+
+/* A type a key column may have: no maps in it. */
+weir_rc check_key_type(builder *b, const type *t, slice name, sql_pos at) WEIR_CHECKED;
+
+/* ---- statements ---- */
+
+/* All of a SELECT but its sink; a result's end is there. */
+weir_rc plan_query(builder *b, const select_query *q, rel *out) WEIR_CHECKED;
+/* The rows of a table as they stand: a snapshot of the state of the query that keeps it, or its topic read and folded. */
+weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *out) WEIR_CHECKED;
+/* What a snapshot's predicate lets it look up. */
+void plan_lookup(builder *b, uint32_t snapshot, const bound *predicate);
+weir_rc finish_plan(builder *b, slice sql, plan *out) WEIR_CHECKED;
+weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
+weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out,
+                          weir_error *err) WEIR_CHECKED;
+weir_rc plan_transient(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
+weir_rc plan_create_source(const planner_env *env, const statement *s, arena *a, planned *out,
+                           weir_error *err) WEIR_CHECKED;
+weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
+weir_rc plan_insert_values(const planner_env *env, const statement *s, arena *a, planned *out,
+                           weir_error *err) WEIR_CHECKED;
+weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct);
+
+/* ---- WITH (with.c) ---- */
+
+/* What WITH says; absent and -1: not given. */
+typedef struct with_values {
+    slice topic, key_format, value_format, key_delimiter, value_delimiter;
+    int32_t partitions, replicas;
+    int64_t retention_ms, window_size_ms;
+    slice timestamp, timestamp_format;
+    slice query_id;
+    slice registry_property; /* the name of one that is about a schema registry */
+    sql_pos registry_at;
+    window_kind windowed;
+    int wrap; /* -1: not given */
+    sql_pos topic_at, key_format_at, value_format_at, timestamp_at, windowed_at, wrap_at, partitions_at, query_id_at;
+} with_values;
+
+typedef enum with_use { WITH_CREATE, WITH_CREATE_AS, WITH_INSERT } with_use;
+
+weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err) WEIR_CHECKED;
+/* The specs of a topic's key and value: given ones, else defaults (inherit), checked against the columns. */
+weir_rc make_formats(const planner_env *env, const with_values *with, const source *inherit, const schema *columns,
+                     arena *a, format_spec *key, format_spec *value, sql_pos at, weir_error *err) WEIR_CHECKED;
+/* The topic as it is, or is to be: its partitions and replicas from WITH, else as given (partitions 0: 1). */
+weir_rc settle_topic(const planner_env *env, const with_values *with, slice topic, int32_t partitions, int32_t replicas,
+                     source *out, bool *makes_topic, weir_error *err) WEIR_CHECKED;
+/* The TIMESTAMP column of WITH, or -1. */
+weir_rc find_timestamp(const with_values *with, const schema *columns, int32_t *column_index, slice *format,
+                       weir_error *err) WEIR_CHECKED;
+slice setting_of(const planner_env *env, const char *name);
+bool setting_is(const planner_env *env, const char *name, const char *wanted);
+
+#endif

@@ -1,0 +1,33 @@
+/* planner/lines.h - plans and commands as text: a line a field, "name value", values escaped so that they hold no newline.
+ * A reader expects the fields in the order they were written, and says which line does not fit. */
+#ifndef WEIR_PLANNER_LINES_H
+#define WEIR_PLANNER_LINES_H
+
+#include "core/error.h"
+#include "core/schema.h"
+#include "storage/formats/format.h"
+
+/* Absent values are a name alone; present ones follow an '='. */
+void line_text(text *out, const char *name, slice value);
+void line_number(text *out, const char *name, int64_t number);
+void line_schema(text *out, const char *name, const schema *s);
+void line_type(text *out, const char *name, const type *t);
+void line_format(text *out, const char *name, const format_spec *f);
+
+typedef struct line_reader {
+    slice rest;
+    uint32_t line;
+    arena *arena;
+    weir_error *err;
+    const char *what; /* "plan": for messages */
+} line_reader;
+
+weir_rc read_text(line_reader *r, const char *name, slice *value) WEIR_CHECKED;
+weir_rc read_number_line(line_reader *r, const char *name, int64_t least, int64_t most, int64_t *number) WEIR_CHECKED;
+weir_rc read_flag(line_reader *r, const char *name, bool *flag) WEIR_CHECKED;
+weir_rc read_schema(line_reader *r, const char *name, schema *s) WEIR_CHECKED;
+weir_rc read_type(line_reader *r, const char *name, const type **t) WEIR_CHECKED; /* NULL where absent */
+weir_rc read_format_line(line_reader *r, const char *name, format_spec *f) WEIR_CHECKED;
+weir_rc fail_line(line_reader *r, const char *why) WEIR_CHECKED;
+
+#endif

@@ -1,0 +1,228 @@
+/* planner/query.c - a SELECT, from FROM up to its last projection; and SELECTs that stand alone. */
+#include "planner/build.h"
+
+#include <string.h>
+
+/* ---- what is not there yet ---- */
+
+static weir_rc check_supported(builder *b, const select_query *q)
+{
+    if (q->common_table_count > 0) return fail_unsupported(b->err, q->common_tables[0].name.at, "WITH name AS (...)");
+    if (q->union_count > 0) return fail_unsupported(b->err, q->union_all[0]->at, "UNION ALL");
+    if (q->distinct) return fail_unsupported(b->err, q->at, "SELECT DISTINCT");
+    if (q->has_partition_by && is_aggregation(q)) {
+        return fail_unsupported(b->err, q->partition_by_at, "PARTITION BY together with GROUP BY");
+    }
+    if (b->use == USE_PERSISTENT || b->use == USE_PUSH) {
+        if (q->order_by.count > 0) {
+            return weir_fail(b->err, WEIR_SEMANTIC, q->order_by_at, "ORDER BY needs a query that ends: one without EMIT");
+        }
+    }
+    if (b->use == USE_PERSISTENT && q->limit >= 0) {
+        return fail_unsupported(b->err, q->limit_at, "LIMIT in a persistent query");
+    }
+    return WEIR_OK;
+}
+
+static bool find_aggregate(void *self, const expr *e)
+{
+    const expr **found = self;
+
+    if (*found == NULL && expr_is_call_of(e, FUNCTION_AGGREGATE)) *found = e;
+    return *found == NULL;
+}
+
+static const expr *aggregate_in(const select_query *q)
+{
+    const expr *found = NULL;
+
+    for (uint32_t i = 0; i < q->item_count; i++) {
+        if (q->items[i].kind == SELECT_EXPR) expr_walk(q->items[i].value, find_aggregate, &found);
+    }
+    if (q->having != NULL) expr_walk(q->having, find_aggregate, &found);
+    return found;
+}
+
+/* Whether it groups; without GROUP BY an aggregate makes one group of all. */
+static weir_rc check_grouping(builder *b, const select_query *q, bool *groups)
+{
+    const expr *found = aggregate_in(q);
+
+    *groups = is_aggregation(q) || found != NULL;
+    if (found != NULL && !is_aggregation(q) && b->use == USE_PERSISTENT) {
+        return weir_fail(b->err, WEIR_SEMANTIC, found->at, "the aggregate function %.*s needs a GROUP BY here",
+                         SLICE_ARG(found->call.name.name));
+    }
+    if (b->use == USE_PERSISTENT && *groups && q->group_by.count == 0) {
+        return weir_fail(b->err, WEIR_SEMANTIC, q->group_by_at, "a table needs a key: GROUP BY at least one expression");
+    }
+    if (*groups) return WEIR_OK;
+    if (q->window != NULL) return weir_fail(b->err, WEIR_SEMANTIC, q->window->at, "WINDOW needs a GROUP BY");
+    if (q->having != NULL) return weir_fail(b->err, WEIR_SEMANTIC, q->having_at, "HAVING needs a GROUP BY");
+    if (q->emit == EMIT_FINAL) {
+        return weir_fail(b->err, WEIR_SEMANTIC, q->emit_at, "EMIT FINAL gives one result a window: it needs GROUP BY and a window");
+    }
+    return WEIR_OK;
+}
+
+/* ---- ORDER BY, LIMIT: below the projection, where an expression may use any column ---- */
+
+static const select_entry *entry_named(const select_list *list, const expr *e)
+{
+    if (e->kind != EXPR_COLUMN || identifier_present(&e->column.source)) return NULL;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (slice_equal(list->items[i].name, e->column.name.name)) return &list->items[i];
+    }
+    return NULL;
+}
+
+/* ORDER BY 2 means the second column. */
+static weir_rc entry_numbered(builder *b, const select_list *list, const expr *e, const select_entry **out)
+{
+    *out = NULL;
+    if (e->kind != EXPR_INTEGER) return WEIR_OK;
+    if (e->integer < 1 || e->integer > list->count) {
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "ORDER BY %lld: the SELECT list has %u columns", (long long)e->integer,
+                         list->count);
+    }
+    *out = &list->items[e->integer - 1];
+    return WEIR_OK;
+}
+
+static weir_rc bind_sort_key(builder *b, const rel *r, const select_list *list, bool is_grouped, const expr *e, bound **out)
+{
+    binder over = binder_over(b, &r->scope, "ORDER BY");
+    const select_entry *entry;
+
+    WEIR_TRY(entry_numbered(b, list, e, &entry));
+    if (entry == NULL) entry = entry_named(list, e);
+    for (uint32_t i = 0; i < list->count && entry == NULL && is_grouped; i++) {
+        if (expr_same(&over, list->items[i].e, e)) entry = &list->items[i];
+    }
+    if (entry != NULL) {
+        *out = entry->bound;
+        return WEIR_OK;
+    }
+    return bind(&over, e, out);
+}
+
+static weir_rc plan_order(builder *b, const select_query *q, rel *r, const select_list *list, bool is_grouped)
+{
+    uint32_t count = q->order_by.count;
+    sort_key *keys = ARENA_ZEROS(b->arena, sort_key, count);
+    bool folds = b->steps[r->step].is_table && (b->use == USE_BOUNDED || b->use == USE_SNAPSHOT);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const order_item *item = &q->order_by.items[i];
+        WEIR_TRY(bind_sort_key(b, r, list, is_grouped, item->by, &keys[i].by));
+        keys[i].is_descending = item->descending;
+        keys[i].nulls_first = item->has_nulls ? item->nulls_first : !item->descending; /* null is the least */
+    }
+    if (count > 0 || folds) {
+        step *s = add_step(b, STEP_SORT, r->step);
+        s->sort.keys = keys;
+        s->sort.key_count = count;
+        s->is_table = false;
+        r->step = last_step(b);
+    }
+    if (q->limit >= 0) {
+        step *s = add_step(b, STEP_LIMIT, r->step);
+        s->limit.rows = (uint64_t)q->limit;
+        r->step = last_step(b);
+    }
+    return WEIR_OK;
+}
+
+/* ---- the whole ---- */
+
+static weir_rc plan_input(builder *b, const select_query *q, rel *out)
+{
+    const source *named;
+
+    if (b->use != USE_SNAPSHOT) return plan_from(b, q, out);
+    WEIR_TRY(find_source(b, &q->from->source, &named));
+    return plan_table_as_of_now(b, named, identifier_present(&q->from->alias) ? q->from->alias.name : named->name, out);
+}
+
+weir_rc plan_query(builder *b, const select_query *q, rel *out)
+{
+    select_list list;
+    bool groups;
+
+    WEIR_TRY(check_supported(b, q));
+    WEIR_TRY(check_grouping(b, q, &groups));
+    WEIR_TRY(plan_input(b, q, out));
+    if (b->use == USE_PERSISTENT && b->steps[out->step].is_table && b->steps[out->step].windowed != WINDOW_NONE) {
+        return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "a persistent query cannot read the windowed table %.*s yet",
+                         SLICE_ARG(b->leftmost->name));
+    }
+    uint32_t before = last_step(b);
+    WEIR_TRY(plan_where(b, q->where, out));
+    if (b->use == USE_SNAPSHOT && q->where != NULL) plan_lookup(b, before, b->steps[out->step].filter.predicate);
+    WEIR_TRY(expand_select(b, q, out, &list));
+    if (groups) WEIR_TRY(plan_grouping(b, q, out, &list));
+    else WEIR_TRY(bind_select_list(b, out, &list));
+    if (b->use != USE_PERSISTENT) WEIR_TRY(plan_order(b, q, out, &list, groups));
+    return plan_projection(b, q, out, &list);
+}
+
+/* ---- settings ---- */
+
+slice setting_of(const planner_env *env, const char *name)
+{
+    return env->setting == NULL ? NO_SLICE : env->setting(env->self, name);
+}
+
+bool setting_is(const planner_env *env, const char *name, const char *wanted)
+{
+    slice set = setting_of(env, name);
+
+    return set.data != NULL && slice_equal_nocase(set, slice_of(wanted));
+}
+
+weir_rc finish_plan(builder *b, slice sql, plan *out)
+{
+    static const plan_mode modes[] = { [USE_PERSISTENT] = PLAN_PERSISTENT, [USE_PUSH] = PLAN_PUSH,
+                                       [USE_BOUNDED] = PLAN_BOUNDED, [USE_SNAPSHOT] = PLAN_SNAPSHOT };
+
+    finish_steps(b);
+    *out = (plan){
+        .sql = arena_copy(b->arena, sql),
+        .mode = modes[b->use],
+        .steps = b->steps,
+        .step_count = b->count,
+        .subtopology_count = b->subtopologies,
+        .every_change = setting_is(b->env, "emit", "every-change"),
+        .latest = setting_is(b->env, "auto.offset.reset", "latest"),
+        .stop_on_bad_record = setting_is(b->env, "on.bad.record", "stop"),
+    };
+    return WEIR_OK;
+}
+
+/* ---- SELECT on its own ---- */
+
+/* Does some persistent query keep the table, so that a snapshot of its state answers? */
+static bool is_kept(const planner_env *env, const source *s)
+{
+    return s->is_table && s->query_id.data != NULL && catalog_query(env->catalog, s->query_id) != NULL;
+}
+
+static query_use use_of(const planner_env *env, const select_query *q)
+{
+    if (q->emit != EMIT_NONE) return USE_PUSH;
+    if (q->from->kind != RELATION_SOURCE) return USE_BOUNDED;
+    const source *s = catalog_source(env->catalog, q->from->source.name);
+    return s != NULL && is_kept(env, s) ? USE_SNAPSHOT : USE_BOUNDED;
+}
+
+weir_rc plan_transient(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
+{
+    builder b = { .arena = a, .env = env, .err = err, .use = use_of(env, s->query) };
+    rel r;
+
+    WEIR_TRY(plan_query(&b, s->query, &r));
+    out->kind = PLANNED_QUERY;
+    WEIR_TRY(finish_plan(&b, s->text, &out->plan));
+    if (b.use == USE_BOUNDED) out->plan.latest = false; /* its answer is of all there is */
+    return WEIR_OK;
+}

@@ -1,0 +1,195 @@
+/* planner/sink.c - persistent queries: CREATE ... AS SELECT and INSERT INTO ... SELECT, a query and what it writes to. */
+#include "planner/build.h"
+#include "planner/nearest.h"
+
+static const char *kind_word(bool is_table)
+{
+    return is_table ? "table" : "stream";
+}
+
+static void add_sink(builder *b, const source *into, int32_t timestamp_column, slice timestamp_format)
+{
+    step *s = add_step(b, STEP_SINK, last_step(b));
+
+    s->sink.name = into->name;
+    s->sink.topic = into->topic;
+    s->sink.key = into->key;
+    s->sink.value = into->value;
+    if (s->schema.key_count == 0) s->sink.key.name = SLICE("NONE");
+    s->sink.partitions = into->partitions;
+    s->sink.timestamp_column = timestamp_column;
+    s->sink.timestamp_format = timestamp_format;
+}
+
+/* ---- CREATE ... AS ---- */
+
+static weir_rc check_result_kind(builder *b, const statement *s)
+{
+    bool is_table = b->steps[last_step(b)].is_table;
+
+    if (is_table == (s->create.kind == SOURCE_TABLE)) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, s->at, "this SELECT gives a %s: use CREATE %s %.*s AS", kind_word(is_table),
+                     is_table ? "TABLE" : "STREAM", SLICE_ARG(s->create.name.name));
+}
+
+static weir_rc make_sink_source(builder *b, const statement *s, const with_values *with, source *made, bool *makes_topic)
+{
+    const step *top = &b->steps[last_step(b)];
+    slice prefix = setting_of(b->env, "ksql.output.topic.name.prefix");
+    slice topic = with->topic;
+
+    if (topic.data == NULL) topic = arena_printf(b->arena, "%.*s%.*s", SLICE_ARG(prefix), SLICE_ARG(s->create.name.name));
+    made->name = arena_copy(b->arena, s->create.name.name);
+    made->is_table = top->is_table;
+    made->schema = schema_copy(b->arena, &top->schema);
+    made->windowed = top->windowed;
+    made->window_size_ms = top->window_size_ms;
+    made->sql = arena_copy(b->arena, s->text);
+    WEIR_TRY(make_formats(b->env, with, b->leftmost, &made->schema, b->arena, &made->key, &made->value, s->create.name.at, b->err));
+    WEIR_TRY(find_timestamp(with, &made->schema, &made->timestamp_column, &made->timestamp_format, b->err));
+    return settle_topic(b->env, with, arena_copy(b->arena, topic), b->leftmost->partitions, b->leftmost->replicas, made,
+                        makes_topic, b->err);
+}
+
+static slice query_id_of(builder *b, const statement *s, const source *replaced)
+{
+    if (replaced != NULL && replaced->query_id.data != NULL) return arena_copy(b->arena, replaced->query_id);
+    return arena_printf(b->arena, "%s_%.*s_%llu", s->create.kind == SOURCE_TABLE ? "CTAS" : "CSAS",
+                        SLICE_ARG(s->create.name.name), (unsigned long long)catalog_version(b->env->catalog));
+}
+
+static weir_rc check_name(const planner_env *env, const statement *s, arena *a, planned *out, bool *is_done, weir_error *err)
+{
+    const source *there = catalog_source(env->catalog, s->create.name.name);
+
+    *is_done = there != NULL && s->create.if_not_exists;
+    if (*is_done) {
+        out->kind = PLANNED_NOTHING;
+        out->message = arena_printf(a, "There is a %s %.*s already.", kind_word(there->is_table), SLICE_ARG(there->name));
+        return WEIR_OK;
+    }
+    if (there == NULL || s->create.or_replace) return WEIR_OK;
+    return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "there is a %s %.*s already; CREATE OR REPLACE changes it",
+                     kind_word(there->is_table), SLICE_ARG(there->name));
+}
+
+weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
+{
+    builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->create.name.name,
+                  .makes_table = s->create.kind == SOURCE_TABLE };
+    source *made = ARENA_NEW(a, source);
+    plan *made_plan = ARENA_NEW(a, plan);
+    const source *there = catalog_source(env->catalog, s->create.name.name);
+    with_values with;
+    bool is_done;
+    rel r;
+
+    if (s->create.read_only) {
+        return weir_fail(err, WEIR_SEMANTIC, s->at, "a SOURCE reads a topic that others write; it cannot be made AS SELECT");
+    }
+    WEIR_TRY(check_name(env, s, a, out, &is_done, err));
+    if (is_done) return WEIR_OK;
+    WEIR_TRY(read_with(&s->create.with, WITH_CREATE_AS, a, &with, err));
+    WEIR_TRY(plan_query(&b, s->create.query, &r));
+    WEIR_TRY(check_result_kind(&b, s));
+    WEIR_TRY(make_sink_source(&b, s, &with, made, &out->makes_topic));
+    made->query_id = query_id_of(&b, s, there);
+    add_sink(&b, made, made->timestamp_column, made->timestamp_format);
+    WEIR_TRY(finish_plan(&b, s->text, made_plan));
+    made_plan->query_id = made->query_id;
+    out->kind = PLANNED_COMMAND;
+    out->command = (command){ .kind = COMMAND_CREATE_SOURCE, .replaces = there != NULL, .name = made->name, .source = made,
+                              .plan = made_plan, .sql = made->sql };
+    return catalog_check(env->catalog, &out->command, s->create.name.at, err);
+}
+
+/* ---- INSERT INTO ... SELECT ---- */
+
+static weir_rc find_target(builder *b, const identifier *name, const source **out)
+{
+    WEIR_TRY(find_source(b, name, out));
+    if ((*out)->is_table) {
+        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "INSERT INTO ... SELECT writes to a stream; %.*s is a table",
+                         SLICE_ARG(name->name));
+    }
+    if ((*out)->is_source) {
+        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is read-only (SOURCE)", SLICE_ARG(name->name));
+    }
+    return WEIR_OK;
+}
+
+static weir_rc fail_schema(builder *b, const source *target, const schema *found, sql_pos at)
+{
+    text shown = TEXT_EMPTY;
+
+    text_add_c(&shown, "the columns are ");
+    schema_print(&shown, found, false);
+    text_printf(&shown, "; %.*s has ", SLICE_ARG(target->name));
+    schema_print(&shown, &target->schema, false);
+    weir_rc rc = weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s", SLICE_ARG(text_slice(&shown)));
+    text_free(&shown);
+    return rc;
+}
+
+/* The last projection, brought to the target's types where the language casts by itself. */
+static weir_rc fit_to_target(builder *b, const source *target, sql_pos at)
+{
+    step *top = &b->steps[last_step(b)];
+    const schema *wanted = &target->schema;
+    schema found = top->schema;
+
+    if (found.count != wanted->count || found.key_count != wanted->key_count) return fail_schema(b, target, &found, at);
+    schema_column *columns = ARENA_ZEROS(b->arena, schema_column, found.count);
+    binder casts = binder_over(b, &(scope){ 0 }, "SELECT");
+    for (uint32_t i = 0; i < found.count; i++) {
+        columns[i] = found.columns[i];
+        if (!slice_equal(columns[i].name, wanted->columns[i].name)) return fail_schema(b, target, &found, at);
+        if (type_equal(columns[i].type, wanted->columns[i].type)) continue;
+        if (i < found.key_count || cast_function(columns[i].type, wanted->columns[i].type, true) == NULL) {
+            return fail_schema(b, target, &found, at);
+        }
+        WEIR_TRY(bind_cast(&casts, top->project.exprs[i], wanted->columns[i].type, false, at, &top->project.exprs[i]));
+        columns[i].type = wanted->columns[i].type;
+    }
+    top->schema = (schema){ columns, found.key_count, found.count };
+    return WEIR_OK;
+}
+
+static weir_rc id_of_insert(builder *b, const with_values *with, slice *id)
+{
+    if (with->query_id.data == NULL) {
+        *id = arena_printf(b->arena, "INSERTQUERY_%llu", (unsigned long long)catalog_version(b->env->catalog));
+        return WEIR_OK;
+    }
+    *id = arena_copy(b->arena, with->query_id);
+    if (catalog_query(b->env->catalog, *id) == NULL) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, with->query_id_at, "there is a query %.*s already", SLICE_ARG(*id));
+}
+
+weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
+{
+    builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->insert_query.target.name };
+    plan *made = ARENA_NEW(a, plan);
+    const source *target;
+    with_values with;
+    rel r;
+
+    WEIR_TRY(read_with(&s->insert_query.with, WITH_INSERT, a, &with, err));
+    WEIR_TRY(find_target(&b, &s->insert_query.target, &target));
+    WEIR_TRY(plan_query(&b, s->insert_query.query, &r));
+    if (b.steps[last_step(&b)].is_table) {
+        return weir_fail(err, WEIR_SEMANTIC, s->insert_query.query->at, "this SELECT gives a table; only a stream can be inserted");
+    }
+    if (b.steps[last_step(&b)].windowed != target->windowed) {
+        return weir_fail(err, WEIR_SEMANTIC, s->insert_query.target.at, "the windows of the key differ from those of %.*s",
+                         SLICE_ARG(target->name));
+    }
+    WEIR_TRY(fit_to_target(&b, target, s->insert_query.query->at));
+    add_sink(&b, target, -1, NO_SLICE);
+    WEIR_TRY(finish_plan(&b, s->text, made));
+    WEIR_TRY(id_of_insert(&b, &with, &made->query_id));
+    out->kind = PLANNED_COMMAND;
+    out->command = (command){ .kind = COMMAND_INSERT_INTO, .name = arena_copy(a, target->name), .plan = made,
+                              .sql = arena_copy(a, s->text) };
+    return WEIR_OK;
+}

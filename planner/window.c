@@ -1,0 +1,42 @@
+/* planner/window.c - window specifications: their text, and the grace and retention that count. */
+#include "parser/parser.h"
+#include "planner/plan.h"
+
+#define DAY_MS ((int64_t)86400000)
+
+void window_spec_print(text *out, const window_spec *w)
+{
+    static const char *const names[] = { "NONE", "TUMBLING", "HOPPING", "SESSION" };
+
+    text_add_c(out, names[w->kind]);
+    if (w->kind == WINDOW_NONE) return;
+    text_add_char(out, '(');
+    print_duration(out, w->size_ms);
+    if (w->kind == WINDOW_HOPPING) {
+        text_add_c(out, ", ");
+        print_duration(out, w->advance_ms);
+    }
+    if (w->retention_ms >= 0) {
+        text_add_c(out, ", RETENTION ");
+        print_duration(out, w->retention_ms);
+    }
+    if (w->grace_ms >= 0) {
+        text_add_c(out, ", GRACE ");
+        print_duration(out, w->grace_ms);
+    }
+    text_add_char(out, ')');
+}
+
+int64_t window_grace_ms(const window_spec *w)
+{
+    if (w->grace_ms >= 0) return w->grace_ms;
+    return w->size_ms < DAY_MS ? DAY_MS - w->size_ms : 0;
+}
+
+int64_t window_retention_ms(const window_spec *w)
+{
+    int64_t grace = window_grace_ms(w);
+    int64_t least = w->size_ms > INT64_MAX - grace ? INT64_MAX : w->size_ms + grace;
+
+    return w->retention_ms > least ? w->retention_ms : least;
+}

@@ -1,0 +1,525 @@
+/* planner/with.c - the properties of WITH (...): one row each in a table, and what they come to together. */
+#include "planner/build.h"
+#include "planner/nearest.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+/* ---- reading values ---- */
+
+typedef struct with_reader {
+    with_values *out;
+    arena *arena;
+    weir_error *err;
+    const with_property *p;
+} with_reader;
+
+static weir_rc fail_value(with_reader *r, const char *wants)
+{
+    return weir_fail(r->err, WEIR_SEMANTIC, r->p->value->at, "%.*s %s", SLICE_ARG(r->p->name), wants);
+}
+
+static weir_rc read_string(with_reader *r, slice *out)
+{
+    const expr *e = r->p->value;
+
+    if (e->kind == EXPR_STRING) {
+        *out = e->string;
+        return WEIR_OK;
+    }
+    if (e->kind == EXPR_COLUMN && !identifier_present(&e->column.source)) { /* a bare word */
+        *out = e->column.name.name;
+        return WEIR_OK;
+    }
+    return fail_value(r, "is a text in quotes");
+}
+
+static bool digits_of(slice in, int64_t *number)
+{
+    *number = 0;
+    if (in.len == 0 || in.len > 18) return false;
+    for (size_t i = 0; i < in.len; i++) {
+        if (in.data[i] < '0' || in.data[i] > '9') return false;
+        *number = *number * 10 + (in.data[i] - '0');
+    }
+    return true;
+}
+
+static weir_rc read_number(with_reader *r, int64_t least, int64_t most, int64_t *out)
+{
+    const expr *e = r->p->value;
+    bool is_number = e->kind == EXPR_INTEGER || e->kind == EXPR_BIGINT;
+
+    if (is_number) *out = e->integer;
+    if (!is_number && e->kind == EXPR_DURATION) {
+        *out = e->duration_ms;
+        is_number = true;
+    }
+    if (!is_number && !(e->kind == EXPR_STRING && digits_of(e->string, out))) return fail_value(r, "is a whole number");
+    if (*out >= least && *out <= most) return WEIR_OK;
+    return weir_fail(r->err, WEIR_SEMANTIC, e->at, "%.*s must be at least %lld and at most %lld", SLICE_ARG(r->p->name),
+                     (long long)least, (long long)most);
+}
+
+static weir_rc read_boolean(with_reader *r, int *out)
+{
+    const expr *e = r->p->value;
+    slice word = e->kind == EXPR_STRING ? e->string : e->kind == EXPR_COLUMN ? e->column.name.name : NO_SLICE;
+
+    if (e->kind == EXPR_BOOLEAN) *out = e->boolean;
+    else if (word.data != NULL && slice_equal_nocase(word, SLICE("true"))) *out = 1;
+    else if (word.data != NULL && slice_equal_nocase(word, SLICE("false"))) *out = 0;
+    else return fail_value(r, "is TRUE or FALSE");
+    return WEIR_OK;
+}
+
+/* '30 SECONDS', or a duration as weir writes it: 30s. */
+static bool duration_of(slice in, int64_t *ms)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = { { "MS", 1 }, { "MILLISECOND", 1 }, { "MILLISECONDS", 1 }, { "S", 1000 }, { "SECOND", 1000 },
+                  { "SECONDS", 1000 }, { "M", 60000 }, { "MINUTE", 60000 }, { "MINUTES", 60000 }, { "H", 3600000 },
+                  { "HOUR", 3600000 }, { "HOURS", 3600000 }, { "D", 86400000 }, { "DAY", 86400000 }, { "DAYS", 86400000 } };
+    size_t at = 0;
+    int64_t number;
+
+    while (at < in.len && isspace((unsigned char)in.data[at])) at++;
+    size_t from = at;
+    while (at < in.len && isdigit((unsigned char)in.data[at])) at++;
+    if (!digits_of((slice){ in.data + from, at - from }, &number)) return false;
+    while (at < in.len && isspace((unsigned char)in.data[at])) at++;
+    size_t end = in.len;
+    while (end > at && isspace((unsigned char)in.data[end - 1])) end--;
+    slice unit = { in.data + at, end - at };
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (!slice_equal_nocase(unit, slice_of(units[i].name))) continue;
+        return !__builtin_mul_overflow(number, units[i].ms, ms);
+    }
+    return false;
+}
+
+static weir_rc read_duration(with_reader *r, int64_t *out)
+{
+    const expr *e = r->p->value;
+
+    if (e->kind == EXPR_DURATION) *out = e->duration_ms;
+    else if (e->kind != EXPR_STRING || !duration_of(e->string, out)) return fail_value(r, "is a duration, such as '30 SECONDS'");
+    if (*out <= 0) return fail_value(r, "must be more than 0");
+    return WEIR_OK;
+}
+
+/* A column: in upper case unless in back quotes, as unquoted names are. */
+static weir_rc read_column_name(with_reader *r, slice *out)
+{
+    slice typed;
+
+    if (r->p->value->kind == EXPR_COLUMN) return read_string(r, out);
+    WEIR_TRY(read_string(r, &typed));
+    if (typed.len >= 2 && typed.data[0] == '`' && typed.data[typed.len - 1] == '`') {
+        *out = (slice){ typed.data + 1, typed.len - 2 };
+        return WEIR_OK;
+    }
+    char *upper = ARENA_ARRAY(r->arena, char, typed.len + 1);
+    for (size_t i = 0; i < typed.len; i++) upper[i] = (char)toupper((unsigned char)typed.data[i]);
+    *out = (slice){ upper, typed.len };
+    return WEIR_OK;
+}
+
+/* ---- the properties ---- */
+
+static weir_rc read_topic(with_reader *r)
+{
+    r->out->topic_at = r->p->value->at;
+    WEIR_TRY(read_string(r, &r->out->topic));
+    return r->out->topic.len > 0 ? WEIR_OK : fail_value(r, "must not be empty");
+}
+
+static weir_rc read_key_format(with_reader *r)
+{
+    r->out->key_format_at = r->p->value->at;
+    return read_string(r, &r->out->key_format);
+}
+
+static weir_rc read_value_format(with_reader *r)
+{
+    r->out->value_format_at = r->p->value->at;
+    return read_string(r, &r->out->value_format);
+}
+
+static weir_rc read_format(with_reader *r)
+{
+    if (r->out->key_format.data != NULL || r->out->value_format.data != NULL) {
+        return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "FORMAT sets both formats: give either it, or KEY_FORMAT and VALUE_FORMAT");
+    }
+    WEIR_TRY(read_key_format(r));
+    return read_value_format(r);
+}
+
+static weir_rc read_partitions(with_reader *r)
+{
+    int64_t number;
+
+    r->out->partitions_at = r->p->value->at;
+    WEIR_TRY(read_number(r, 1, 100000, &number));
+    r->out->partitions = (int32_t)number;
+    return WEIR_OK;
+}
+
+static weir_rc read_replicas(with_reader *r)
+{
+    int64_t number;
+
+    WEIR_TRY(read_number(r, 1, 1000, &number));
+    r->out->replicas = (int32_t)number;
+    return WEIR_OK;
+}
+
+static weir_rc read_retention(with_reader *r)
+{
+    return read_number(r, 1, INT64_MAX, &r->out->retention_ms);
+}
+
+static weir_rc read_timestamp(with_reader *r)
+{
+    r->out->timestamp_at = r->p->value->at;
+    return read_column_name(r, &r->out->timestamp);
+}
+
+static weir_rc read_timestamp_format(with_reader *r)
+{
+    return read_string(r, &r->out->timestamp_format);
+}
+
+static weir_rc read_window_type(with_reader *r)
+{
+    slice word;
+
+    r->out->windowed_at = r->p->value->at;
+    WEIR_TRY(read_string(r, &word));
+    if (slice_equal_nocase(word, SLICE("TUMBLING"))) r->out->windowed = WINDOW_TUMBLING;
+    else if (slice_equal_nocase(word, SLICE("HOPPING"))) r->out->windowed = WINDOW_HOPPING;
+    else if (slice_equal_nocase(word, SLICE("SESSION"))) r->out->windowed = WINDOW_SESSION;
+    else return fail_value(r, "is TUMBLING, HOPPING or SESSION");
+    return WEIR_OK;
+}
+
+static weir_rc read_window_size(with_reader *r)
+{
+    return read_duration(r, &r->out->window_size_ms);
+}
+
+static weir_rc read_delimiter(with_reader *r, slice *out)
+{
+    WEIR_TRY(read_string(r, out));
+    if (slice_equal_nocase(*out, SLICE("SPACE")) || slice_equal_nocase(*out, SLICE("TAB"))) return WEIR_OK;
+    if (out->len == 1 && out->data[0] != ' ' && out->data[0] != '\t') return WEIR_OK;
+    return fail_value(r, "is one character, or the word SPACE or TAB");
+}
+
+static weir_rc read_value_delimiter(with_reader *r)
+{
+    return read_delimiter(r, &r->out->value_delimiter);
+}
+
+static weir_rc read_key_delimiter(with_reader *r)
+{
+    return read_delimiter(r, &r->out->key_delimiter);
+}
+
+static weir_rc read_wrap(with_reader *r)
+{
+    r->out->wrap_at = r->p->at;
+    return read_boolean(r, &r->out->wrap);
+}
+
+static weir_rc read_query_id(with_reader *r)
+{
+    r->out->query_id_at = r->p->value->at;
+    return read_string(r, &r->out->query_id);
+}
+
+/* Judged once the formats are known. */
+static weir_rc read_registry_property(with_reader *r)
+{
+    r->out->registry_property = r->p->name;
+    r->out->registry_at = r->p->at;
+    return WEIR_OK;
+}
+
+static weir_rc read_cleanup_policy(with_reader *r)
+{
+    slice ignored;
+
+    return read_string(r, &ignored);
+}
+
+#define IN_CREATE (1u << WITH_CREATE)
+#define IN_CREATE_AS (1u << WITH_CREATE_AS)
+#define IN_INSERT (1u << WITH_INSERT)
+
+static const struct {
+    const char *name;
+    uint32_t uses;
+    weir_rc (*read)(with_reader *r);
+} PROPERTIES[] = {
+    { "KAFKA_TOPIC", IN_CREATE | IN_CREATE_AS, read_topic },
+    { "FORMAT", IN_CREATE | IN_CREATE_AS, read_format },
+    { "KEY_FORMAT", IN_CREATE | IN_CREATE_AS, read_key_format },
+    { "VALUE_FORMAT", IN_CREATE | IN_CREATE_AS, read_value_format },
+    { "PARTITIONS", IN_CREATE | IN_CREATE_AS, read_partitions },
+    { "REPLICAS", IN_CREATE | IN_CREATE_AS, read_replicas },
+    { "RETENTION_MS", IN_CREATE | IN_CREATE_AS, read_retention },
+    { "CLEANUP_POLICY", IN_CREATE | IN_CREATE_AS, read_cleanup_policy },
+    { "TIMESTAMP", IN_CREATE | IN_CREATE_AS, read_timestamp },
+    { "TIMESTAMP_FORMAT", IN_CREATE | IN_CREATE_AS, read_timestamp_format },
+    { "WINDOW_TYPE", IN_CREATE, read_window_type },
+    { "WINDOW_SIZE", IN_CREATE, read_window_size },
+    { "VALUE_DELIMITER", IN_CREATE | IN_CREATE_AS, read_value_delimiter },
+    { "KEY_DELIMITER", IN_CREATE | IN_CREATE_AS, read_key_delimiter },
+    { "WRAP_SINGLE_VALUE", IN_CREATE | IN_CREATE_AS, read_wrap },
+    { "QUERY_ID", IN_INSERT, read_query_id },
+    { "KEY_SCHEMA_ID", IN_CREATE | IN_CREATE_AS, read_registry_property },
+    { "VALUE_SCHEMA_ID", IN_CREATE | IN_CREATE_AS, read_registry_property },
+    { "KEY_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_registry_property },
+    { "VALUE_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_registry_property },
+    { "VALUE_AVRO_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_registry_property },
+    { "KEY_PROTOBUF_NULLABLE_REPRESENTATION", IN_CREATE | IN_CREATE_AS, read_registry_property },
+    { "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", IN_CREATE | IN_CREATE_AS, read_registry_property },
+};
+
+static weir_rc read_property(with_reader *r, with_use use)
+{
+    nearest n = nearest_to(r->p->name);
+
+    for (size_t i = 0; i < sizeof PROPERTIES / sizeof PROPERTIES[0]; i++) {
+        bool is_here = (PROPERTIES[i].uses & (1u << use)) != 0;
+        if (is_here) nearest_offer(&n, slice_of(PROPERTIES[i].name));
+        if (!slice_is(r->p->name, PROPERTIES[i].name)) continue;
+        if (is_here) return PROPERTIES[i].read(r);
+        return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "property %.*s cannot be given here", SLICE_ARG(r->p->name));
+    }
+    return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "unknown property %.*s%s", SLICE_ARG(r->p->name), nearest_hint(&n));
+}
+
+weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err)
+{
+    *out = (with_values){ .partitions = -1, .replicas = -1, .retention_ms = -1, .window_size_ms = -1, .wrap = -1 };
+    with_reader r = { out, a, err, NULL };
+
+    for (uint32_t pass = 0; pass < 2; pass++) { /* FORMAT last: it must meet the other two */
+        for (uint32_t i = 0; i < list->count; i++) {
+            r.p = &list->items[i];
+            if (slice_is(r.p->name, "FORMAT") != (pass == 1)) continue;
+            for (uint32_t k = 0; k < i; k++) {
+                if (!slice_equal(list->items[k].name, r.p->name)) continue;
+                return weir_fail(err, WEIR_SEMANTIC, r.p->at, "property %.*s is given twice", SLICE_ARG(r.p->name));
+            }
+            WEIR_TRY(read_property(&r, use));
+        }
+    }
+    if (out->timestamp_format.data != NULL && out->timestamp.data == NULL) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "TIMESTAMP_FORMAT needs TIMESTAMP, the column it is the format of");
+    }
+    bool is_timed = out->windowed == WINDOW_TUMBLING || out->windowed == WINDOW_HOPPING;
+    if (is_timed && out->window_size_ms < 0) {
+        return weir_fail(err, WEIR_SEMANTIC, out->windowed_at, "TUMBLING and HOPPING windows need a WINDOW_SIZE");
+    }
+    if (!is_timed && out->window_size_ms >= 0) {
+        return weir_fail(err, WEIR_SEMANTIC, out->windowed_at, out->windowed == WINDOW_SESSION
+                         ? "SESSION windows have no WINDOW_SIZE" : "WINDOW_SIZE needs a WINDOW_TYPE");
+    }
+    return WEIR_OK;
+}
+
+/* ---- formats ---- */
+
+static bool needs_registry(slice name)
+{
+    static const char *const names[] = { "AVRO", "JSON_SR", "PROTOBUF", "PROTOBUF_NOSR" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (slice_equal_nocase(name, slice_of(names[i]))) return true;
+    }
+    return false;
+}
+
+static slice upper_case(arena *a, slice name)
+{
+    char *upper = ARENA_ARRAY(a, char, name.len + 1);
+
+    for (size_t i = 0; i < name.len; i++) upper[i] = (char)toupper((unsigned char)name.data[i]);
+    return (slice){ upper, name.len };
+}
+
+static weir_rc traits_of(slice name, uint32_t *traits, sql_pos at, weir_error *err)
+{
+    bool found;
+
+    *traits = format_traits_of(name, &found);
+    if (found) return WEIR_OK;
+    if (needs_registry(name)) {
+        return weir_fail(err, WEIR_UNSUPPORTED, at, "format %.*s is not supported yet", SLICE_ARG(name));
+    }
+    nearest n = nearest_to(name);
+    static const char *const names[] = { "JSON", "DELIMITED", "KAFKA", "NONE" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) nearest_offer(&n, slice_of(names[i]));
+    return weir_fail(err, WEIR_SEMANTIC, at, "unknown format %.*s%s", SLICE_ARG(name), nearest_hint(&n));
+}
+
+static weir_rc check_format(const format_spec *spec, const schema_column *columns, uint32_t count, sql_pos at, weir_error *err)
+{
+    if (slice_is(spec->name, "NONE") && count > 0) {
+        return weir_fail(err, WEIR_SEMANTIC, at, "format NONE holds nothing, and there is the column %.*s",
+                         SLICE_ARG(columns[0].name));
+    }
+    err->at = NOWHERE;
+    weir_rc rc = count == 0 ? WEIR_OK : format_check(spec, columns, count, err);
+    if (rc != WEIR_OK && err->at.line == 0) err->at = at;
+    return rc;
+}
+
+static bool wrap_setting(const planner_env *env, bool *wraps)
+{
+    slice set = setting_of(env, "ksql.persistence.wrap.single.values");
+
+    if (set.data == NULL || set.len == 0) return false;
+    *wraps = slice_equal_nocase(set, SLICE("true"));
+    return true;
+}
+
+static weir_rc settle_wrapping(const planner_env *env, const with_values *with, const schema *s, uint32_t value_count,
+                               uint32_t traits, format_spec *spec, weir_error *err)
+{
+    bool wraps = true;
+
+    (void)s;
+    if (with->wrap >= 0) {
+        if (value_count != 1) {
+            return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "WRAP_SINGLE_VALUE is for values of a single column; there are %u",
+                             value_count);
+        }
+        if ((traits & (with->wrap ? FORMAT_WRAPS : FORMAT_UNWRAPS)) == 0 || (traits & (FORMAT_WRAPS | FORMAT_UNWRAPS)) == 0) {
+            return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "format %.*s cannot %s a single value", SLICE_ARG(spec->name),
+                             with->wrap ? "wrap" : "leave bare");
+        }
+        wraps = with->wrap;
+    } else if (value_count == 1 && wrap_setting(env, &wraps)) {
+        if ((traits & (wraps ? FORMAT_WRAPS : FORMAT_UNWRAPS)) == 0) wraps = (traits & FORMAT_WRAPS) != 0;
+    } else {
+        wraps = (traits & FORMAT_WRAPS) != 0 || (traits & FORMAT_UNWRAPS) == 0;
+    }
+    spec->is_unwrapped = value_count == 1 && !wraps;
+    return WEIR_OK;
+}
+
+static slice first_present(slice x, slice y, slice z)
+{
+    return x.data != NULL ? x : y.data != NULL ? y : z;
+}
+
+static slice default_key_format(const planner_env *env)
+{
+    return first_present(setting_of(env, "ksql.persistence.default.format.key"), SLICE("KAFKA"), NO_SLICE);
+}
+
+/* Headers are no part of the value. */
+static uint32_t value_columns_of(const schema *s, arena *a, const schema_column **out)
+{
+    schema_column *columns = ARENA_ZEROS(a, schema_column, s->count);
+    uint32_t count = 0;
+
+    for (uint32_t i = s->key_count; i < s->count; i++) {
+        if (!s->columns[i].is_headers && s->columns[i].header_key.data == NULL) columns[count++] = s->columns[i];
+    }
+    *out = columns;
+    return count;
+}
+
+weir_rc make_formats(const planner_env *env, const with_values *with, const source *inherit, const schema *columns, arena *a,
+                     format_spec *key, format_spec *value, sql_pos at, weir_error *err)
+{
+    uint32_t key_traits, value_traits;
+    const schema_column *values;
+    uint32_t value_count = value_columns_of(columns, a, &values);
+    bool inherits_none = inherit != NULL && slice_equal_nocase(inherit->key.name, SLICE("NONE"));
+    slice from_key = inherit != NULL && !(inherits_none && columns->key_count > 0) ? inherit->key.name : NO_SLICE;
+    slice value_name = first_present(with->value_format, inherit != NULL ? inherit->value.name : NO_SLICE,
+                                     setting_of(env, "ksql.persistence.default.format.value"));
+
+    if (value_name.data == NULL || value_name.len == 0) {
+        return weir_fail(err, WEIR_SEMANTIC, at, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'");
+    }
+    *key = (format_spec){ .name = upper_case(a, first_present(with->key_format, from_key, default_key_format(env))), .is_key = true };
+    *value = (format_spec){ .name = upper_case(a, value_name) };
+    sql_pos key_at = with->key_format.data != NULL ? with->key_format_at : at;
+    sql_pos value_at = with->value_format.data != NULL ? with->value_format_at : at;
+    WEIR_TRY(traits_of(key->name, &key_traits, key_at, err));
+    WEIR_TRY(traits_of(value->name, &value_traits, value_at, err));
+    if (with->registry_property.data != NULL && !needs_registry(key->name) && !needs_registry(value->name)) {
+        return weir_fail(err, WEIR_SEMANTIC, with->registry_at, "%.*s is for formats with a schema registry; %.*s has none",
+                         SLICE_ARG(with->registry_property), SLICE_ARG(value->name));
+    }
+    if (with->registry_property.data != NULL) {
+        return weir_fail(err, WEIR_UNSUPPORTED, with->registry_at, "%.*s is not supported yet", SLICE_ARG(with->registry_property));
+    }
+    bool both = with->key_format.data != NULL && with->value_format.data != NULL &&
+                with->key_format_at.line == with->value_format_at.line &&
+                with->key_format_at.column == with->value_format_at.column;
+    if (inherit != NULL && columns->key_count == 0 && with->key_format.data != NULL && !both && !slice_is(key->name, "NONE")) {
+        return weir_fail(err, WEIR_SEMANTIC, key_at, "KEY_FORMAT is given, and the result has no key columns");
+    }
+    bool same_key = inherit != NULL && slice_equal_nocase(inherit->key.name, key->name);
+    bool same_value = inherit != NULL && slice_equal_nocase(inherit->value.name, value->name);
+    key->delimiter = first_present(with->key_delimiter, same_key ? arena_copy(a, inherit->key.delimiter) : NO_SLICE, NO_SLICE);
+    value->delimiter = first_present(with->value_delimiter, same_value ? arena_copy(a, inherit->value.delimiter) : NO_SLICE, NO_SLICE);
+    key->is_unwrapped = columns->key_count == 1 && (key_traits & FORMAT_UNWRAPS) != 0;
+    WEIR_TRY(settle_wrapping(env, with, columns, value_count, value_traits, value, err));
+    WEIR_TRY(check_format(key, columns->columns, columns->key_count, key_at, err));
+    return check_format(value, values, value_count, value_at, err);
+}
+
+/* ---- topics ---- */
+
+weir_rc settle_topic(const planner_env *env, const with_values *with, slice topic, int32_t partitions, int32_t replicas,
+                     source *out, bool *makes_topic, weir_error *err)
+{
+    int32_t found = 0, found_replicas = 0;
+
+    if (env->topic_partitions != NULL) {
+        WEIR_TRY(env->topic_partitions(env->self, topic, &found, &found_replicas, err));
+    }
+    out->topic = topic;
+    out->retention_ms = with->retention_ms;
+    *makes_topic = found == 0;
+    if (found > 0 && with->partitions > 0 && with->partitions != found) {
+        return weir_fail(err, WEIR_SEMANTIC, with->partitions_at, "topic %.*s exists and has %d partition%s, not %d",
+                         SLICE_ARG(topic), found, found == 1 ? "" : "s", with->partitions);
+    }
+    out->partitions = found > 0 ? found : with->partitions > 0 ? with->partitions : partitions > 0 ? partitions : 1;
+    out->replicas = found > 0 ? found_replicas : with->replicas > 0 ? with->replicas : replicas > 0 ? replicas : 1;
+    return WEIR_OK;
+}
+
+/* ---- event time ---- */
+
+weir_rc find_timestamp(const with_values *with, const schema *columns, int32_t *column_index, slice *format, weir_error *err)
+{
+    *column_index = -1;
+    *format = with->timestamp_format;
+    if (with->timestamp.data == NULL) return WEIR_OK;
+    *column_index = schema_find(columns, with->timestamp);
+    nearest n = nearest_to(with->timestamp);
+    for (uint32_t i = 0; i < columns->count; i++) nearest_offer(&n, columns->columns[i].name);
+    if (*column_index < 0) {
+        return weir_fail(err, WEIR_SEMANTIC, with->timestamp_at, "TIMESTAMP names the column %.*s, which there is not%s",
+                         SLICE_ARG(with->timestamp), nearest_hint(&n));
+    }
+    const type *t = columns->columns[*column_index].type;
+    bool is_text = t->kind == TYPE_STRING && with->timestamp_format.data != NULL;
+    if (t->kind == TYPE_BIGINT || t->kind == TYPE_TIMESTAMP || is_text) return WEIR_OK;
+    return weir_fail(err, WEIR_SEMANTIC, with->timestamp_at,
+                     "TIMESTAMP column %.*s must be a BIGINT, a TIMESTAMP, or a STRING with a TIMESTAMP_FORMAT",
+                     SLICE_ARG(with->timestamp));
+}
