@@ -22,6 +22,7 @@
 #define REPLAY_STALL_MS 90000  /* without progress: a dead owner's transaction should have timed out by then */
 #define BEHIND_MS_MAX 43200000 /* after that the changelog may have forgotten deletions (delete.retention.ms: a day) */
 #define PATH_BYTES 4096
+#define FILE_BYTES (PATH_BYTES + 512) /* of one in such a path */
 
 static const char *const DATABASES[] = { "meta", "state", NULL };
 enum { META, STATE };
@@ -68,7 +69,7 @@ typedef enum marker { MARKER_NONE, MARKER_THIS_RUN, MARKER_OTHER_RUN } marker;
 
 static marker read_marker(const char *path)
 {
-    char file[PATH_BYTES + 8], found[64] = "", now[64];
+    char file[FILE_BYTES], found[64] = "", now[64] = "";
 
     snprintf(file, sizeof file, "%s.boot", path);
     int fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -82,7 +83,7 @@ static marker read_marker(const char *path)
 
 static int sync_directory_of(const char *path)
 {
-    char dir[PATH_BYTES];
+    char dir[FILE_BYTES];
 
     snprintf(dir, sizeof dir, "%s", path);
     char *end = strrchr(dir, '/');
@@ -96,7 +97,7 @@ static int sync_directory_of(const char *path)
 
 static int write_marker(const char *path)
 {
-    char file[PATH_BYTES + 8], now[64];
+    char file[FILE_BYTES], now[64] = "";
     int code = 0;
 
     snprintf(file, sizeof file, "%s.boot", path);
@@ -110,7 +111,7 @@ static int write_marker(const char *path)
 
 static void remove_marker(const char *path)
 {
-    char file[PATH_BYTES + 8];
+    char file[FILE_BYTES];
 
     snprintf(file, sizeof file, "%s.boot", path);
     unlink(file);
@@ -118,7 +119,7 @@ static void remove_marker(const char *path)
 
 static void wipe(const char *path)
 {
-    char file[PATH_BYTES + 16];
+    char file[FILE_BYTES];
 
     snprintf(file, sizeof file, "%s/data.mdb", path);
     unlink(file);
@@ -326,7 +327,7 @@ static weir_rc replay_until(kafka_task *t, int64_t end, weir_error *err)
 
 weir_rc kafka_task_restore(kafka_task *t, weir_error *err)
 {
-    int64_t end;
+    int64_t end = 0;
 
     if (t->changelog != NULL) {
         WEIR_TRY(changelog_end(t, &end, err));
@@ -340,7 +341,7 @@ weir_rc kafka_task_restore(kafka_task *t, weir_error *err)
 static weir_rc check_prefix(kafka_task *t, int64_t written_ms, MDB_txn *txn, weir_error *err)
 {
     const weir_clock wall = { 0 };
-    int64_t end;
+    int64_t end = 0;
 
     if (t->changelog == NULL || t->changelog_offset == 0) return WEIR_OK;
     WEIR_TRY(changelog_end(t, &end, err));
@@ -610,7 +611,7 @@ static weir_rc list_partitions(kafka_snapshot *snap, const char *path, weir_erro
 
 static bool is_readable_state(const char *path)
 {
-    char file[PATH_BYTES + 16];
+    char file[FILE_BYTES];
 
     snprintf(file, sizeof file, "%s/data.mdb", path);
     return access(file, R_OK) == 0 && read_marker(path) != MARKER_OTHER_RUN;
@@ -620,7 +621,7 @@ static bool is_readable_state(const char *path)
 static weir_rc open_for_reading(const char *path, lmdb_env **env, MDB_txn **txn, weir_error *err)
 {
     lmdb_options options = state_options(false);
-    char file[PATH_BYTES + 16];
+    char file[FILE_BYTES];
 
     if (!is_readable_state(path)) return WEIR_OK;
     snprintf(file, sizeof file, "%s/data.mdb", path);
@@ -850,7 +851,7 @@ static weir_rc drop_group(kafka_storage *s, const char *group, weir_error *err)
 static void remove_state(const char *path)
 {
     DIR *dir = opendir(path);
-    char task[PATH_BYTES + 300];
+    char task[PATH_BYTES + 260];
     struct dirent *entry;
 
     if (dir == NULL) return;
