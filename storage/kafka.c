@@ -49,7 +49,7 @@ static const char *const PRODUCING[] = {
     "message.max.bytes", "67108864", /* the topic's limit decides */
     "queue.buffering.max.kbytes", "32768",
     "queue.buffering.max.messages", "200000",
-    "retry.backoff.ms", "50",
+    "retry.backoff.ms", "10",
     NULL,
 };
 

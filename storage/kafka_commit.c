@@ -245,6 +245,10 @@ static weir_rc commit_transaction(kafka_client *c, weir_error *err)
     weir_rc rc = WEIR_OK;
     verdict v;
 
+    /* the commit's own flush looks every 10 ms only, where no delivery is reported */
+    while (rd_kafka_flush(c->producer, 1) != RD_KAFKA_RESP_ERR_NO_ERROR && kafka_now_ms() < until_ms - RETRY_MS + 1000) {
+        continue;
+    }
     do {
         v = judge(c, rd_kafka_commit_transaction(c->producer, -1), "commit", until_ms, &rc, err);
     } while (v == AGAIN);

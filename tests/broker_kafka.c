@@ -794,9 +794,11 @@ static void test_speed(void)
         for (uint32_t i = 0; i < count; i++) got |= events[i].kind == FETCH_RECORDS;
     }
     printf("  first record of a new group: %.3f s\n", now_s() - t0);
-    t0 = now_s();
-    int commits = 200;
+    double committing = 0;
+    int commits = 50;
     for (int i = 0; i < commits; i++) {
+        usleep(20000);
+        t0 = now_s();
         position at = { 0, 0, 1 };
         slice key = SLICE("k"), value = SLICE("v");
         int64_t timestamp_ms = 1;
@@ -804,10 +806,11 @@ static void test_speed(void)
         output o = { 0, 1, &key, &value, &timestamp_ms, NULL, &to };
         OK(client_produce(j.c, &o, &ok_err));
         OK(client_commit(j.c, NULL, 0, &at, 1, &ok_err));
+        committing += now_s() - t0;
     }
-    printf("  a commit of one record: %.2f ms\n", (now_s() - t0) / commits * 1000);
+    printf("  a commit of one record: %.2f ms\n", committing / commits * 1000);
 
-    enum { ROWS = 1000, ROUNDS = 500 };
+    enum { ROWS = 1000, ROUNDS = 1000 };
     static slice key[ROWS], value[ROWS];
     static int64_t timestamp_ms[ROWS];
     static char payload[247];
