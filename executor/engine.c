@@ -182,6 +182,11 @@ weir_rc weir_settle(weir *w, weir_error *err)
     return rc;
 }
 
+void weir_advance(weir *w, int64_t by_ms)
+{
+    w->clock.now_ms += by_ms;
+}
+
 weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count)
 {
     static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };

@@ -62,6 +62,8 @@ void weir_interrupt(weir *w); /* async-signal-safe */
 void weir_run_until_end(weir *w);
 /* Deterministic engines: every query, in order of creation, consumes all its input to the end, then the next. */
 weir_rc weir_settle(weir *w, weir_error *err) WEIR_CHECKED;
+/* Deterministic engines: moves the virtual clock. */
+void weir_advance(weir *w, int64_t by_ms);
 
 /* ---- sessions and scripts ---- */
 

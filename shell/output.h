@@ -1,0 +1,21 @@
+/* shell/output.h - a result, printed to its end. */
+#ifndef WEIR_SHELL_OUTPUT_H
+#define WEIR_SHELL_OUTPUT_H
+
+#include <stdio.h>
+
+#include "executor/engine.h"
+
+typedef enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV } output_form;
+
+/* False: there is no form of that name. */
+bool output_form_of(const char *name, output_form *out);
+
+/* Prints rows as they come. messages: where what is no row goes ("Stream S created."). A reader that has closed its end
+ * of the pipe ends the result with WEIR_CANCELLED. */
+weir_rc output_result(FILE *rows, FILE *messages, weir_result *r, output_form form, weir_error *err) WEIR_CHECKED;
+
+/* One cell as the form shows it, appended. */
+void output_cell(text *out, const column *c, uint32_t row, output_form form);
+
+#endif

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# broker.sh start|stop: a Kafka broker for tests on 127.0.0.1:PORT, one node, its data thrown away at stop.
+# WEIR_TEST_BROKER_PORT (29392; the controller takes the next), WEIR_TEST_HOME (~/.cache/weir-test): jars and data.
+# The jars come from Maven, once. start returns when the broker answers, and does nothing where it already does.
+set -euo pipefail
+port=${WEIR_TEST_BROKER_PORT:-29392}
+home=${WEIR_TEST_HOME:-$HOME/.cache/weir-test}
+pom=$(realpath "$(dirname "$0")/broker/pom.xml")
+jars=$home/jars node=$home/node-$port
+
+fail() {
+    echo "broker.sh: $*" >&2
+    exit 1
+}
+
+# The broker's process, if the one that was noted is still it and not another that took its number.
+broker_pid() {
+    local pid
+    pid=$(cat "$node/pid" 2> /dev/null) || return 1
+    grep -qaF "$node/server.properties" "/proc/$pid/cmdline" 2> /dev/null && echo "$pid"
+}
+
+fetch_jars() {
+    [ -f "$jars/complete" ] && cmp -s "$jars/complete" "$pom" && return
+    command -v mvn > /dev/null || fail "maven is needed to fetch the broker"
+    rm -rf "$jars"
+    mkdir -p "$jars"
+    mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars" \
+        > "$home/maven.log" 2>&1 || { tail -n 5 "$home/maven.log" >&2; fail "the broker's jars did not come"; }
+    cp "$pom" "$jars/complete"
+}
+
+write_settings() {
+    local setting
+    for setting in \
+        node.id=1 \
+        process.roles=controller,broker \
+        "controller.quorum.voters=1@127.0.0.1:$((port + 1))" \
+        controller.listener.names=CONTROLLER \
+        "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))" \
+        "advertised.listeners=PLAINTEXT://127.0.0.1:$port" \
+        "log.dirs=$node/log" \
+        num.partitions=1 \
+        offsets.topic.num.partitions=4 \
+        offsets.topic.replication.factor=1 \
+        transaction.state.log.num.partitions=4 \
+        transaction.state.log.replication.factor=1 \
+        transaction.state.log.min.isr=1 \
+        share.coordinator.state.topic.replication.factor=1 \
+        share.coordinator.state.topic.min.isr=1 \
+        group.initial.rebalance.delay.ms=0 \
+        log.retention.ms=-1 \
+        log.message.timestamp.before.max.ms=9223372036854775807; do
+        echo "$setting"
+    done > "$node/server.properties"
+}
+
+kafka() { java -cp "$jars/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn "$@"; }
+
+start() {
+    local tries
+    if broker_pid > /dev/null; then
+        echo "the broker already runs on 127.0.0.1:$port"
+        return
+    fi
+    command -v java > /dev/null || fail "java is needed to run the broker"
+    mkdir -p "$home"
+    fetch_jars
+    rm -rf "$node"
+    mkdir -p "$node"
+    write_settings
+    kafka -XX:TieredStopAtLevel=1 kafka.tools.StorageTool format -t d2VpcnRlc3R3ZWlydGVzdA -c "$node/server.properties" \
+        > "$node/format.out" 2>&1 || { tail -n 3 "$node/format.out" >&2; fail "cannot format $node/log"; }
+    # In a session of its own: it outlives the shell that started it, and gets none of its signals.
+    setsid java -Xms256m "-Xmx${WEIR_TEST_BROKER_HEAP:-768m}" -cp "$jars/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+        -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info kafka.Kafka "$node/server.properties" \
+        < /dev/null > "$node/out" 2>&1 &
+    echo $! > "$node/pid"
+    for tries in $(seq 600); do
+        broker_pid > /dev/null || { tail -n 5 "$node/out" >&2; fail "the broker ended as it started"; }
+        if grep -q 'Kafka Server started' "$node/out"; then
+            echo "a broker runs on 127.0.0.1:$port"
+            return
+        fi
+        sleep 0.1
+    done
+    fail "the broker was not ready after a minute (see $node/out)"
+}
+
+stop() {
+    local pid tries
+    pid=$(broker_pid) || { echo "no broker runs on port $port"; return; }
+    kill "$pid"
+    for tries in $(seq 100); do
+        broker_pid > /dev/null || break
+        sleep 0.1
+    done
+    broker_pid > /dev/null && kill -9 "$pid"
+    rm -rf "$node"
+    echo "the broker on port $port has stopped"
+}
+
+case ${1:-} in
+start) start ;;
+stop) stop ;;
+*)
+    echo "usage: broker.sh start|stop" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,16 @@
+# What tests beside the units: scenarios, examples, the command line, crashes.
+# Tests of label "broker" need the broker that tests/broker.sh starts, and are run by scripts/test.
+if(TARGET weir)
+  file(GLOB SCENARIOS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/scenarios/*.test)
+  foreach(scenario ${SCENARIOS})
+    get_filename_component(name ${scenario} NAME_WE)
+    add_test(NAME scenario_${name} COMMAND weir test ${scenario})
+    set_tests_properties(scenario_${name} PROPERTIES LABELS scenario TIMEOUT 120)
+  endforeach()
+
+  add_test(NAME examples COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_examples.sh $<TARGET_FILE:weir>)
+  add_test(NAME command_line COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/command_line.py $<TARGET_FILE:weir>)
+  add_test(NAME crash_local COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_local.py --weir $<TARGET_FILE:weir> --rounds 8)
+  set_tests_properties(examples command_line PROPERTIES LABELS command TIMEOUT 300)
+  set_tests_properties(crash_local PROPERTIES LABELS crash TIMEOUT 600)
+endif()
