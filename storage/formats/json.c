@@ -1,9 +1,9 @@
 /* storage/formats/json.c - JSON: an object with a member for each column, or a lone value.
- * Reading: the index of a record's structure is made first (json_index.h), then its fields are walked once, whatever the number
- * of columns. A field is recognised by its position: the token that stood there in the last record, compared as bytes; only
- * one that differs is looked up. Names match as written, then the field's in upper case, as ksqlDB does it. Of duplicates the
- * last wins, so the walk goes to the end. What no column wants is passed over by its brackets alone: a field that no query
- * reads cannot make a record bad.
+ * Reading: the index of a record's structure is made first (json_index.h), then its fields are walked once, whatever the
+ * number of columns. A field is recognised by its position: the token that stood there in the last record, compared as
+ * bytes; only one that differs is looked up. Names match as written, then the field's in upper case, as ksqlDB does it. Of
+ * duplicates the last wins, so the walk goes to the end, though stopping at the last wanted field would save a tenth. What
+ * no column wants is passed over by its brackets alone: a field that no query reads cannot make a record bad.
  * Writing: the names stand ready with their punctuation; a row is one pass over the columns. */
 #include "storage/formats/json_read.h"
 #include "storage/formats/json_write.h"
@@ -413,8 +413,8 @@ int64_t utf8_fault(slice bytes)
 
     if (json_utf8_valid(bytes.data, bytes.len)) return -1;
     while (at < end) { /* the slow way, to say where */
-        size_t more = *at < 0x80 ? 0 : *at >= 0xC2 && *at < 0xE0 ? 1 : *at >= 0xE0 && *at < 0xF0 ? 2 : *at >= 0xF0 && *at < 0xF5 ? 3 : 9;
-        if (more == 9 || (size_t)(end - at) <= more) break;
+        size_t more = *at < 0x80 ? 0 : *at < 0xE0 ? 1 : *at < 0xF0 ? 2 : 3;
+        if ((*at >= 0x80 && *at < 0xC2) || *at > 0xF4 || (size_t)(end - at) <= more) break;
         bool is_good = more == 0 || !((*at == 0xE0 && at[1] < 0xA0) || (*at == 0xED && at[1] > 0x9F) ||
                                       (*at == 0xF0 && at[1] < 0x90) || (*at == 0xF4 && at[1] > 0x8F));
         for (size_t i = 1; i <= more; i++) is_good = is_good && (at[i] & 0xC0) == 0x80;

@@ -1,4 +1,5 @@
-/* storage/formats/json_index.cpp - see json_index.h. The library picks the code for this machine's instructions by itself. */
+/* storage/formats/json_index.cpp - see json_index.h. The library picks the code for this machine's instructions by
+ * itself. */
 #include "storage/formats/json_index.h"
 
 #include <simdjson.h>
@@ -63,12 +64,18 @@ json_fault json_index_find(json_index *index, const char *bytes, size_t len)
     index->at = p->structural_indexes.get();
     index->count = p->n_structural_indexes;
     switch (code) {
-    case simdjson::SUCCESS: return JSON_FINE;
-    case simdjson::EMPTY: return JSON_EMPTY;
-    case simdjson::UTF8_ERROR: return JSON_NOT_UTF8;
-    case simdjson::UNCLOSED_STRING: return JSON_OPEN_STRING;
-    case simdjson::UNESCAPED_CHARS: return JSON_CONTROL_CHARACTER;
-    default: return JSON_OTHER;
+    case simdjson::SUCCESS:
+        return JSON_FINE;
+    case simdjson::EMPTY:
+        return JSON_EMPTY;
+    case simdjson::UTF8_ERROR:
+        return JSON_NOT_UTF8;
+    case simdjson::UNCLOSED_STRING:
+        return JSON_OPEN_STRING;
+    case simdjson::UNESCAPED_CHARS:
+        return JSON_CONTROL_CHARACTER;
+    default:
+        return JSON_OTHER;
     }
 }
 
