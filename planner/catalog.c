@@ -1,0 +1,466 @@
+/* planner/catalog.c - the catalog: a fold of commands. An entity is copied in through its stored text, so what a process
+ * holds is what another one reads from the log. */
+#include "planner/catalog.h"
+
+#include <stdlib.h>
+
+typedef struct source_entity {
+    source source; /* first: lent as a source * */
+    arena *arena;
+} source_entity;
+
+typedef struct query_entity {
+    query_entry entry; /* first */
+    arena *arena;
+} query_entity;
+
+typedef struct type_entity {
+    custom_type type; /* first */
+    arena *arena;
+} type_entity;
+
+/* Pointers in order of creation. */
+typedef struct entity_list {
+    void **items;
+    uint32_t count, room;
+} entity_list;
+
+struct catalog {
+    entity_list sources, queries, types;
+    uint64_t version;
+};
+
+/* ---- lists ---- */
+
+static void list_add(entity_list *l, void *item)
+{
+    if (l->count == l->room) {
+        l->room = l->room == 0 ? 16 : l->room * 2;
+        l->items = realloc(l->items, l->room * sizeof *l->items);
+        if (l->items == NULL) abort();
+    }
+    l->items[l->count++] = item;
+}
+
+static void list_remove(entity_list *l, uint32_t index)
+{
+    l->count--;
+    memmove(l->items + index, l->items + index + 1, (l->count - index) * sizeof *l->items);
+}
+
+static void free_source(source_entity *e)
+{
+    arena_free(e->arena);
+}
+
+static void free_query(query_entity *e)
+{
+    plan_release(&e->entry.plan);
+    arena_free(e->arena);
+}
+
+static void free_type(type_entity *e)
+{
+    arena_free(e->arena);
+}
+
+catalog *catalog_new(void)
+{
+    catalog *c = calloc(1, sizeof *c);
+
+    if (c == NULL) abort();
+    return c;
+}
+
+void catalog_free(catalog *c)
+{
+    if (c == NULL) return;
+    for (uint32_t i = 0; i < c->sources.count; i++) free_source(c->sources.items[i]);
+    for (uint32_t i = 0; i < c->queries.count; i++) free_query(c->queries.items[i]);
+    for (uint32_t i = 0; i < c->types.count; i++) free_type(c->types.items[i]);
+    free(c->sources.items);
+    free(c->queries.items);
+    free(c->types.items);
+    free(c);
+}
+
+/* ---- looking up ---- */
+
+static int64_t find_source_index(const catalog *c, slice name)
+{
+    for (uint32_t i = 0; i < c->sources.count; i++) {
+        if (slice_equal(((source *)c->sources.items[i])->name, name)) return i;
+    }
+    return -1;
+}
+
+static int64_t find_query_index(const catalog *c, slice id)
+{
+    for (uint32_t i = 0; i < c->queries.count; i++) {
+        if (slice_equal_nocase(((query_entry *)c->queries.items[i])->id, id)) return i;
+    }
+    return -1;
+}
+
+static int64_t find_type_index(const catalog *c, slice name)
+{
+    for (uint32_t i = 0; i < c->types.count; i++) {
+        if (slice_equal(((custom_type *)c->types.items[i])->name, name)) return i;
+    }
+    return -1;
+}
+
+const source *catalog_source(const catalog *c, slice name)
+{
+    int64_t i = find_source_index(c, name);
+
+    return i < 0 ? NULL : c->sources.items[i];
+}
+
+const query_entry *catalog_query(const catalog *c, slice id)
+{
+    int64_t i = find_query_index(c, id);
+
+    return i < 0 ? NULL : c->queries.items[i];
+}
+
+const type *catalog_type(const catalog *c, slice name)
+{
+    int64_t i = find_type_index(c, name);
+
+    return i < 0 ? NULL : ((custom_type *)c->types.items[i])->type;
+}
+
+const source *const *catalog_sources(const catalog *c, uint32_t *count)
+{
+    *count = c->sources.count;
+    return (const source *const *)c->sources.items;
+}
+
+const query_entry *const *catalog_queries(const catalog *c, uint32_t *count)
+{
+    *count = c->queries.count;
+    return (const query_entry *const *)c->queries.items;
+}
+
+const custom_type *const *catalog_types(const catalog *c, uint32_t *count)
+{
+    *count = c->types.count;
+    return (const custom_type *const *)c->types.items;
+}
+
+uint64_t catalog_version(const catalog *c)
+{
+    return c->version;
+}
+
+/* ---- what stands against a command ---- */
+
+static bool reads_source(const plan *p, slice name)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (p->steps[i].kind == STEP_SOURCE && slice_equal(p->steps[i].source.name, name)) return true;
+    }
+    return false;
+}
+
+static weir_rc check_drop(const catalog *c, const command *what, sql_pos at, weir_error *err)
+{
+    const source *s = catalog_source(c, what->name);
+    text users = TEXT_EMPTY;
+    bool reads = false;
+
+    if (s == NULL) return weir_fail(err, WEIR_SEMANTIC, at, "there is no stream or table %.*s", SLICE_ARG(what->name));
+    for (uint32_t i = 0; i < c->queries.count; i++) {
+        const query_entry *q = c->queries.items[i];
+        bool is_reader = reads_source(&q->plan, what->name);
+        bool is_other_writer = slice_equal(q->sink, what->name) && !slice_equal(q->id, s->query_id);
+        if (!is_reader && !is_other_writer) continue;
+        reads |= is_reader;
+        text_printf(&users, "%s%.*s", users.len > 0 ? ", " : "", SLICE_ARG(q->id));
+    }
+    weir_rc rc = WEIR_OK;
+    if (users.len > 0) {
+        rc = weir_fail(err, WEIR_SEMANTIC, at, "%.*s is %s by %s: TERMINATE that first", SLICE_ARG(what->name),
+                       reads ? "used" : "written", users.data);
+    }
+    text_free(&users);
+    return rc;
+}
+
+static weir_rc fail_replace(const command *what, sql_pos at, weir_error *err, const char *differs)
+{
+    return weir_fail(err, WEIR_SEMANTIC, at, "%.*s cannot be replaced by this: %s", SLICE_ARG(what->name), differs);
+}
+
+/* Key columns stay, and the others too; new ones may follow. */
+static weir_rc check_columns(const source *old, const command *what, sql_pos at, weir_error *err)
+{
+    const schema *before = &old->schema, *now = &what->source->schema;
+    text differs = TEXT_EMPTY;
+
+    if (before->key_count != now->key_count) return fail_replace(what, at, err, "its key would have other columns");
+    for (uint32_t i = 0; i < before->count && differs.len == 0; i++) {
+        const schema_column *was = &before->columns[i];
+        if (i >= now->count || !slice_equal(was->name, now->columns[i].name)) {
+            text_printf(&differs, "column %.*s would be missing or elsewhere", SLICE_ARG(was->name));
+        } else if (!type_equal(was->type, now->columns[i].type)) {
+            text_printf(&differs, "column %.*s is ", SLICE_ARG(was->name));
+            type_print(&differs, was->type);
+            text_add_c(&differs, " and would be ");
+            type_print(&differs, now->columns[i].type);
+        }
+    }
+    weir_rc rc = differs.len > 0 ? fail_replace(what, at, err, differs.data) : WEIR_OK;
+    text_free(&differs);
+    return rc;
+}
+
+/* Every step that keeps state must be in the new plan, in the same form, or what it has kept would be lost or misread. */
+static weir_rc check_layouts(const plan *before, const command *what, sql_pos at, weir_error *err)
+{
+    for (uint32_t i = 0; i < before->step_count; i++) {
+        const step *was = &before->steps[i], *now = NULL;
+        if (was->layout.data == NULL) continue;
+        for (uint32_t k = 0; k < what->plan->step_count; k++) {
+            if (what->plan->steps[k].id == was->id) now = &what->plan->steps[k];
+        }
+        if (now != NULL && slice_equal(now->layout, was->layout)) continue;
+        text differs = TEXT_EMPTY;
+        text_printf(&differs, "its state holds \"%.*s\"", SLICE_ARG(was->layout));
+        if (now == NULL) text_add_c(&differs, ", which the new query has not");
+        else text_printf(&differs, ", the new query needs \"%.*s\"", SLICE_ARG(now->layout));
+        text_add_c(&differs, "; drop it and create it again to start over");
+        weir_rc rc = fail_replace(what, at, err, differs.data);
+        text_free(&differs);
+        return rc;
+    }
+    return WEIR_OK;
+}
+
+static weir_rc check_create(const catalog *c, const command *what, sql_pos at, weir_error *err)
+{
+    const source *old = catalog_source(c, what->name);
+
+    if (old == NULL) return WEIR_OK;
+    if (!what->replaces) {
+        return weir_fail(err, WEIR_SEMANTIC, at, "there is a %s %.*s already", old->is_table ? "table" : "stream",
+                         SLICE_ARG(what->name));
+    }
+    if (old->is_source) return fail_replace(what, at, err, "it is read-only (SOURCE)");
+    if (old->is_table != what->source->is_table) {
+        return fail_replace(what, at, err, old->is_table ? "it is a table" : "it is a stream");
+    }
+    WEIR_TRY(check_columns(old, what, at, err));
+    if (old->windowed != what->source->windowed || old->window_size_ms != what->source->window_size_ms) {
+        return fail_replace(what, at, err, "the windows of its key would differ");
+    }
+    if (!slice_equal(old->topic, what->source->topic)) return fail_replace(what, at, err, "it would have another topic");
+    if (!slice_equal_nocase(old->key.name, what->source->key.name) || !slice_equal_nocase(old->value.name, what->source->value.name)) {
+        return fail_replace(what, at, err, "it would have another format");
+    }
+    if (old->query_id.data != NULL && what->plan == NULL) return fail_replace(what, at, err, "it is made by a query");
+    const query_entry *q = old->query_id.data == NULL ? NULL : catalog_query(c, old->query_id);
+    return q == NULL ? WEIR_OK : check_layouts(&q->plan, what, at, err);
+}
+
+static weir_rc check_query(const catalog *c, const command *what, sql_pos at, weir_error *err)
+{
+    if (what->name.data == NULL || catalog_query(c, what->name) != NULL) return WEIR_OK; /* absent: ALL */
+    return weir_fail(err, WEIR_SEMANTIC, at, "there is no query %.*s", SLICE_ARG(what->name));
+}
+
+weir_rc catalog_check(const catalog *c, const command *what, sql_pos at, weir_error *err)
+{
+    switch (what->kind) {
+    case COMMAND_CREATE_SOURCE: return check_create(c, what, at, err);
+    case COMMAND_INSERT_INTO:
+        if (catalog_source(c, what->name) != NULL) return WEIR_OK;
+        return weir_fail(err, WEIR_SEMANTIC, at, "there is no stream %.*s", SLICE_ARG(what->name));
+    case COMMAND_DROP_SOURCE: return check_drop(c, what, at, err);
+    case COMMAND_TERMINATE:
+    case COMMAND_PAUSE:
+    case COMMAND_RESUME: return check_query(c, what, at, err);
+    case COMMAND_CREATE_TYPE:
+        if (catalog_type(c, what->name) == NULL) return WEIR_OK;
+        return weir_fail(err, WEIR_SEMANTIC, at, "there is a type %.*s already", SLICE_ARG(what->name));
+    case COMMAND_DROP_TYPE:
+        if (catalog_type(c, what->name) != NULL) return WEIR_OK;
+        return weir_fail(err, WEIR_SEMANTIC, at, "there is no type %.*s", SLICE_ARG(what->name));
+    case COMMAND_ALTER_SYSTEM: return WEIR_OK;
+    }
+    return weir_fail(err, WEIR_INTERNAL, at, "a command of unknown kind");
+}
+
+/* ---- applying ---- */
+
+/* A deep copy of a command, by way of its text. */
+static weir_rc copy_command(const command *what, arena *a, command *out, weir_error *err)
+{
+    text printed = TEXT_EMPTY;
+
+    command_print(&printed, what);
+    weir_rc rc = command_parse(arena_copy(a, text_slice(&printed)), a, out, err);
+    text_free(&printed);
+    return rc;
+}
+
+static weir_rc make_query(const command *what, query_entity **out, weir_error *err)
+{
+    arena *a = arena_new(0);
+    text printed = TEXT_EMPTY;
+    query_entity *e = ARENA_NEW(a, query_entity);
+
+    plan_print(&printed, what->plan);
+    weir_rc rc = plan_parse(arena_copy(a, text_slice(&printed)), a, &e->entry.plan, err);
+    text_free(&printed);
+    if (rc != WEIR_OK) {
+        plan_release(&e->entry.plan);
+        arena_free(a);
+        return rc;
+    }
+    e->arena = a;
+    e->entry.id = e->entry.plan.query_id;
+    e->entry.sink = arena_copy(a, what->name);
+    e->entry.status = QUERY_RUNNING;
+    *out = e;
+    return WEIR_OK;
+}
+
+static weir_rc make_source(const command *what, source_entity **out, weir_error *err)
+{
+    arena *a = arena_new(0);
+    source_entity *e = ARENA_NEW(a, source_entity);
+    command alone = *what, copy;
+
+    alone.plan = NULL;
+    weir_rc rc = copy_command(&alone, a, &copy, err);
+    if (rc != WEIR_OK) {
+        arena_free(a);
+        return rc;
+    }
+    e->arena = a;
+    e->source = *copy.source;
+    *out = e;
+    return WEIR_OK;
+}
+
+static void remove_query(catalog *c, slice id)
+{
+    int64_t i = find_query_index(c, id);
+
+    if (i < 0) return;
+    free_query(c->queries.items[i]);
+    list_remove(&c->queries, (uint32_t)i);
+}
+
+/* A replacement keeps the place of what it replaces: queries run in the order of creation. */
+static void put_query(catalog *c, query_entity *q)
+{
+    int64_t i = find_query_index(c, q->entry.id);
+
+    if (i < 0) {
+        list_add(&c->queries, q);
+        return;
+    }
+    q->entry.status = ((query_entity *)c->queries.items[i])->entry.status;
+    free_query(c->queries.items[i]);
+    c->queries.items[i] = q;
+}
+
+static weir_rc apply_create(catalog *c, const command *what, weir_error *err)
+{
+    source_entity *s = NULL;
+    query_entity *q = NULL;
+    int64_t i = find_source_index(c, what->name);
+
+    if (what->plan != NULL) WEIR_TRY(make_query(what, &q, err));
+    weir_rc rc = make_source(what, &s, err);
+    if (rc != WEIR_OK) {
+        if (q != NULL) free_query(q);
+        return rc;
+    }
+    if (i < 0) {
+        list_add(&c->sources, s);
+    } else {
+        free_source(c->sources.items[i]);
+        c->sources.items[i] = s;
+    }
+    if (q != NULL) put_query(c, q);
+    return WEIR_OK;
+}
+
+static void apply_drop(catalog *c, slice name)
+{
+    int64_t i = find_source_index(c, name);
+
+    for (uint32_t k = c->queries.count; k-- > 0;) {
+        query_entity *q = c->queries.items[k];
+        if (!slice_equal(q->entry.sink, name)) continue;
+        free_query(q);
+        list_remove(&c->queries, k);
+    }
+    free_source(c->sources.items[i]);
+    list_remove(&c->sources, (uint32_t)i);
+}
+
+/* One query, or all. */
+static void set_status(catalog *c, slice id, query_status status)
+{
+    for (uint32_t i = 0; i < c->queries.count; i++) {
+        query_entity *q = c->queries.items[i];
+        if (id.data == NULL || slice_equal_nocase(q->entry.id, id)) q->entry.status = status;
+    }
+}
+
+static void apply_terminate(catalog *c, slice id)
+{
+    if (id.data != NULL) {
+        remove_query(c, id);
+        return;
+    }
+    while (c->queries.count > 0) {
+        free_query(c->queries.items[c->queries.count - 1]);
+        c->queries.count--;
+    }
+}
+
+static void apply_create_type(catalog *c, const command *what)
+{
+    arena *a = arena_new(0);
+    type_entity *e = ARENA_NEW(a, type_entity);
+
+    *e = (type_entity){ { arena_copy(a, what->name), type_copy(a, what->type) }, a };
+    list_add(&c->types, e);
+}
+
+static void apply_drop_type(catalog *c, slice name)
+{
+    int64_t i = find_type_index(c, name);
+
+    free_type(c->types.items[i]);
+    list_remove(&c->types, (uint32_t)i);
+}
+
+weir_rc catalog_apply(catalog *c, const command *what, weir_error *err)
+{
+    WEIR_TRY(catalog_check(c, what, NOWHERE, err));
+    switch (what->kind) {
+    case COMMAND_CREATE_SOURCE: WEIR_TRY(apply_create(c, what, err)); break;
+    case COMMAND_INSERT_INTO: {
+        query_entity *q;
+        WEIR_TRY(make_query(what, &q, err));
+        put_query(c, q);
+        break;
+    }
+    case COMMAND_DROP_SOURCE: apply_drop(c, what->name); break;
+    case COMMAND_TERMINATE: apply_terminate(c, what->name); break;
+    case COMMAND_PAUSE: set_status(c, what->name, QUERY_PAUSED); break;
+    case COMMAND_RESUME: set_status(c, what->name, QUERY_RUNNING); break;
+    case COMMAND_CREATE_TYPE: apply_create_type(c, what); break;
+    case COMMAND_DROP_TYPE: apply_drop_type(c, what->name); break;
+    case COMMAND_ALTER_SYSTEM: break; /* settings are the engine's */
+    }
+    c->version++;
+    return WEIR_OK;
+}
