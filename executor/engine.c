@@ -206,8 +206,3 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
     pthread_mutex_unlock(&w->lock);
     return WEIR_OK;
 }
-
-void weir_advance(weir *w, int64_t by_ms)
-{
-    w->clock.now_ms += by_ms;
-}
