@@ -124,7 +124,7 @@ static uint32_t read_hex4(const char *at)
     return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-size_t json_read_string(text *out, slice in)
+size_t json_take_string(text *out, slice in)
 {
     for (size_t i = 0; i < in.len; i++) {
         char c = in.data[i];

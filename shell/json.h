@@ -13,6 +13,6 @@ bool is_utf8(slice bytes);
 void json_add_compact(text *out, slice json);
 /* Adds the text a JSON string stands for. in begins behind the opening quote; returns the bytes read with the closing
  * quote, 0: it does not end or is none. */
-size_t json_read_string(text *out, slice in);
+size_t json_take_string(text *out, slice in);
 
 #endif

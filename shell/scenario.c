@@ -123,7 +123,7 @@ static slice take_key(reader *r, slice *line)
     *line = trim((slice){ line->data + length, line->len - length });
     if (key.data[0] == '"') {
         text plain = TEXT_EMPTY;
-        json_read_string(&plain, (slice){ key.data + 1, key.len - 1 });
+        json_take_string(&plain, (slice){ key.data + 1, key.len - 1 });
         key = arena_copy(r->a, text_slice(&plain));
         text_free(&plain);
     }
