@@ -47,10 +47,11 @@ static weir_rc fold(weir *w, int64_t end, weir_error *err)
     weir_rc rc;
 
     WEIR_TRY(client_open(&c, w->storage, &spec, err));
-    rc = client_seek(c, 0, 0, w->folded_to, err);
+    const fetch *events;
+    uint32_t count;
+    rc = client_poll(c, 100, 1, &events, &count, err); /* the assignment */
+    if (rc == WEIR_OK) rc = client_seek(c, 0, 0, w->folded_to, err);
     while (rc == WEIR_OK && w->folded_to < end) {
-        const fetch *events;
-        uint32_t count;
         rc = client_poll(c, 100, BATCH_ROWS_MAX, &events, &count, err);
         for (uint32_t i = 0; rc == WEIR_OK && i < count; i++) {
             for (uint32_t r = 0; events[i].kind == FETCH_RECORDS && rc == WEIR_OK && r < events[i].rows; r++) {
@@ -188,6 +189,7 @@ weir_rc sync_queries(weir *w, weir_error *err)
     const query_entry *const *wanted = catalog_queries(w->catalog, &count);
     const query_env env = env_of(w);
 
+    if (w->defers_queries) return WEIR_OK;
     for (uint32_t i = w->query_count; i-- > 0;) {
         const query_entry *entry = catalog_query(w->catalog, query_id(w->queries[i]));
         if (entry == NULL || !same_plan(&entry->plan, query_plan(w->queries[i]))) {

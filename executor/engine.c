@@ -146,11 +146,19 @@ void weir_interrupt(weir *w)
 
 void weir_run_until_end(weir *w)
 {
-    w->until_end = true;
+    w->until_end = w->defers_queries = true;
 }
 
 weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
 {
+    pthread_mutex_lock(&w->lock);
+    weir_rc rc = WEIR_OK;
+    if (w->defers_queries) {
+        w->defers_queries = false;
+        rc = sync_queries(w, err);
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (rc != WEIR_OK) return rc;
     for (;;) {
         bool all = true;
         pthread_mutex_lock(&w->lock);

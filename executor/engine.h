@@ -57,8 +57,8 @@ typedef enum weir_wait { WEIR_WAIT_READY, WEIR_WAIT_END } weir_wait;
  * with the error of the first query that stopped. */
 weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err) WEIR_CHECKED;
 void weir_interrupt(weir *w); /* async-signal-safe */
-/* To be called before statements run: from now on queries end at the end offsets their sources have as they start, stage
- * after stage. No window is flushed. */
+/* To be called before statements run: queries start with weir_wait_for(), when all statements have run, and end at the end
+ * offsets their sources have then, stage after stage. No window is flushed. */
 void weir_run_until_end(weir *w);
 /* Deterministic engines: every query, in order of creation, consumes all its input to the end, then the next. */
 weir_rc weir_settle(weir *w, weir_error *err) WEIR_CHECKED;

@@ -24,6 +24,7 @@ struct weir {
     uint32_t query_count, query_room;
     bool is_engine;             /* has the lock: runs the persistent queries */
     bool until_end;
+    bool defers_queries;        /* until_end: none starts before all statements have run */
     pthread_t watcher;          /* folds what other processes append to the command log */
     bool has_watcher;
     atomic_bool closing, interrupted;
