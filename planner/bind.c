@@ -225,7 +225,7 @@ weir_rc bind_call_args(binder *b, const expr *e, bound **args)
         const expr *arg = e->call.args.items[i];
         if (arg->kind == EXPR_LAMBDA) continue;
         if (is_unit_word(b, arg)) args[i] = unit_literal(b, arg->column.name.name, arg->at);
-        else WEIR_TRY(bind(b, arg, &args[i]));
+        else WEIR_TRY(bind_expr(b, arg, &args[i]));
     }
     return WEIR_OK;
 }
@@ -307,8 +307,8 @@ static weir_rc bind_binary(binder *b, const expr *e, bound **out)
 {
     bound *left = NULL, *right = NULL;
 
-    WEIR_TRY(bind(b, e->binary.left, &left));
-    WEIR_TRY(bind(b, e->binary.right, &right));
+    WEIR_TRY(bind_expr(b, e->binary.left, &left));
+    WEIR_TRY(bind_expr(b, e->binary.right, &right));
     if (e->kind >= EXPR_EQUAL && e->kind <= EXPR_GREATER_EQUAL) {
         if (left->type->kind == TYPE_NULL || right->type->kind == TYPE_NULL) {
             return weir_fail(b->err, WEIR_SEMANTIC, e->at, "a comparison with NULL is never true; use IS [NOT] NULL");
@@ -322,13 +322,13 @@ static weir_rc bind_unary(binder *b, const char *name, const expr *of, sql_pos a
 {
     bound *arg = NULL;
 
-    WEIR_TRY(bind(b, of, &arg));
+    WEIR_TRY(bind_expr(b, of, &arg));
     return bind_call(b, slice_of(name), &arg, NULL, 1, at, out);
 }
 
 static weir_rc bind_plus(binder *b, const expr *e, bound **out)
 {
-    WEIR_TRY(bind(b, e->operand, out));
+    WEIR_TRY(bind_expr(b, e->operand, out));
     if (type_is_number((*out)->type)) return WEIR_OK;
     slice found = type_text(b->arena, (*out)->type);
     return weir_fail(b->err, WEIR_SEMANTIC, e->at, "operator + cannot be applied to %.*s", SLICE_ARG(found));
@@ -348,7 +348,7 @@ static weir_rc bind_logic(binder *b, const expr *e, bound **out)
     bound *node = bound_new(b->arena, is_and ? BOUND_AND : BOUND_OR, &type_boolean, e->at, e->list.count);
 
     for (uint32_t i = 0; i < e->list.count; i++) {
-        WEIR_TRY(bind(b, e->list.items[i], &node->args[i]));
+        WEIR_TRY(bind_expr(b, e->list.items[i], &node->args[i]));
         WEIR_TRY(require_boolean(b, &node->args[i], is_and ? "AND" : "OR", e->list.items[i]->at));
     }
     *out = node;
@@ -367,9 +367,9 @@ static weir_rc bind_between(binder *b, const expr *e, bound **out)
     bound *of = NULL, *low = NULL, *high = NULL;
     bound *both = bound_new(b->arena, BOUND_AND, &type_boolean, e->at, 2);
 
-    WEIR_TRY(bind(b, e->between.value, &of));
-    WEIR_TRY(bind(b, e->between.low, &low));
-    WEIR_TRY(bind(b, e->between.high, &high));
+    WEIR_TRY(bind_expr(b, e->between.value, &of));
+    WEIR_TRY(bind_expr(b, e->between.low, &low));
+    WEIR_TRY(bind_expr(b, e->between.high, &high));
     WEIR_TRY(bind_comparison(b, ">=", of, low, e->between.low->at, &both->args[0]));
     WEIR_TRY(bind_comparison(b, "<=", of, high, e->between.high->at, &both->args[1]));
     *out = both;
@@ -383,9 +383,9 @@ static weir_rc bind_in(binder *b, const expr *e, bound **out)
     bound **items = ARENA_ZEROS(b->arena, bound *, count + 1);
     const type *common;
 
-    WEIR_TRY(bind(b, e->in.value, &items[0]));
+    WEIR_TRY(bind_expr(b, e->in.value, &items[0]));
     for (uint32_t i = 0; i < count; i++) {
-        WEIR_TRY(bind(b, e->in.list.items[i], &items[i + 1]));
+        WEIR_TRY(bind_expr(b, e->in.list.items[i], &items[i + 1]));
         WEIR_TRY(read_time_text(b, items[0], &items[i + 1]));
     }
     WEIR_TRY(bind_common(b, items, count + 1, "IN", &common));
@@ -401,8 +401,8 @@ static weir_rc bind_like(binder *b, const expr *e, bound **out)
 {
     bound *args[3] = { NULL, NULL, NULL };
 
-    WEIR_TRY(bind(b, e->like.value, &args[0]));
-    WEIR_TRY(bind(b, e->like.pattern, &args[1]));
+    WEIR_TRY(bind_expr(b, e->like.value, &args[0]));
+    WEIR_TRY(bind_expr(b, e->like.pattern, &args[1]));
     value escape = e->like.escape.data == NULL ? ABSENT : (value){ .str = e->like.escape };
     args[2] = bound_literal(b->arena, &type_string, escape, e->at);
     WEIR_TRY(bind_call(b, SLICE("LIKE"), args, NULL, 3, e->at, out));
@@ -416,16 +416,16 @@ static weir_rc bind_case(binder *b, const expr *e, bound **out)
     bound **results = ARENA_ZEROS(b->arena, bound *, branches + 1);
     bound *of = NULL;
 
-    if (e->switch_case.value != NULL) WEIR_TRY(bind(b, e->switch_case.value, &of));
+    if (e->switch_case.value != NULL) WEIR_TRY(bind_expr(b, e->switch_case.value, &of));
     for (uint32_t i = 0; i < branches; i++) {
         const case_branch *branch = &e->switch_case.branches[i];
         bound **when = &node->args[2 * i];
-        WEIR_TRY(bind(b, branch->when, when));
+        WEIR_TRY(bind_expr(b, branch->when, when));
         if (of != NULL) WEIR_TRY(bind_comparison(b, "=", of, *when, branch->when->at, when));
         else WEIR_TRY(require_boolean(b, when, "WHEN", branch->when->at));
-        WEIR_TRY(bind(b, branch->then, &results[i]));
+        WEIR_TRY(bind_expr(b, branch->then, &results[i]));
     }
-    if (e->switch_case.otherwise != NULL) WEIR_TRY(bind(b, e->switch_case.otherwise, &results[branches]));
+    if (e->switch_case.otherwise != NULL) WEIR_TRY(bind_expr(b, e->switch_case.otherwise, &results[branches]));
     else results[branches] = bound_literal(b->arena, &type_null, ABSENT, e->at);
     WEIR_TRY(bind_common(b, results, branches + 1, "CASE", &node->type));
     if (node->type->kind == TYPE_NULL) {
@@ -447,7 +447,7 @@ static weir_rc bind_array(binder *b, const expr *e, bound **out)
     if (e->list.count == 0) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "ARRAY[] needs an element, or its type is not known");
     }
-    for (uint32_t i = 0; i < e->list.count; i++) WEIR_TRY(bind(b, e->list.items[i], &items[i]));
+    for (uint32_t i = 0; i < e->list.count; i++) WEIR_TRY(bind_expr(b, e->list.items[i], &items[i]));
     WEIR_TRY(bind_common(b, items, e->list.count, "ARRAY", &common));
     if (common->kind == TYPE_NULL) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "all elements of this ARRAY are NULL; CAST() one to the type it has");
@@ -464,8 +464,8 @@ static weir_rc bind_map(binder *b, const expr *e, bound **out)
 
     if (count == 0) return weir_fail(b->err, WEIR_SEMANTIC, e->at, "MAP() needs an entry, or its type is not known");
     for (uint32_t i = 0; i < count; i++) {
-        WEIR_TRY(bind(b, e->map.entries[i].key, &keys[i]));
-        WEIR_TRY(bind(b, e->map.entries[i].value, &values[i]));
+        WEIR_TRY(bind_expr(b, e->map.entries[i].key, &keys[i]));
+        WEIR_TRY(bind_expr(b, e->map.entries[i].value, &values[i]));
     }
     WEIR_TRY(bind_common(b, keys, count, "the keys of MAP", &key_type));
     WEIR_TRY(bind_common(b, values, count, "the values of MAP", &value_type));
@@ -505,7 +505,7 @@ static weir_rc bind_struct(binder *b, const expr *e, bound **out)
             return weir_fail(b->err, WEIR_SEMANTIC, entry->name.at, "field %.*s stands twice in this STRUCT",
                              SLICE_ARG(entry->name.name));
         }
-        WEIR_TRY(bind(b, entry->value, &node->args[i]));
+        WEIR_TRY(bind_expr(b, entry->value, &node->args[i]));
         if (node->args[i]->type->kind == TYPE_NULL) {
             return weir_fail(b->err, WEIR_SEMANTIC, entry->value->at,
                              "the type of field %.*s is not known; write CAST(NULL AS ...)", SLICE_ARG(entry->name.name));
@@ -525,7 +525,7 @@ static weir_rc bind_explicit_cast(binder *b, const expr *e, bound **out)
     bound *of = NULL;
 
     WEIR_TRY(bind_type(e->cast.type, b->catalog, b->arena, &to, b->err));
-    WEIR_TRY(bind(b, e->cast.value, &of));
+    WEIR_TRY(bind_expr(b, e->cast.value, &of));
     return bind_cast(b, of, to, true, e->at, out);
 }
 
@@ -533,8 +533,8 @@ static weir_rc bind_subscript(binder *b, const expr *e, bound **out)
 {
     bound *args[2] = { NULL, NULL };
 
-    WEIR_TRY(bind(b, e->subscript.base, &args[0]));
-    WEIR_TRY(bind(b, e->subscript.index, &args[1]));
+    WEIR_TRY(bind_expr(b, e->subscript.base, &args[0]));
+    WEIR_TRY(bind_expr(b, e->subscript.index, &args[1]));
     return bind_call(b, SLICE("[]"), args, NULL, 2, e->at, out);
 }
 
@@ -542,11 +542,11 @@ static weir_rc bind_field(binder *b, const expr *e, bound **out)
 {
     bound *base = NULL;
 
-    WEIR_TRY(bind(b, e->field.base, &base));
+    WEIR_TRY(bind_expr(b, e->field.base, &base));
     return bind_field_of(b, base, &e->field.name, out);
 }
 
-weir_rc bind(binder *b, const expr *e, bound **out)
+weir_rc bind_expr(binder *b, const expr *e, bound **out)
 {
     *out = NULL;
     if (b->intercept != NULL) {
@@ -606,7 +606,7 @@ weir_rc bind(binder *b, const expr *e, bound **out)
 
 weir_rc bind_condition(binder *b, const expr *e, bound **out)
 {
-    WEIR_TRY(bind(b, e, out));
+    WEIR_TRY(bind_expr(b, e, out));
     return require_boolean(b, out, b->clause, e->at);
 }
 
@@ -616,5 +616,5 @@ weir_rc bind_expression(const schema *over, bool windowed, const expr *e, const 
     binder b = { .arena = a, .catalog = types, .scope = scope_of(a, over, NO_SLICE, windowed), .clause = "an expression",
                  .err = err };
 
-    return bind(&b, e, out);
+    return bind_expr(&b, e, out);
 }

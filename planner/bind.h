@@ -28,6 +28,13 @@ typedef struct scope {
 /* The scope of a step's columns, all from one source (which may be absent). */
 scope scope_of(arena *a, const schema *s, slice alias, bool is_windowed);
 
+/* Calls that hold more than arena memory: what is not in the finished plan is given back (see release_unused()). */
+typedef struct held_call held_call;
+struct held_call {
+    held_call *next;
+    call *call;
+};
+
 typedef struct binder binder;
 struct binder {
     arena *arena;
@@ -42,12 +49,13 @@ struct binder {
     bool is_stored;             /* the text of a stored plan: names in quotes are columns, bare ones pseudo columns */
     bool allows_aggregates;     /* an aggregate is bound as a plain call: stored plans */
     bool allows_table_functions;
+    held_call **held; /* NULL: nobody asks */
     bool folds_volatile; /* INSERT VALUES: NOW() is a value too */
     const struct lambda_frame *frames; /* parameters of the lambdas around, innermost first */
     uint32_t param_count;
 };
 
-weir_rc bind(binder *b, const expr *e, bound **out) WEIR_CHECKED;
+weir_rc bind_expr(binder *b, const expr *e, bound **out) WEIR_CHECKED;
 /* Must be BOOLEAN; the clause is in the message. */
 weir_rc bind_condition(binder *b, const expr *e, bound **out) WEIR_CHECKED;
 

@@ -223,7 +223,7 @@ static const type *bind_lambda(void *self, uint32_t arg, const type *const *para
     b->param_count = frame.first_param + count;
     b->frames = &frame;
     bound *body = NULL;
-    weir_rc rc = bind(b, e->lambda.body, &body);
+    weir_rc rc = bind_expr(b, e->lambda.body, &body);
     b->frames = frame.outer;
     if (rc != WEIR_OK) return NULL;
     bound_lambda *l = ARENA_NEW(b->arena, bound_lambda);
@@ -235,6 +235,14 @@ static const type *bind_lambda(void *self, uint32_t arg, const type *const *para
 }
 
 /* ---- calls ---- */
+
+static void hold_call(binder *b, call *c)
+{
+    if (b->held == NULL || c->fn->release == NULL) return;
+    held_call *held = ARENA_NEW(b->arena, held_call);
+    *held = (held_call){ *b->held, c };
+    *b->held = held;
+}
 
 /* Literals as constants, prepare(), folding. */
 static weir_rc finish_call(binder *b, call *c, bound **args, sql_pos at, bound **out)
@@ -256,6 +264,7 @@ static weir_rc finish_call(binder *b, call *c, bound **args, sql_pos at, bound *
             return rc;
         }
     }
+    hold_call(b, c);
     *out = fold(b, node);
     return WEIR_OK;
 }

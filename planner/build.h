@@ -22,6 +22,7 @@ typedef struct builder {
     step *steps;
     uint32_t count, room;
     uint32_t subtopologies;
+    held_call *held;
     const source *leftmost; /* whose formats and partitions the sink inherits */
 } builder;
 
@@ -98,6 +99,10 @@ weir_rc plan_query(builder *b, const select_query *q, rel *out) WEIR_CHECKED;
 weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *out) WEIR_CHECKED;
 /* What a snapshot's predicate lets it look up. */
 void plan_lookup(builder *b, uint32_t snapshot, const bound *predicate);
+/* A stored expression made anew in this plan, with calls of its own. */
+weir_rc copy_bound(builder *b, const bound *from, const schema *over, bound **out) WEIR_CHECKED;
+/* Gives back what calls hold that are not in the plan; NULL: all of them, after an error. */
+void release_unused(held_call *held, const plan *p);
 weir_rc finish_plan(builder *b, slice sql, plan *out) WEIR_CHECKED;
 weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
 weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out,

@@ -98,7 +98,7 @@ static weir_rc bind_keys(grouping *g, const select_list *list)
     g->key_names = ARENA_ZEROS(g->b->arena, slice, by->count);
     for (uint32_t i = 0; i < by->count; i++) {
         g->keys[i] = by->items[i];
-        WEIR_TRY(bind(&over, g->keys[i], &g->key_bounds[i]));
+        WEIR_TRY(bind_expr(&over, g->keys[i], &g->key_bounds[i]));
         for (uint32_t k = 0; k < i; k++) {
             if (!expr_same(&over, g->keys[k], g->keys[i])) continue;
             slice twice = expr_text(g->b->arena, g->keys[i]);
@@ -194,7 +194,7 @@ static weir_rc fail_not_grouped(grouping *g, binder *over, const expr *e)
     binder below = input_binder(g, over->clause);
     bound *ignored;
 
-    WEIR_TRY(bind(&below, e, &ignored)); /* an unknown name is the better message */
+    WEIR_TRY(bind_expr(&below, e, &ignored)); /* an unknown name is the better message */
     return weir_fail(g->b->err, WEIR_SEMANTIC, e->at,
                      "%s uses %.*s, which is neither in GROUP BY nor in an aggregate function", over->clause,
                      SLICE_ARG(what));
@@ -431,7 +431,7 @@ weir_rc plan_grouping(builder *b, const select_query *q, rel *r, select_list *li
     WEIR_TRY(check_window(&g));
     WEIR_TRY(check_final(&g));
     WEIR_TRY(bind_keys(&g, list));
-    for (uint32_t i = 0; i < list->count; i++) WEIR_TRY(bind(&above, list->items[i].e, &list->items[i].bound));
+    for (uint32_t i = 0; i < list->count; i++) WEIR_TRY(bind_expr(&above, list->items[i].e, &list->items[i].bound));
     if (q->having != NULL) WEIR_TRY(bind_condition(&having, q->having, &predicate));
     if (g.call_count == 0) {
         return weir_fail(b->err, WEIR_SEMANTIC, q->group_by_at,

@@ -16,12 +16,15 @@ typedef struct insertion {
 /* Constants only, but NOW() and its like may be asked. */
 static weir_rc compute(insertion *in, const expr *e, const type *to, value *out)
 {
-    binder b = { .arena = in->arena, .catalog = in->env->catalog, .clause = "VALUES", .err = in->err, .folds_volatile = true };
+    held_call *held = NULL;
+    binder b = { .arena = in->arena, .catalog = in->env->catalog, .clause = "VALUES", .err = in->err, .folds_volatile = true, .held = &held };
     bound *node;
     bool done = false;
+    weir_rc rc = bind_expr(&b, e, &node);
 
-    WEIR_TRY(bind(&b, e, &node));
-    WEIR_TRY(bind_literal_as(&b, node, to, &done, &node));
+    if (rc == WEIR_OK) rc = bind_literal_as(&b, node, to, &done, &node);
+    release_unused(held, NULL);
+    if (rc != WEIR_OK) return rc;
     if (done && node->kind == BOUND_LITERAL) {
         *out = node->literal;
         return WEIR_OK;

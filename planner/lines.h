@@ -20,6 +20,7 @@ typedef struct line_reader {
     arena *arena;
     weir_error *err;
     const char *what; /* "plan": for messages */
+    struct held_call **held;
 } line_reader;
 
 weir_rc read_text(line_reader *r, const char *name, slice *value) WEIR_CHECKED;

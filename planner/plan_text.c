@@ -1,7 +1,7 @@
 /* planner/plan_text.c - the stored form of a plan. Expressions are SQL over their input's columns, bound again when read:
  * what was inferred once stays written down as casts and types, so reading never decides anything anew. */
 #include "parser/parser.h"
-#include "planner/bind.h"
+#include "planner/build.h"
 #include "planner/lines.h"
 #include "planner/planner.h"
 
@@ -171,7 +171,7 @@ static weir_rc read_i32(line_reader *r, const char *name, int32_t least, int32_t
 static binder stored_binder(line_reader *r, const schema *over)
 {
     return (binder){ .arena = r->arena, .scope = scope_of(r->arena, over, NO_SLICE, true), .clause = "a stored plan",
-                     .err = r->err, .is_stored = true, .allows_aggregates = true, .allows_table_functions = true };
+                     .err = r->err, .is_stored = true, .allows_aggregates = true, .allows_table_functions = true, .held = r->held };
 }
 
 static weir_rc bind_stored(line_reader *r, slice sql, const schema *over, bound **out)
@@ -180,7 +180,18 @@ static weir_rc bind_stored(line_reader *r, slice sql, const schema *over, bound 
     expr *tree;
 
     WEIR_TRY(parse_expression(r->arena, sql, &tree, r->err));
-    return bind(&b, tree, out);
+    return bind_expr(&b, tree, out);
+}
+
+weir_rc copy_bound(builder *b, const bound *from, const schema *over, bound **out)
+{
+    line_reader r = { .arena = b->arena, .err = b->err, .what = "expression", .held = &b->held };
+    text printed = TEXT_EMPTY;
+
+    bound_print(&printed, from, over);
+    slice sql = arena_copy(b->arena, text_slice(&printed));
+    text_free(&printed);
+    return bind_stored(&r, sql, over, out);
 }
 
 static weir_rc read_bound(line_reader *r, const char *name, const schema *over, const type *wanted, bound **out)
@@ -410,38 +421,69 @@ static weir_rc read_plan(line_reader *r, plan *out)
 
 weir_rc plan_parse(slice in, arena *a, plan *out, weir_error *err)
 {
-    line_reader r = { .rest = in, .arena = a, .err = err, .what = "plan" };
+    held_call *held = NULL;
+    line_reader r = { .rest = in, .arena = a, .err = err, .what = "plan", .held = &held };
 
     *out = (plan){ 0 };
     weir_rc rc = read_plan(&r, out);
+    release_unused(held, rc == WEIR_OK ? out : NULL);
     if (rc == WEIR_OK || rc == WEIR_STORAGE) return rc;
     char why[WEIR_MESSAGE_BYTES]; /* of the statement's text the position says nothing */
     memcpy(why, err->message, sizeof why);
     return weir_fail(err, WEIR_STORAGE, NOWHERE, "a stored plan cannot be read: line %u: %.900s", r.line, why);
 }
 
-void plan_release(const plan *p)
+/* Calls what is done for each call of a plan: a call may stand in several places. */
+static void each_call(const plan *p, void (*see)(void *self, const bound *b), void *self)
 {
     for (uint32_t i = 0; i < p->step_count; i++) {
         const step *s = &p->steps[i];
-        if (s->kind == STEP_FILTER && s->filter.predicate != NULL) bound_release(s->filter.predicate);
-        if ((s->kind == STEP_PROJECT || s->kind == STEP_FLAT_MAP) && s->project.exprs != NULL) {
-            for (uint32_t k = 0; k < s->schema.count; k++) {
-                if (s->project.exprs[k] != NULL) bound_release(s->project.exprs[k]);
-            }
+        bool has_exprs = (s->kind == STEP_PROJECT || s->kind == STEP_FLAT_MAP) && s->project.exprs != NULL;
+        if (s->kind == STEP_FILTER && s->filter.predicate != NULL) bound_walk(s->filter.predicate, see, self);
+        for (uint32_t k = 0; has_exprs && k < s->schema.count; k++) {
+            if (s->project.exprs[k] != NULL) bound_walk(s->project.exprs[k], see, self);
         }
-        if (s->kind == STEP_AGGREGATE) {
-            for (uint32_t k = 0; k < s->aggregate.call_count; k++) {
-                const agg_call *c = &s->aggregate.calls[k];
-                if (c->call == NULL) continue;
-                if (c->call->fn->release != NULL) c->call->fn->release(c->call);
-                for (uint32_t j = 0; j < c->call->arg_count; j++) bound_release(c->args[j]);
-            }
+        for (uint32_t k = 0; s->kind == STEP_AGGREGATE && k < s->aggregate.call_count; k++) {
+            const agg_call *c = &s->aggregate.calls[k];
+            if (c->call == NULL) continue;
+            const bound node = { .kind = BOUND_CALL, .call = c->call, .args = c->args, .arg_count = c->call->arg_count };
+            bound_walk(&node, see, self);
         }
-        if (s->kind == STEP_SORT) {
-            for (uint32_t k = 0; k < s->sort.key_count; k++) {
-                if (s->sort.keys[k].by != NULL) bound_release(s->sort.keys[k].by);
-            }
+        for (uint32_t k = 0; s->kind == STEP_SORT && k < s->sort.key_count; k++) {
+            if (s->sort.keys[k].by != NULL) bound_walk(s->sort.keys[k].by, see, self);
         }
+        if (s->kind == STEP_JOIN && s->join.foreign_key != NULL) bound_walk(s->join.foreign_key, see, self);
+    }
+}
+
+static void release_call(void *self, const bound *b)
+{
+    (void)self;
+    if (b->kind == BOUND_CALL && b->call->fn->release != NULL) b->call->fn->release(b->call);
+}
+
+void plan_release(const plan *p)
+{
+    each_call(p, release_call, NULL);
+}
+
+typedef struct use_search {
+    const call *call;
+    bool found;
+} use_search;
+
+static void compare_call(void *self, const bound *b)
+{
+    use_search *u = self;
+
+    u->found |= b->kind == BOUND_CALL && (b->call == u->call || (u->call->state != NULL && b->call->state == u->call->state));
+}
+
+void release_unused(held_call *held, const plan *p)
+{
+    for (; held != NULL; held = held->next) {
+        use_search u = { held->call, false };
+        if (p != NULL) each_call(p, compare_call, &u);
+        if (!u.found) held->call->fn->release(held->call);
     }
 }

@@ -75,7 +75,7 @@ weir_rc bind_select_list(builder *b, rel *r, select_list *list)
 
     over.intercept = intercept_table_call;
     over.intercept_self = &f;
-    for (uint32_t i = 0; i < list->count; i++) WEIR_TRY(bind(&over, list->items[i].e, &list->items[i].bound));
+    for (uint32_t i = 0; i < list->count; i++) WEIR_TRY(bind_expr(&over, list->items[i].e, &list->items[i].bound));
     if (f.count > 0) add_flat_map(&f, r);
     return WEIR_OK;
 }
@@ -116,7 +116,7 @@ static weir_rc partition_keys(projection *p)
             if (by->count == 1) return WEIR_OK; /* PARTITION BY NULL: no key */
             return weir_fail(p->b->err, WEIR_SEMANTIC, by->items[i]->at, "PARTITION BY NULL takes the key away; it stands alone");
         }
-        WEIR_TRY(bind(&over, by->items[i], &p->keys[i]));
+        WEIR_TRY(bind_expr(&over, by->items[i], &p->keys[i]));
         p->key_exprs[i] = by->items[i];
     }
     p->key_count = by->count;

@@ -16,48 +16,40 @@ static const step *keeper_of(const plan *p)
     return p->steps[i].kind == STEP_AGGREGATE || p->steps[i].kind == STEP_TABLE ? &p->steps[i] : NULL;
 }
 
-/* A stored expression, copied into this plan: its columns stay the same. */
-static bound *copy_expr(builder *b, const bound *e, uint32_t column_count, const schema *over)
+static weir_rc copy_filter(builder *b, const step *of)
 {
-    bound **same = ARENA_ZEROS(b->arena, bound *, column_count);
+    bound *predicate;
 
-    for (uint32_t i = 0; i < column_count; i++) same[i] = bound_column(b->arena, i, over->columns[i].type, NOWHERE);
-    return bound_replace_columns(b->arena, e, same);
-}
-
-static void copy_filter(builder *b, const step *of)
-{
-    const schema *below = &b->steps[last_step(b)].schema;
-    bound *predicate = copy_expr(b, of->filter.predicate, below->count, below);
+    WEIR_TRY(copy_bound(b, of->filter.predicate, &b->steps[last_step(b)].schema, &predicate));
     step *s = add_step(b, STEP_FILTER, last_step(b));
-
     s->filter.predicate = predicate;
+    return WEIR_OK;
 }
 
-static void copy_project(builder *b, const step *of)
+static weir_rc copy_project(builder *b, const step *of)
 {
     const schema *below = &b->steps[last_step(b)].schema;
     bound **exprs = ARENA_ZEROS(b->arena, bound *, of->schema.count);
 
-    for (uint32_t i = 0; i < of->schema.count; i++) exprs[i] = copy_expr(b, of->project.exprs[i], below->count, below);
+    for (uint32_t i = 0; i < of->schema.count; i++) WEIR_TRY(copy_bound(b, of->project.exprs[i], below, &exprs[i]));
     step *s = add_step(b, STEP_PROJECT, last_step(b));
     s->schema = schema_copy(b->arena, &of->schema);
     s->project.exprs = exprs;
+    return WEIR_OK;
 }
 
 /* The steps between the keeper and the sink, lowest first. */
-static void copy_above(builder *b, const plan *p, const step *keeper)
+static weir_rc copy_above(builder *b, const plan *p, const step *keeper)
 {
-    const step *path[64];
+    const step **path = ARENA_ZEROS(b->arena, const step *, p->step_count);
     uint32_t count = 0;
 
-    for (const step *s = &p->steps[p->step_count - 1]; s != keeper && count < 64; s = &p->steps[s->inputs[0]]) {
-        path[count++] = s;
-    }
+    for (const step *s = &p->steps[p->step_count - 1]; s != keeper; s = &p->steps[s->inputs[0]]) path[count++] = s;
     while (count-- > 0) {
-        if (path[count]->kind == STEP_FILTER) copy_filter(b, path[count]);
-        if (path[count]->kind == STEP_PROJECT) copy_project(b, path[count]);
+        if (path[count]->kind == STEP_FILTER) WEIR_TRY(copy_filter(b, path[count]));
+        if (path[count]->kind == STEP_PROJECT) WEIR_TRY(copy_project(b, path[count]));
     }
+    return WEIR_OK;
 }
 
 weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *out)
@@ -79,7 +71,7 @@ weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *o
     s->snapshot.step = keeper->id;
     s->snapshot.lookup = (lookup){ .window_start_min = INT64_MIN, .window_start_max = INT64_MAX };
     s->snapshot.of = keeper;
-    copy_above(b, &keeps->plan, keeper);
+    WEIR_TRY(copy_above(b, &keeps->plan, keeper));
     const step *top = &b->steps[last_step(b)];
     *out = (rel){ last_step(b), scope_of(b->arena, &top->schema, alias, top->windowed != WINDOW_NONE), false };
     return WEIR_OK;

@@ -103,7 +103,7 @@ static weir_rc bind_sort_key(builder *b, const rel *r, const select_list *list, 
         *out = entry->bound;
         return WEIR_OK;
     }
-    return bind(&over, e, out);
+    return bind_expr(&over, e, out);
 }
 
 static weir_rc plan_order(builder *b, const select_query *q, rel *r, const select_list *list, bool is_grouped)
@@ -215,14 +215,22 @@ static query_use use_of(const planner_env *env, const select_query *q)
     return s != NULL && is_kept(env, s) ? USE_SNAPSHOT : USE_BOUNDED;
 }
 
+static weir_rc make_transient(builder *b, const statement *s, planned *out)
+{
+    rel r;
+
+    WEIR_TRY(plan_query(b, s->query, &r));
+    out->kind = PLANNED_QUERY;
+    WEIR_TRY(finish_plan(b, s->text, &out->plan));
+    if (b->use == USE_BOUNDED) out->plan.latest = false; /* its answer is of all there is */
+    return WEIR_OK;
+}
+
 weir_rc plan_transient(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
 {
     builder b = { .arena = a, .env = env, .err = err, .use = use_of(env, s->query) };
-    rel r;
+    weir_rc rc = make_transient(&b, s, out);
 
-    WEIR_TRY(plan_query(&b, s->query, &r));
-    out->kind = PLANNED_QUERY;
-    WEIR_TRY(finish_plan(&b, s->text, &out->plan));
-    if (b.use == USE_BOUNDED) out->plan.latest = false; /* its answer is of all there is */
-    return WEIR_OK;
+    release_unused(b.held, rc == WEIR_OK ? &out->plan : NULL);
+    return rc;
 }

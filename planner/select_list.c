@@ -196,7 +196,7 @@ static weir_rc add_struct_star(list_maker *m, const select_item *item)
     binder over = binder_over(m->b, &m->r->scope, "SELECT");
     bound *base;
 
-    WEIR_TRY(bind(&over, item->value, &base));
+    WEIR_TRY(bind_expr(&over, item->value, &base));
     if (base->type->kind != TYPE_STRUCT) {
         slice found = type_text(m->b->arena, base->type);
         return weir_fail(m->b->err, WEIR_SEMANTIC, item->at, "->* lists the fields of a STRUCT, this is %.*s",

@@ -73,34 +73,43 @@ static weir_rc check_name(const planner_env *env, const statement *s, arena *a, 
                      kind_word(there->is_table), SLICE_ARG(there->name));
 }
 
-weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
+static weir_rc make_create_as(builder *b, const statement *s, planned *out)
 {
-    builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->create.name.name,
-                  .makes_table = s->create.kind == SOURCE_TABLE };
-    source *made = ARENA_NEW(a, source);
-    plan *made_plan = ARENA_NEW(a, plan);
+    const planner_env *env = b->env;
+    source *made = ARENA_NEW(b->arena, source);
+    plan *made_plan = ARENA_NEW(b->arena, plan);
     const source *there = catalog_source(env->catalog, s->create.name.name);
     with_values with;
     bool is_done;
     rel r;
 
     if (s->create.read_only) {
-        return weir_fail(err, WEIR_SEMANTIC, s->at, "a SOURCE reads a topic that others write; it cannot be made AS SELECT");
+        return weir_fail(b->err, WEIR_SEMANTIC, s->at, "a SOURCE reads a topic that others write; it cannot be made AS SELECT");
     }
-    WEIR_TRY(check_name(env, s, a, out, &is_done, err));
+    WEIR_TRY(check_name(env, s, b->arena, out, &is_done, b->err));
     if (is_done) return WEIR_OK;
-    WEIR_TRY(read_with(&s->create.with, WITH_CREATE_AS, a, &with, err));
-    WEIR_TRY(plan_query(&b, s->create.query, &r));
-    WEIR_TRY(check_result_kind(&b, s));
-    WEIR_TRY(make_sink_source(&b, s, &with, made, &out->makes_topic));
-    made->query_id = query_id_of(&b, s, there);
-    add_sink(&b, made, made->timestamp_column, made->timestamp_format);
-    WEIR_TRY(finish_plan(&b, s->text, made_plan));
+    WEIR_TRY(read_with(&s->create.with, WITH_CREATE_AS, b->arena, &with, b->err));
+    WEIR_TRY(plan_query(b, s->create.query, &r));
+    WEIR_TRY(check_result_kind(b, s));
+    WEIR_TRY(make_sink_source(b, s, &with, made, &out->makes_topic));
+    made->query_id = query_id_of(b, s, there);
+    add_sink(b, made, made->timestamp_column, made->timestamp_format);
+    WEIR_TRY(finish_plan(b, s->text, made_plan));
     made_plan->query_id = made->query_id;
     out->kind = PLANNED_COMMAND;
     out->command = (command){ .kind = COMMAND_CREATE_SOURCE, .replaces = there != NULL, .name = made->name, .source = made,
                               .plan = made_plan, .sql = made->sql };
-    return catalog_check(env->catalog, &out->command, s->create.name.at, err);
+    return catalog_check(env->catalog, &out->command, s->create.name.at, b->err);
+}
+
+weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
+{
+    builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->create.name.name,
+                  .makes_table = s->create.kind == SOURCE_TABLE };
+    weir_rc rc = make_create_as(&b, s, out);
+
+    release_unused(b.held, rc == WEIR_OK ? out->command.plan : NULL);
+    return rc;
 }
 
 /* ---- INSERT INTO ... SELECT ---- */
@@ -166,30 +175,40 @@ static weir_rc id_of_insert(builder *b, const with_values *with, slice *id)
     return weir_fail(b->err, WEIR_SEMANTIC, with->query_id_at, "there is a query %.*s already", SLICE_ARG(*id));
 }
 
-weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
+static weir_rc make_insert_query(builder *b, const statement *s, planned *out)
 {
-    builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->insert_query.target.name };
-    plan *made = ARENA_NEW(a, plan);
+    plan *made = ARENA_NEW(b->arena, plan);
     const source *target;
     with_values with;
     rel r;
 
-    WEIR_TRY(read_with(&s->insert_query.with, WITH_INSERT, a, &with, err));
-    WEIR_TRY(find_target(&b, &s->insert_query.target, &target));
-    WEIR_TRY(plan_query(&b, s->insert_query.query, &r));
-    if (b.steps[last_step(&b)].is_table) {
-        return weir_fail(err, WEIR_SEMANTIC, s->insert_query.query->at, "this SELECT gives a table; only a stream can be inserted");
+    WEIR_TRY(read_with(&s->insert_query.with, WITH_INSERT, b->arena, &with, b->err));
+    WEIR_TRY(find_target(b, &s->insert_query.target, &target));
+    WEIR_TRY(plan_query(b, s->insert_query.query, &r));
+    const step *top = &b->steps[last_step(b)];
+    if (top->is_table) {
+        return weir_fail(b->err, WEIR_SEMANTIC, s->insert_query.query->at,
+                         "this SELECT gives a table; only a stream can be inserted");
     }
-    if (b.steps[last_step(&b)].windowed != target->windowed) {
-        return weir_fail(err, WEIR_SEMANTIC, s->insert_query.target.at, "the windows of the key differ from those of %.*s",
+    if (top->windowed != target->windowed) {
+        return weir_fail(b->err, WEIR_SEMANTIC, s->insert_query.target.at, "the windows of the key differ from those of %.*s",
                          SLICE_ARG(target->name));
     }
-    WEIR_TRY(fit_to_target(&b, target, s->insert_query.query->at));
-    add_sink(&b, target, -1, NO_SLICE);
-    WEIR_TRY(finish_plan(&b, s->text, made));
-    WEIR_TRY(id_of_insert(&b, &with, &made->query_id));
+    WEIR_TRY(fit_to_target(b, target, s->insert_query.query->at));
+    add_sink(b, target, -1, NO_SLICE);
+    WEIR_TRY(finish_plan(b, s->text, made));
+    WEIR_TRY(id_of_insert(b, &with, &made->query_id));
     out->kind = PLANNED_COMMAND;
-    out->command = (command){ .kind = COMMAND_INSERT_INTO, .name = arena_copy(a, target->name), .plan = made,
-                              .sql = arena_copy(a, s->text) };
+    out->command = (command){ .kind = COMMAND_INSERT_INTO, .name = arena_copy(b->arena, target->name), .plan = made,
+                              .sql = arena_copy(b->arena, s->text) };
     return WEIR_OK;
+}
+
+weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
+{
+    builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->insert_query.target.name };
+    weir_rc rc = make_insert_query(&b, s, out);
+
+    release_unused(b.held, rc == WEIR_OK ? out->command.plan : NULL);
+    return rc;
 }

@@ -32,7 +32,8 @@ step *add_step(builder *b, step_kind kind, uint32_t input)
 
 binder binder_over(builder *b, const scope *s, const char *clause)
 {
-    return (binder){ .arena = b->arena, .catalog = b->env->catalog, .scope = *s, .clause = clause, .err = b->err };
+    return (binder){ .arena = b->arena, .catalog = b->env->catalog, .scope = *s, .clause = clause, .err = b->err,
+                     .held = &b->held };
 }
 
 void want_old(builder *b, uint32_t index)
