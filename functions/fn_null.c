@@ -61,6 +61,15 @@ static void as_value(const call *c, eval_context *x, const column *args, row_set
     EACH_ROW(r, rows) column_copy_row(out, r, &args[0], r);
 }
 
+#define EXTREME_ROW(name, type_, body, sentence, ...) \
+    KERNEL(name, type_ ", " type_ "...", type_, NULL_SEEN, body, sentence, __VA_ARGS__)
+#define EXTREME_ROWS(name, body, sentence, example_)                                                           \
+    EXTREME_ROW(name, "INTEGER", body, sentence, .example = example_), EXTREME_ROW(name, "BIGINT", body, sentence), \
+        EXTREME_ROW(name, "DECIMAL(T)", body, sentence), EXTREME_ROW(name, "DOUBLE", body, sentence),          \
+        EXTREME_ROW(name, "STRING", body, sentence), EXTREME_ROW(name, "BYTES", body, sentence),               \
+        EXTREME_ROW(name, "DATE", body, sentence), EXTREME_ROW(name, "TIME", body, sentence),                  \
+        EXTREME_ROW(name, "TIMESTAMP", body, sentence)
+
 static const function ROWS[] = {
     KERNEL("COALESCE", "T, T...", "T", NULL_SEEN, coalesce, "The first argument that is not null.",
            .example = "COALESCE(NULL, 'a', 'b')"),
@@ -68,10 +77,8 @@ static const function ROWS[] = {
            .example = "IFNULL(NULL, 'a')"),
     KERNEL("NULLIF", "T, T", "T", NULL_SEEN, null_if, "Null where both arguments are equal, else the first.",
            .example = "NULLIF('a', 'b')"),
-    KERNEL("GREATEST", "T, T...", "T", NULL_SEEN, greatest, "The greatest of the arguments that are not null.",
-           .example = "GREATEST(1, 3, 2)"),
-    KERNEL("LEAST", "T, T...", "T", NULL_SEEN, least, "The least of the arguments that are not null.",
-           .example = "LEAST(1, 3, 2)"),
+    EXTREME_ROWS("GREATEST", greatest, "The greatest of the arguments that are not null.", "GREATEST(1, 3, 2)"),
+    EXTREME_ROWS("LEAST", least, "The least of the arguments that are not null.", "LEAST(1, 3, 2)"),
     KERNEL("AS_VALUE", "T", "T", NULL_SEEN, as_value, "Its argument: copies a key column into the values.",
            .example = "AS_VALUE('a')"),
 };

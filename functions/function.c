@@ -9,7 +9,8 @@
 
 static const function_family *const FAMILIES[] = {
     &arithmetic_family, &compare_family, &like_family,   &subscript_family, &text_family, &math_family,
-    &regex_family,      &null_family,   &time_family,     &count_family,  &sum_family,       &minmax_family,
+    &regex_family,      &null_family,   &time_family,
+    &array_family,      &map_family,     &lambda_family, &bytes_family,     &url_family,   &count_family,  &sum_family,       &minmax_family,
     &offset_family,     &collect_family, &top_family,    &stat_family,      &distinct_family,
 };
 
@@ -30,6 +31,7 @@ typedef struct pattern pattern;
 struct pattern {
     pattern_kind kind;
     uint8_t variable;       /* 0 .. 25 */
+    bool is_decimal;        /* of a variable: "DECIMAL(T)", the decimal that holds all it stands for */
     const type *type;       /* PATTERN_TYPE */
     const pattern *element; /* ARRAY's, MAP's value, LAMBDA's result */
     const pattern *key;
@@ -132,6 +134,10 @@ static const pattern *read_pattern(signature_reader *r)
 
     if (scalar != NULL) {
         *p = (pattern){ .kind = PATTERN_TYPE, .type = scalar };
+    } else if (slice_is(word, "DECIMAL") && take(r, "(")) {
+        slice variable = take_word(r);
+        *p = (pattern){ .kind = PATTERN_VARIABLE, .is_decimal = true, .variable = (uint8_t)(variable.data[0] - 'A') };
+        if (!take(r, ")")) abort();
     } else if (slice_is(word, "DECIMAL")) {
         p->kind = PATTERN_DECIMAL;
     } else if (slice_is(word, "ANY")) {
@@ -166,7 +172,7 @@ static const pattern *read_pattern(signature_reader *r)
 static bool is_generic(const pattern *p)
 {
     if (p == NULL) return false;
-    if (p->kind == PATTERN_VARIABLE || p->kind == PATTERN_ANY) return true;
+    if ((p->kind == PATTERN_VARIABLE && !p->is_decimal) || p->kind == PATTERN_ANY) return true;
     return is_generic(p->element) || is_generic(p->key);
 }
 
@@ -301,6 +307,14 @@ static int cast_cost(const type *from, const type *to)
     return NO_MATCH;
 }
 
+/* The decimal a number of another type becomes. */
+static const type *as_decimal(arena *a, const type *t)
+{
+    if (t->kind == TYPE_INTEGER) return type_decimal(a, 10, 0);
+    if (t->kind == TYPE_BIGINT) return type_decimal(a, 19, 0);
+    return t;
+}
+
 /* What binding one call against one signature found out. */
 typedef struct binding {
     arena *arena;
@@ -321,14 +335,20 @@ static int match(binding *b, const pattern *p, const type *arg)
     case PATTERN_DECIMAL: return is_number_kind(arg->kind) ? numeric_distance(arg->kind, TYPE_DECIMAL) : NO_MATCH;
     case PATTERN_VARIABLE: {
         const type **bound = &b->bound[p->variable];
+        int distance = 0;
+        if (p->is_decimal) {
+            distance = is_number_kind(arg->kind) ? numeric_distance(arg->kind, TYPE_DECIMAL) : NO_MATCH;
+            if (distance == NO_MATCH) return NO_MATCH;
+            arg = as_decimal(b->arena, arg);
+        }
         if (*bound == NULL || type_equal(*bound, arg)) {
             *bound = arg;
-            return 0;
+            return distance;
         }
         const type *common = common_type(b->arena, *bound, arg);
         if (common == NULL) return NO_MATCH;
         *bound = common;
-        return 1;
+        return p->is_decimal ? distance : 1;
     }
     case PATTERN_ARRAY: return arg->kind == TYPE_ARRAY ? match(b, p->element, arg->element) : NO_MATCH;
     case PATTERN_MAP: {
@@ -349,9 +369,7 @@ static const type *substitute(binding *b, const pattern *p, const type *like)
     case PATTERN_ANY: return like != NULL ? like : &type_null;
     case PATTERN_DECIMAL:
         if (like == NULL || like->kind == TYPE_NULL) return type_decimal(b->arena, 1, 0);
-        if (like->kind == TYPE_INTEGER) return type_decimal(b->arena, 10, 0);
-        if (like->kind == TYPE_BIGINT) return type_decimal(b->arena, 19, 0);
-        return like;
+        return as_decimal(b->arena, like);
     case PATTERN_VARIABLE: return b->bound[p->variable] != NULL ? b->bound[p->variable] : &type_null;
     case PATTERN_ARRAY: {
         const type *element = substitute(b, p->element, like != NULL && like->kind == TYPE_ARRAY ? like->element : NULL);
@@ -414,18 +432,26 @@ static bool is_better(const signature *s, const signature *than)
     return s->generics < than->generics;
 }
 
-static const signature *choose(binding *b, uint32_t first, uint32_t end, const type *const *args, uint32_t count)
+/* Operators take the row that needs the least widening. Functions are chosen as ksqlDB does: a row that fits without casts,
+ * else the one that fits with them; where several are left, the call is ambiguous, and *other is one of them. */
+static const signature *choose(binding *b, uint32_t first, uint32_t end, const type *const *args, uint32_t count,
+                               const signature **other)
 {
     const signature *best = NULL;
     int best_cost = 0;
 
+    *other = NULL;
     for (uint32_t i = first; i < end; i++) {
         const signature *s = &table.signatures[i];
         int cost = match_all(b, s, args, count);
         if (cost == NO_MATCH) continue;
+        if (!s->fn->is_hidden) cost = cost > 0;
         if (best == NULL || cost < best_cost || (cost == best_cost && is_better(s, best))) {
             best = s;
             best_cost = cost;
+            *other = NULL;
+        } else if (cost == best_cost && !s->fn->is_hidden && !is_better(best, s)) {
+            *other = s;
         }
     }
     return best;
@@ -467,6 +493,18 @@ static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const 
     }
     weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%s", message.data);
     text_free(&message);
+    return rc;
+}
+
+static weir_rc fail_ambiguous(const signature *s, const signature *other, const type *const *args, uint32_t count,
+                              sql_pos at, weir_error *err)
+{
+    text types = TEXT_EMPTY;
+
+    print_argument_types(&types, args, count);
+    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%s%s is ambiguous: it could be %s(%s) or %s(%s); CAST() the arguments",
+                           s->fn->name, types.data, s->fn->name, s->fn->params, other->fn->name, other->fn->params);
+    text_free(&types);
     return rc;
 }
 
@@ -562,8 +600,9 @@ weir_rc function_resolve(slice name, const type *const *args, uint32_t count, co
     uint32_t first, end;
 
     if (!find_rows(name, &first, &end)) return fail_unknown(name, at, err);
-    const signature *s = choose(&b, first, end, args, count);
+    const signature *other, *s = choose(&b, first, end, args, count, &other);
     if (s == NULL) return fail_no_overload(first, end, args, count, at, err);
+    if (other != NULL) return fail_ambiguous(s, other, args, count, at, err);
     match_all(&b, s, args, count);
     WEIR_TRY(bind_lambdas(&b, s, count, lambdas, at, err));
 
@@ -617,6 +656,16 @@ static bool has_null(const column *c, row_set rows)
     return any != 0;
 }
 
+static bool is_arithmetic(const function *fn)
+{
+    static const char *const names[] = { "+", "-", "*", "/", "%", "NEG" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (fn->is_hidden && strcmp(fn->name, names[i]) == 0) return true;
+    }
+    return false;
+}
+
 /* Those of rows where no argument is null; the others are marked null in out. */
 static row_set rows_without_nulls(const call *c, eval_context *x, const column *args, row_set rows, column *out)
 {
@@ -629,6 +678,7 @@ static row_set rows_without_nulls(const call *c, eval_context *x, const column *
         EACH_ROW(r, rows) out->null[r] |= args[i].null[r];
     }
     if (!any) return rows;
+    if (x->in_lambda && is_arithmetic(c->fn)) x->lambda_failed = true;
     uint32_t *index = ARENA_ARRAY(x->arena, uint32_t, rows.count);
     uint32_t count = 0;
     EACH_ROW(r, rows)

@@ -25,6 +25,8 @@ typedef struct eval_context {
     void *report_self;
     const struct batch *batch; /* for lambdas that look at the row's columns; set by the evaluator */
     uint32_t row;              /* the row a row function is being called for */
+    bool in_lambda;            /* a lambda's body is being evaluated: there, arithmetic on a null fails the whole call */
+    bool lambda_failed;        /* it has */
 } eval_context;
 
 /* Reports the failure of a row; bodies then leave null there. */

@@ -3,7 +3,7 @@
 #ifndef WEIR_FUNCTIONS_UTF8_H
 #define WEIR_FUNCTIONS_UTF8_H
 
-#include "core/slice.h"
+#include "core/arena.h"
 
 static inline bool utf8_is_inner(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
 
@@ -46,6 +46,9 @@ static inline const char *utf8_at(slice s, uint64_t index)
     while (index-- > 0 && at < end) at = utf8_next(at, end);
     return at;
 }
+
+/* The text itself, or a copy with what is no UTF-8 replaced by U+FFFD. */
+slice utf8_repaired(arena *a, slice s);
 
 /* Writes a code point, up to 4 bytes; returns how many. */
 static inline size_t utf8_put(char *at, uint32_t c)

@@ -208,6 +208,11 @@ static const struct {
     { "MAP", "STRING INTEGER STRING", NULL, NULL },
     { "UCASE", "INTEGER", NULL, NULL },
     { "sqrt", "INTEGER", "DOUBLE", "DOUBLE" },
+    { "GREATEST", "INTEGER BIGINT", NULL, NULL }, /* ambiguous, as in ksqlDB */
+    { "GREATEST", "NULL NULL", NULL, NULL },
+    { "GREATEST", "INTEGER DOUBLE", "DOUBLE", "DOUBLE DOUBLE" },
+    { "LEAST", "DATE STRING", "DATE", "DATE DATE" },
+    { "LEAST", "D(9,2) D(7,6)", "DECIMAL(13, 6)", "DECIMAL(13, 6) DECIMAL(13, 6)" },
     { "ROUND", "D(33,16)", "DECIMAL(17, 0)", "DECIMAL(33, 16)" },
 };
 
@@ -1014,6 +1019,181 @@ START_TEST(math)
 }
 END_TEST
 
+static column list(const char *name, column x, column y, uint32_t rows)
+{
+    return cast_to(run2(name, x, y, rows), &type_string, rows);
+}
+
+START_TEST(arrays)
+{
+    column ones[] = { ints(&type_integer, 1, N(1)), ints(&type_integer, 1, N(NULL_INT)), ints(&type_integer, 1, N(2)),
+                      ints(&type_integer, 1, N(1)) };
+    column some = run("ARRAY", ones, 4, 1), two = run("ARRAY", ones + 2, 1, 1);
+    column none = some;
+
+    none.null = arena_zero(a, 1);
+    none.null[0] = 1;
+    ck_text(cast_to(run1("ARRAY_DISTINCT", some, 1), &type_string, 1), 0, "[1, null, 2]");
+    ck_text(list("ARRAY_EXCEPT", some, two, 1), 0, "[1, null]");
+    ck_text(list("ARRAY_INTERSECT", some, two, 1), 0, "[2]");
+    ck_text(list("ARRAY_UNION", two, some, 1), 0, "[2, 1, null]");
+    ck_text(list("ARRAY_CONCAT", none, two, 1), 0, "[2]");
+    ck_text(list("ARRAY_REMOVE", some, ints(&type_integer, 1, N(1)), 1), 0, "[null, 2]");
+    ck_text(list("ARRAY_REMOVE", some, ints(&type_integer, 1, N(NULL_INT)), 1), 0, "[1, 2, 1]");
+    ck_text(cast_to(run1("ARRAY_SORT", some, 1), &type_string, 1), 0, "[1, 1, 2, null]");
+    ck_text(list("ARRAY_SORT", some, texts(1, "desc"), 1), 0, "[2, 1, 1, null]");
+    ck_assert_int_eq(run1("ARRAY_MAX", some, 1).i32[0], 2);
+    ck_assert_int_eq(run1("ARRAY_MIN", some, 1).i32[0], 1);
+    ck_assert_int_eq(run1("ARRAY_LENGTH", some, 1).i32[0], 4);
+    ck_assert_int_eq(run2("ARRAY_CONTAINS", some, ints(&type_integer, 1, N(2)), 1).boolean[0], 1);
+    ck_text(run1("ARRAY_JOIN", some, 1), 0, "1,null,2,1");
+    ck_text(run2("ARRAY_JOIN", some, texts(1, (char *)NULL), 1), 0, "1null21");
+    ck_text(cast_to(run3("SLICE", some, ints(&type_integer, 1, N(2)), ints(&type_integer, 1, N(9)), 1), &type_string, 1), 0,
+            "[null, 2, 1]");
+    ck_text(list("GENERATE_SERIES", ints(&type_integer, 1, N(4)), ints(&type_integer, 1, N(2)), 1), 0, "[4, 3, 2]");
+    ck_text(cast_to(run3("GENERATE_SERIES", ints(&type_bigint, 1, N(-2)), ints(&type_bigint, 1, N(1)),
+                         ints(&type_integer, 1, N(2)), 1), &type_string, 1), 0, "[-2, 0]");
+    ck_assert_int_eq(run2("GENERATE_SERIES", ints(&type_bigint, 1, N(-INT64_MAX)), ints(&type_bigint, 1, N(INT64_MAX)), 1)
+                         .null[0], 1);
+    ck_text(run3("ELT", ints(&type_integer, 1, N(2)), texts(1, "a"), texts(1, "b"), 1), 0, "b");
+    ck_assert_int_eq(run3("FIELD", texts(1, "b"), texts(1, (char *)NULL), texts(1, "b"), 1).i32[0], 2);
+    column words[] = { texts(1, "x"), texts(1, "y") };
+    const function *cube;
+    uint32_t rows;
+    const function *const *all = function_list(&rows);
+    for (cube = *all; strcmp(cube->name, "CUBE_EXPLODE") != 0; cube = *++all) {
+    }
+    column cubed = run("ARRAY", words, 2, 1);
+    value combinations = NULL_VALUE;
+    eval_context x = context();
+    call c = { .fn = cube, .result = cubed.type, .arg_types = &cubed.type, .arg_count = 1 };
+    ck_assert(cube->row(&c, &x, &cubed.nested[0], &combinations));
+    column shown = column_new(a, type_array(a, cubed.type), 1);
+    column_set(&shown, 0, &combinations);
+    ck_text(cast_to(shown, &type_string, 1), 0, "[[null, null], [null, y], [x, null], [x, y]]");
+}
+END_TEST
+
+START_TEST(maps)
+{
+    column pairs[] = { texts(1, "b"), ints(&type_integer, 1, N(1)), texts(1, "a"), ints(&type_integer, 1, N(2)) };
+    column other[] = { texts(1, "b"), ints(&type_integer, 1, N(NULL_INT)) };
+    column map = run("MAP", pairs, 4, 1);
+
+    ck_text(cast_to(run1("MAP_KEYS", map, 1), &type_string, 1), 0, "[b, a]");
+    ck_text(cast_to(run1("MAP_VALUES", map, 1), &type_string, 1), 0, "[1, 2]");
+    ck_text(list("MAP_UNION", map, run("MAP", other, 2, 1), 1), 0, "{b=null, a=2}");
+    ck_text(list("ENTRIES", map, ints(&type_boolean, 1, N(1)), 1), 0, "[Struct{K=a,V=2}, Struct{K=b,V=1}]");
+    ck_text(list("AS_MAP", run1("MAP_KEYS", map, 1), run1("MAP_VALUES", map, 1), 1), 0, "{b=1, a=2}");
+    ck_text(cast_to(run3("SPLIT_TO_MAP", texts(1, "a:=1/b/c:="), texts(1, "/"), texts(1, ":="), 1), &type_string, 1), 0,
+            "{a=1, c=}");
+}
+END_TEST
+
+START_TEST(bytes_and_urls)
+{
+    ck_text(run3("ENCODE", texts(1, "0x578616d706C6521"), texts(1, "hex"), texts(1, "base64"), 1), 0, "BXhhbXBsZSE=");
+    ck_text(run3("ENCODE", texts(1, "x'4578616d706C6521'"), texts(1, "hex"), texts(1, "ascii"), 1), 0, "Example!");
+    ck_text(run3("ENCODE", texts(1, "X''"), texts(1, "hex"), texts(1, "utf8"), 1), 0, "");
+    ck_assert_int_eq(run3("ENCODE", texts(1, "578616d706C6521"), texts(1, "hex"), texts(1, "utf8"), 1).null[0], 1);
+    ck_assert_int_eq(run3("ENCODE", texts(1, "x'"), texts(1, "hex"), texts(1, "utf8"), 1).null[0], 1);
+    ck_assert_int_eq(run3("ENCODE", texts(1, "a"), texts(1, "null"), texts(1, "utf8"), 1).null[0], 1);
+    ck_text(run3("ENCODE", texts(1, "c39c62"), texts(1, "hex"), texts(1, "ascii"), 1), 0, "\xEF\xBF\xBD\xEF\xBF\xBD" "b");
+    ck_text(run3("ENCODE", texts(1, "ff62"), texts(1, "hex"), texts(1, "utf8"), 1), 0, "\xEF\xBF\xBD" "b");
+    column bytes = run2("TO_BYTES", texts(1, "1aB2"), texts(1, "hex"), 1);
+    ck_text(run2("FROM_BYTES", bytes, texts(1, "hex"), 1), 0, "1AB2");
+    column four = run2("TO_BYTES", texts(1, "5QcAAA=="), texts(1, "base64"), 1);
+    ck_assert_int_eq(run2("INT_FROM_BYTES", four, texts(1, "LITTLE_ENDIAN"), 1).i32[0], 2021);
+    ck_assert_int_eq(run1("BIGINT_FROM_BYTES", four, 1).null[0], 1);
+    ck_text(run1("MD5", texts(1, "r1"), 1), 0, "7c92cf1eee8d99cc85f8355a3d6e4b86");
+    ck_assert_uint_eq(run("UUID", NULL, 0, 1).str[0].len, 36);
+
+    column site = texts(1, "http://test@confluent.io:8080/nested/path?one=a&two=b%20c&three#top");
+    ck_text(run1("URL_EXTRACT_PROTOCOL", site, 1), 0, "http");
+    ck_text(run1("URL_EXTRACT_HOST", site, 1), 0, "confluent.io");
+    ck_assert_int_eq(run1("URL_EXTRACT_PORT", site, 1).i32[0], 8080);
+    ck_text(run1("URL_EXTRACT_PATH", site, 1), 0, "/nested/path");
+    ck_text(run1("URL_EXTRACT_QUERY", site, 1), 0, "one=a&two=b c&three");
+    ck_text(run1("URL_EXTRACT_FRAGMENT", site, 1), 0, "top");
+    ck_text(run2("URL_EXTRACT_PARAMETER", site, texts(1, "two"), 1), 0, "b c");
+    ck_assert_int_eq(run2("URL_EXTRACT_PARAMETER", site, texts(1, "three"), 1).null[0], 1);
+    ck_text(run1("URL_EXTRACT_PATH", texts(1, "http://www.test.com?query#fragment"), 1), 0, "");
+    ck_assert_int_eq(run1("URL_EXTRACT_PORT", texts(1, "http://a.org"), 1).null[0], 1);
+    ck_assert_int_eq(run1("URL_EXTRACT_HOST", texts(1, "not a url"), 1).null[0], 1);
+    ck_text(run1("URL_ENCODE_PARAM", texts(1, "?foo $bar"), 1), 0, "%3Ffoo+%24bar");
+    ck_text(run1("URL_DECODE_PARAM", texts(1, "%3Ffoo+%24bar"), 1), 0, "?foo $bar");
+}
+END_TEST
+
+/* A lambda as the evaluator would bind it: x => x + step, (s, x) => s + x, x => x > step. */
+typedef struct test_lambda {
+    lambda base;
+    int kind;
+    int64_t step;
+} test_lambda;
+
+static bool test_apply(const lambda *base, eval_context *x, const value *params, value *out)
+{
+    const test_lambda *l = (const test_lambda *)base;
+    column left = column_new(x->arena, &type_bigint, 1), right = column_new(x->arena, &type_bigint, 1), result;
+    value step = { .i64 = l->step };
+    const type *types[] = { &type_bigint, &type_bigint };
+    resolved r;
+    weir_error err;
+
+    column_set(&left, 0, &params[0]);
+    column_set(&right, 0, l->kind == 1 ? &params[1] : &step);
+    if (function_resolve(l->kind == 2 ? SLICE(">") : SLICE("+"), types, 2, NULL, NOWHERE, x->arena, &r, &err) != WEIR_OK) {
+        return false;
+    }
+    call c = { .fn = r.fn, .result = r.result, .arg_types = r.params, .arg_count = 2 };
+    column args[] = { left, right };
+    call_run(&c, x, args, ALL(1), 1, &result);
+    *out = column_get(&result, 0);
+    return true;
+}
+
+static const type *lambda_result(void *self, uint32_t arg, const type *const *params, uint32_t count, weir_error *err)
+{
+    (void)arg, (void)err;
+    ck_assert_uint_ge(count, 1);
+    return *(int *)self == 2 ? &type_boolean : params[0]->kind == TYPE_INTEGER && count > 1 ? params[1] : params[0];
+}
+
+static column run_lambda(const char *name, int kind, int64_t step, column list, column *state)
+{
+    static const type lambda_type = { .kind = TYPE_LAMBDA };
+    const type *types[3] = { list.type, state != NULL ? state->type : &lambda_type, &lambda_type };
+    uint32_t count = state != NULL ? 3 : 2;
+    lambda_binder binder = { lambda_result, &kind };
+    resolved r;
+    weir_error err;
+    weir_rc rc = function_resolve(slice_of(name), types, count, &binder, NOWHERE, a, &r, &err);
+    ck_assert_msg(rc == WEIR_OK, "%s", err.message);
+    test_lambda l = { .base = { .apply = test_apply }, .kind = kind, .step = step };
+    const lambda *lambdas[3] = { NULL, state == NULL ? &l.base : NULL, &l.base };
+    column args[3] = { list, { 0 }, { 0 } }, out;
+    if (state != NULL) args[1] = type_equal(state->type, r.params[1]) ? *state : cast_to(*state, r.params[1], 1);
+    eval_context x = context();
+    call c = { .fn = r.fn, .result = r.result, .arg_types = r.params, .arg_count = count, .lambdas = lambdas };
+    call_run(&c, &x, args, ALL(1), 1, &out);
+    return cast_to(out, &type_string, 1);
+}
+
+START_TEST(lambdas)
+{
+    column n[] = { ints(&type_bigint, 1, N(3)), ints(&type_bigint, 1, N(6)), ints(&type_bigint, 1, N(NULL_INT)) };
+    column whole = run("ARRAY", n, 2, 1), holed = run("ARRAY", n, 3, 1), zero = ints(&type_integer, 1, N(0));
+
+    ck_text(run_lambda("TRANSFORM", 0, 5, whole, NULL), 0, "[8, 11]");
+    ck_assert_int_eq(run_lambda("TRANSFORM", 0, 5, holed, NULL).null[0], 1);
+    ck_assert_uint_eq(failures, 1);
+    ck_text(run_lambda("FILTER", 2, 5, holed, NULL), 0, "[6]");
+    ck_text(run_lambda("REDUCE", 1, 0, whole, &zero), 0, "9"); /* the INTEGER state widens to BIGINT */
+    ck_assert_int_eq(run_lambda("REDUCE", 1, 0, holed, &zero).null[0], 1);
+}
+END_TEST
+
 static const struct {
     const char *pattern, *written; /* of 2018-05-11T21:58:33.250Z */
     const char *zone;
@@ -1118,8 +1298,11 @@ START_TEST(null_functions)
     ck_assert_int_eq(run2("COALESCE", x, y, 3).i64[2], 3);
     ck_assert_int_eq(run2("NULLIF", x, y, 3).null[1], 1);
     ck_assert_int_eq(run2("NULLIF", x, y, 3).i64[2], 3);
-    ck_assert_int_eq(run2("GREATEST", x, y, 3).i64[0], 7);
-    ck_assert_int_eq(run2("LEAST", x, y, 3).i64[2], 3);
+    column wide = cast_to(x, &type_bigint, 3);
+    ck_assert_int_eq(run2("GREATEST", wide, y, 3).i64[0], 7);
+    ck_assert_int_eq(run2("LEAST", wide, y, 3).i64[2], 3);
+    column d = run2("GREATEST", ints(type_decimal(a, 4, 2), 1, N(150)), ints(type_decimal(a, 5, 3), 1, N(1499)), 1);
+    ck_assert(d.dec[0] == 1500 && d.type->scale == 3);
 }
 END_TEST
 
@@ -1158,6 +1341,10 @@ int main(void)
     tcase_add_test(tests, wrong_constant_pattern);
     tcase_add_test(tests, math);
     tcase_add_test(tests, null_functions);
+    tcase_add_test(tests, arrays);
+    tcase_add_test(tests, maps);
+    tcase_add_test(tests, bytes_and_urls);
+    tcase_add_test(tests, lambdas);
     tcase_add_loop_test(tests, formatting_time, 0, sizeof FORMATS / sizeof FORMATS[0]);
     tcase_add_loop_test(tests, parsing_time, 0, sizeof PARSES / sizeof PARSES[0]);
     tcase_add_test(tests, time_arithmetic);
