@@ -44,9 +44,8 @@ weir_rc op_emit(op *self, batch *out, weir_error *err);
 weir_rc op_pass_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err);
 
 
-/* PASS: steps that need no work in a task: FINAL, which the aggregation below does; SORT and LIMIT, which are over all
- * tasks and so the collector's; an exchange where one task has all partitions. */
-extern const op_class op_filter, op_project, op_flat_map, op_exchange, op_aggregate, op_session, op_table, op_sink, op_result,
-    op_pass;
+/* PASS: steps that need no work: FINAL, which the aggregation below does, and an exchange where one task has all partitions. */
+extern const op_class op_filter, op_project, op_flat_map, op_exchange, op_aggregate, op_session, op_table, op_sort, op_limit,
+    op_sink, op_result, op_pass;
 
 #endif

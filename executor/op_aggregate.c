@@ -1,8 +1,8 @@
 /* executor/op_aggregate.c - GROUP BY, with tumbling or hopping windows or none: one running row for each key and window.
  *
- * A batch is taken window by window: first every row's earliest window, then their second ..., so that each pass has at
- * most one group a row and is a few tight loops. Groups of windows are kept by window start, then key, which makes closing
- * and expiring them range operations. Between commits a changed group is emitted once, at the flush, by last update; with
+ * A row of hopping windows is taken once for each of its windows, so that a batch is one look-up of all groups and one loop
+ * an aggregate, in row order. Groups of windows are kept by window start, then key, which makes closing and expiring them
+ * range operations. Between commits a changed group is emitted once, at the flush, by last update; with
  * every-change each row emits right away. */
 #include "executor/agg_list.h"
 #include "executor/event_time.h"
@@ -127,13 +127,20 @@ static weir_rc emit_groups(aggregate_op *a, entry *const *entries, uint32_t coun
 
 /* ---- input ---- */
 
-typedef struct pass { /* one window of each row */
+/* The rows as they are grouped: each once for every window it belongs to, in row order. What is per row here (entries,
+ * arguments, running results) stands at the grouped row's place; rows of hopping windows get places of their own. */
+typedef struct grouped {
     row_set rows;
-    int64_t *start_ms;
+    uint32_t capacity;       /* places */
+    const uint32_t *source;  /* the input row of each place; NULL: the place is the row */
+    const int64_t *event_ms; /* by place, like all below */
+    const slice *keys;
+    int64_t *start_ms;       /* of windows */
+    column **args;
     entry **entries;
-    int64_t *event_ms; /* of the group, right after the row */
+    int64_t *group_event_ms; /* every-change: of the group, right after the row */
     column *running;
-} pass;
+} grouped;
 
 static int64_t floor_to(int64_t number, int64_t unit)
 {
@@ -141,100 +148,140 @@ static int64_t floor_to(int64_t number, int64_t unit)
     return number - (rest < 0 ? rest + unit : rest);
 }
 
-/* The rows whose j-th window exists and is still open; late ones are counted. */
-static row_set open_rows(aggregate_op *a, const batch *in, row_set rows, const int64_t *time_ms, uint32_t j, pass *p,
-                         bool *any)
+static int64_t first_window(const window_spec *w, int64_t event_ms)
 {
-    const window_spec *w = &a->window;
-    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, rows.count);
-    uint32_t count = 0;
+    int64_t first = floor_to(event_ms - w->size_ms + w->advance_ms, w->advance_ms);
+    return first < 0 && event_ms >= 0 ? 0 : first;
+}
 
-    p->start_ms = ARENA_ARRAY(in->arena, int64_t, in->rows);
-    *any = false;
+static bool is_late(const aggregate_op *a, int64_t start_ms, int64_t time_ms)
+{
+    return time_ms != TIME_UNKNOWN && start_ms + a->window.size_ms <= time_ms - a->grace_ms;
+}
+
+static slice window_key(arena *memory, int64_t start_ms, slice key)
+{
+    char *bytes = arena_alloc(memory, key.len + 8);
+
+    put_window_start(bytes, start_ms);
+    if (key.len > 0) memcpy(bytes + 8, key.data, key.len);
+    return (slice){ bytes, key.len + 8 };
+}
+
+/* Tumbling: one window a row, so that rows keep their places. */
+static void tumble(aggregate_op *a, const batch *in, row_set rows, const int64_t *time_ms, const slice *keys, grouped *g)
+{
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, rows.count), count = 0;
+    slice *window_keys = ARENA_ARRAY(in->arena, slice, in->rows);
+
+    g->start_ms = ARENA_ARRAY(in->arena, int64_t, in->rows);
     EACH_ROW (r, rows) {
-        int64_t first = floor_to(in->event_ms[r] - w->size_ms + w->advance_ms, w->advance_ms);
-        if (first < 0 && in->event_ms[r] >= 0) first = 0;
-        int64_t start = first + (int64_t)j * w->advance_ms;
-        if (start > in->event_ms[r]) continue;
-        *any = true;
-        p->start_ms[r] = start;
-        bool is_late = time_ms[r] != TIME_UNKNOWN && start + w->size_ms <= time_ms[r] - a->grace_ms;
-        if (is_late) {
-            task_report_late(&a->base, in, r, start, start + w->size_ms, time_ms[r] - a->grace_ms);
+        int64_t start = first_window(&a->window, in->event_ms[r]);
+        if (is_late(a, start, time_ms[r])) {
+            task_report_late(&a->base, in, r, start, start + a->window.size_ms, time_ms[r] - a->grace_ms);
             continue;
         }
+        g->start_ms[r] = start;
+        window_keys[r] = window_key(in->arena, start, keys[r]);
         index[count++] = r;
     }
-    return (row_set){ index, count };
+    g->rows = (row_set){ index, count };
+    g->keys = window_keys;
 }
 
-static slice *window_keys(const batch *in, row_set rows, const slice *keys, const int64_t *start_ms)
+static column gather(arena *memory, const column *from, const uint32_t *source, uint32_t count)
 {
-    slice *out = ARENA_ARRAY(in->arena, slice, in->rows);
+    column to = column_new(memory, from->type, count);
+    size_t bytes = column_element_bytes(from->type);
 
-    EACH_ROW (r, rows) {
-        char *bytes = arena_alloc(in->arena, keys[r].len + 8);
-        put_window_start(bytes, start_ms[r]);
-        if (keys[r].len > 0) memcpy(bytes + 8, keys[r].data, keys[r].len);
-        out[r] = (slice){ bytes, keys[r].len + 8 };
+    for (uint32_t i = 0; i < count; i++) {
+        to.null[i] = from->null[source[i]];
+        memcpy((char *)to.any + i * bytes, (const char *)from->any + source[i] * bytes, bytes);
     }
-    return out;
+    return to;
 }
 
-/* One pass: find the groups, note times and changes, step all aggregates. */
-static weir_rc run_pass(aggregate_op *a, const batch *in, const slice *keys, column **args, pass *p, weir_error *err)
+/* Hopping: a row has a place for each of its windows that is still open. */
+static void hop(aggregate_op *a, const batch *in, row_set rows, const int64_t *time_ms, const slice *keys, grouped *g)
 {
+    const window_spec *w = &a->window;
     arena *memory = in->arena;
-    char **groups = ARENA_ARRAY(memory, char *, in->rows);
+    uint32_t room = rows.count * (uint32_t)((w->size_ms + w->advance_ms - 1) / w->advance_ms), count = 0;
+    uint32_t *source = ARENA_ARRAY(memory, uint32_t, room);
+    int64_t *event_ms = ARENA_ARRAY(memory, int64_t, room);
+    slice *window_keys = ARENA_ARRAY(memory, slice, room);
 
-    p->entries = ARENA_ARRAY(memory, entry *, in->rows);
-    WEIR_TRY(state_table_find_or_add(a->groups, keys, p->rows, p->entries, err));
-    if (a->every_change) p->event_ms = ARENA_ARRAY(memory, int64_t, in->rows);
-    EACH_ROW (r, p->rows) {
-        group *g = entry_payload(p->entries[r]);
-        groups[r] = (char *)g;
-        if (in->event_ms[r] > g->event_ms) g->event_ms = in->event_ms[r];
-        if (a->every_change) p->event_ms[r] = g->event_ms;
-        state_table_touch(a->groups, p->entries[r]);
+    g->start_ms = ARENA_ARRAY(memory, int64_t, room);
+    EACH_ROW (r, rows) {
+        for (int64_t start = first_window(w, in->event_ms[r]); start <= in->event_ms[r]; start += w->advance_ms) {
+            if (is_late(a, start, time_ms[r])) {
+                task_report_late(&a->base, in, r, start, start + w->size_ms, time_ms[r] - a->grace_ms);
+                continue;
+            }
+            source[count] = r;
+            event_ms[count] = in->event_ms[r];
+            g->start_ms[count] = start;
+            window_keys[count++] = window_key(memory, start, keys[r]);
+        }
+    }
+    for (uint32_t i = 0; i < a->aggs.count; i++) {
+        for (uint32_t k = 0; k < a->aggs.calls[i].call->arg_count; k++) {
+            g->args[i][k] = gather(memory, &g->args[i][k], source, count);
+        }
+    }
+    g->rows = (row_set){ NULL, count };
+    g->capacity = count;
+    g->source = source;
+    g->event_ms = event_ms;
+    g->keys = window_keys;
+}
+
+/* Finds the groups, notes times and changes, steps all aggregates. */
+static weir_rc step_groups(aggregate_op *a, arena *memory, grouped *g, weir_error *err)
+{
+    char **groups = ARENA_ARRAY(memory, char *, g->capacity);
+
+    g->entries = ARENA_ARRAY(memory, entry *, g->capacity);
+    WEIR_TRY(state_table_find_or_add(a->groups, g->keys, g->rows, g->entries, err));
+    if (a->every_change) g->group_event_ms = ARENA_ARRAY(memory, int64_t, g->capacity);
+    EACH_ROW (r, g->rows) {
+        group *mine = entry_payload(g->entries[r]);
+        groups[r] = (char *)mine;
+        if (g->event_ms[r] > mine->event_ms) mine->event_ms = g->event_ms[r];
+        if (a->every_change) g->group_event_ms[r] = mine->event_ms;
+        state_table_touch(a->groups, g->entries[r]);
     }
     if (a->every_change) {
-        p->running = ARENA_ARRAY(memory, column, a->aggs.count);
+        g->running = ARENA_ARRAY(memory, column, a->aggs.count);
         for (uint32_t i = 0; i < a->aggs.count; i++) {
-            p->running[i] = column_new(memory, a->base.step->schema.columns[a->aggs.key_count + i].type, in->rows);
+            g->running[i] = column_new(memory, a->base.step->schema.columns[a->aggs.key_count + i].type, g->capacity);
         }
     }
-    return agg_list_step(&a->aggs, groups, args, p->rows, p->running, err);
+    return agg_list_step(&a->aggs, groups, g->args, g->rows, g->running, err);
 }
 
-/* every-change: row by row, each row's windows in order. */
-static weir_rc emit_running(aggregate_op *a, const batch *in, const pass *passes, uint32_t count, weir_error *err)
+/* every-change: the value after each row. */
+static weir_rc emit_running(aggregate_op *a, const batch *in, const grouped *g, weir_error *err)
 {
-    uint32_t total = 0, at = 0;
-    uint32_t *next = ARENA_ZEROS(in->arena, uint32_t, count); /* each pass's place in its rows */
+    uint32_t at = 0;
 
-    for (uint32_t j = 0; j < count; j++) total += passes[j].rows.count;
-    if (total == 0) return WEIR_OK;
-    batch *out = output_batch(a, in->arena, total);
-    EACH_ROW (r, in->live) {
-        for (uint32_t j = 0; j < count; j++) {
-            const pass *p = &passes[j];
-            uint32_t here = p->rows.index == NULL ? next[j] : p->rows.index[next[j] < p->rows.count ? next[j] : 0];
-            if (next[j] >= p->rows.count || here != r) continue;
-            next[j]++;
-            for (uint32_t k = 0; k < a->aggs.key_count; k++) column_copy_row(&out->columns[k], at, &in->columns[k], r);
-            for (uint32_t k = 0; k < a->aggs.count; k++) {
-                column_copy_row(&out->columns[a->aggs.key_count + k], at, &p->running[k], r);
-            }
-            out->event_ms[at] = p->event_ms[r];
-            if (is_windowed(a)) {
-                out->window_start[at] = p->start_ms[r];
-                out->window_end[at] = p->start_ms[r] + a->window.size_ms;
-            }
-            group *g = entry_payload(p->entries[r]);
-            g->is_emitted = true;
-            if (a->aggs.keeps_last) exchange_last(a, out, at, g);
-            at++;
+    if (g->rows.count == 0) return WEIR_OK;
+    batch *out = output_batch(a, in->arena, g->rows.count);
+    EACH_ROW (r, g->rows) {
+        uint32_t from = g->source == NULL ? r : g->source[r];
+        group *mine = entry_payload(g->entries[r]);
+        for (uint32_t k = 0; k < a->aggs.key_count; k++) column_copy_row(&out->columns[k], at, &in->columns[k], from);
+        for (uint32_t k = 0; k < a->aggs.count; k++) {
+            column_copy_row(&out->columns[a->aggs.key_count + k], at, &g->running[k], r);
         }
+        out->event_ms[at] = g->group_event_ms[r];
+        if (is_windowed(a)) {
+            out->window_start[at] = g->start_ms[r];
+            out->window_end[at] = g->start_ms[r] + a->window.size_ms;
+        }
+        mine->is_emitted = true;
+        if (a->aggs.keeps_last) exchange_last(a, out, at, mine);
+        at++;
     }
     return op_emit(&a->base, out, err);
 }
@@ -244,29 +291,21 @@ static weir_rc stream_batch(aggregate_op *a, batch *in, weir_error *err)
     arena *memory = in->arena;
     row_set rows = rows_with_whole_key(in, a->aggs.key_count);
     slice *keys = ARENA_ARRAY(memory, slice, in->rows);
-    uint32_t pass_room = is_windowed(a) ? (uint32_t)((a->window.size_ms + a->window.advance_ms - 1) / a->window.advance_ms) + 1 : 1;
-    pass *passes = ARENA_ZEROS(memory, pass, a->every_change ? pass_room : 1);
-    uint32_t pass_count = 0;
+    grouped g = { .rows = rows, .capacity = in->rows, .event_ms = in->event_ms, .keys = keys };
 
     keys_encode(in->columns, a->aggs.key_count, rows, in->rows, memory, keys);
-    column **args = agg_list_args(&a->aggs, a->base.task, in, rows);
-    if (!is_windowed(a)) {
-        passes[0].rows = rows;
-        WEIR_TRY(run_pass(a, in, keys, args, &passes[0], err));
-        pass_count = 1;
-    } else {
+    g.args = agg_list_args(&a->aggs, a->base.task, in, rows);
+    if (is_windowed(a)) {
         int64_t *time_ms = ARENA_ARRAY(memory, int64_t, in->rows);
-        bool any = true;
         event_time_advance(&a->time, in->upstream, in->event_ms, rows, time_ms);
-        for (uint32_t j = 0; any; j++) {
-            pass *p = &passes[a->every_change ? pass_count : 0];
-            p->rows = open_rows(a, in, rows, time_ms, j, p, &any);
-            if (p->rows.count == 0) continue;
-            WEIR_TRY(run_pass(a, in, window_keys(in, p->rows, keys, p->start_ms), args, p, err));
-            pass_count++;
+        if (a->window.advance_ms >= a->window.size_ms && a->window.kind == WINDOW_TUMBLING) {
+            tumble(a, in, rows, time_ms, keys, &g);
+        } else {
+            hop(a, in, rows, time_ms, keys, &g);
         }
     }
-    return a->every_change ? emit_running(a, in, passes, pass_count, err) : WEIR_OK;
+    WEIR_TRY(step_groups(a, memory, &g, err));
+    return a->every_change ? emit_running(a, in, &g, err) : WEIR_OK;
 }
 
 /* ---- a table's changes: take the former row out of its group, put the new one into its own ---- */

@@ -453,6 +453,7 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     WEIR_TRY(client_poll(w->client, timeout_ms, q->limits != NULL ? 1 : q->env.batch_rows, &events, &count, err));
     for (uint32_t i = 0; i < count; i++) {
         if (events[i].kind == FETCH_RECORDS) rows += events[i].rows;
+        *progressed |= events[i].kind != FETCH_END;
         WEIR_TRY(take_event(w, &events[i], err));
     }
     if (rows < q->env.batch_rows / 2) w->is_behind = false;
@@ -462,7 +463,6 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
         *progressed = true;
         dirty = false;
     }
-    *progressed |= rows > 0;
     if (q->env.until_end && !dirty) WEIR_TRY(check_ends(w, err));
     return WEIR_OK;
 }

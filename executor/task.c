@@ -96,9 +96,9 @@ static const op_class *class_of(const task *t, const step *s)
     case STEP_TABLE: return &op_table;
     case STEP_SINK: return &op_sink;
     case STEP_RESULT: return &op_result;
-    case STEP_FINAL:
-    case STEP_LIMIT:
-    case STEP_SORT: return &op_pass;
+    case STEP_FINAL: return &op_pass;
+    case STEP_LIMIT: return &op_limit;
+    case STEP_SORT: return &op_sort;
     default: return NULL; /* sources have no operator; joins are refused by the planner */
     }
 }
@@ -237,6 +237,7 @@ weir_rc task_open(task **out, const task_shared *shared, uint32_t subtopology, i
                  .state_client = state_client, .log = log, .plan_arena = plan_arena, .batch_arena = arena_new(1 << 16),
                  .epoch_arena = arena_new(1 << 16), .memory = slab_new() };
     evaluator_init(&t->eval, shared->clock);
+    t->eval.context.arena = t->batch_arena;
     t->eval.context.report = report_expression;
     t->eval.context.report_self = t;
     if ((rc = build(t, err)) != WEIR_OK) goto fail;

@@ -70,6 +70,7 @@ struct task {
     const fetch *current; /* being pushed, for reports */
     const char *current_topic;
     bool is_dirty;       /* something came in since the commit */
+    bool is_limited;     /* transient: a LIMIT is reached */
     bool is_done;        /* until_end: its inputs have reached their targets, and all of it is committed */
 };
 

@@ -39,7 +39,10 @@ row_set timestamp_read(timestamp_reader *t, evaluator *e, const batch *in, row_s
         EACH_ROW (r, rows) args[1].str[r] = t->format;
         e->context.arena = in->arena;
         e->context.batch = in;
+        void (*report_expression)(void *, uint32_t, const char *) = e->context.report;
+        e->context.report = NULL; /* one bad record is told of once, below */
         call_run(t->parse, &e->context, args, rows, in->rows, &times);
+        e->context.report = report_expression;
     }
     EACH_ROW (r, rows) {
         if (t->column >= 0) {

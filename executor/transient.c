@@ -4,8 +4,6 @@
 #include "executor/bad_log.h"
 #include "executor/store_reader.h"
 
-#include <stdlib.h>
-
 typedef struct ready { /* rows that wait to be taken: copies, side by side */
     struct ready *next;
     batch *rows;
@@ -26,15 +24,12 @@ struct transient {
     int32_t *source_partitions;
     int64_t **target, **position; /* bounded: per source and partition */
     store_reader *reader;
-    const step *sort;        /* NULL: none */
-    uint64_t rows_left;      /* of LIMIT */
-    arena *result_arena;     /* of the rows ready or lent; sorted queries: of all rows */
+    arena *result_arena;     /* of the rows ready or lent */
     ready *first, *last;
-    value **sorted;          /* rows waiting for SORT: columns' values and sort keys */
-    uint32_t sorted_count, sorted_room;
     bool is_complete;        /* no more input */
     bool has_ended;
     int64_t flushed_ms;
+    bool is_quiet;           /* the last poll brought nothing */
 };
 
 #define PUSH_FLUSH_MS 100 /* how long a push query gathers changes while input keeps coming */
@@ -59,47 +54,13 @@ static void enqueue(transient *t, batch *rows)
     t->last = one;
 }
 
-/* A row with what it is sorted by, as values of its own. */
-typedef struct kept { /* stands before the values */
-    int64_t event_ms, window_start, window_end;
-    uint8_t kind;
-} kept;
-
-static void keep_for_sort(transient *t, batch *in)
+static void take_result(void *self, batch *in)
 {
-    uint32_t columns = in->column_count, keys = t->sort->sort.key_count;
-    column *by = ARENA_ARRAY(in->arena, column, keys);
-
-    for (uint32_t k = 0; k < keys; k++) eval_column(&t->task->eval, t->sort->sort.keys[k].by, in, in->live, &by[k]);
-    EACH_ROW (r, in->live) {
-        if (t->sorted_count == t->sorted_room) {
-            t->sorted_room = t->sorted_room == 0 ? 256 : t->sorted_room * 2;
-            t->sorted = realloc(t->sorted, t->sorted_room * sizeof *t->sorted);
-            if (t->sorted == NULL) abort();
-        }
-        char *memory = arena_alloc(t->result_arena, ((sizeof(kept) + 15) & ~15ul) + sizeof(value) * (columns + keys));
-        value *values = (value *)(memory + ((sizeof(kept) + 15) & ~15ul));
-        *(kept *)memory = (kept){ in->event_ms[r], in->window_start == NULL ? 0 : in->window_start[r],
-                                  in->window_end == NULL ? 0 : in->window_end[r], in->kind[r] };
-        for (uint32_t i = 0; i < columns; i++) {
-            value v = column_get(&in->columns[i], r);
-            values[i] = value_copy(t->result_arena, in->columns[i].type, &v);
-        }
-        for (uint32_t k = 0; k < keys; k++) {
-            value v = column_get(&by[k], r);
-            values[columns + k] = value_copy(t->result_arena, by[k].type, &v);
-        }
-        t->sorted[t->sorted_count++] = values;
-    }
-}
-
-static void copy_rows(transient *t, batch *in)
-{
-    uint32_t count = in->live.count < t->rows_left ? in->live.count : (uint32_t)t->rows_left, at = 0;
+    transient *t = self;
+    uint32_t count = in->live.count, at = 0;
     batch *out = batch_new(t->result_arena, &end_of(t)->schema, count, in->window_start != NULL);
 
     EACH_ROW (r, in->live) {
-        if (at == count) break;
         for (uint32_t i = 0; i < in->column_count; i++) {
             value v = in->kind[r] == ROW_TOMBSTONE && i >= end_of(t)->schema.key_count ? NULL_VALUE
                                                                                        : column_get(&in->columns[i], r);
@@ -114,80 +75,7 @@ static void copy_rows(transient *t, batch *in)
         }
         at++;
     }
-    t->rows_left -= count;
     if (count > 0) enqueue(t, out);
-}
-
-static void take_result(void *self, batch *rows)
-{
-    transient *t = self;
-
-    if (t->sort != NULL) {
-        keep_for_sort(t, rows);
-    } else if (t->rows_left > 0) {
-        copy_rows(t, rows);
-    }
-}
-
-static int by_sort_keys(const void *x, const void *y, void *self)
-{
-    const transient *t = self;
-    const value *a = *(value *const *)x, *b = *(value *const *)y;
-    uint32_t columns = end_of(t)->schema.count;
-
-    for (uint32_t k = 0; k < t->sort->sort.key_count; k++) {
-        const sort_key *key = &t->sort->sort.keys[k];
-        const value *va = &a[columns + k], *vb = &b[columns + k];
-        if (va->is_null || vb->is_null) {
-            if (va->is_null && vb->is_null) continue;
-            return va->is_null == key->nulls_first ? -1 : 1;
-        }
-        int order = value_compare(key->by->type, va, vb);
-        if (order != 0) return key->is_descending ? -order : order;
-    }
-    return 0;
-}
-
-/* Merge sort keeps the order of rows that compare equal. */
-static void stable_sort(transient *t, value **rows, value **spare, uint32_t count)
-{
-    if (count < 2) return;
-    uint32_t half = count / 2, i = 0, k = half, at = 0;
-    stable_sort(t, rows, spare, half);
-    stable_sort(t, rows + half, spare, count - half);
-    while (i < half && k < count) spare[at++] = by_sort_keys(&rows[k], &rows[i], t) < 0 ? rows[k++] : rows[i++];
-    while (i < half) spare[at++] = rows[i++];
-    while (k < count) spare[at++] = rows[k++];
-    memcpy(rows, spare, count * sizeof *rows);
-}
-
-static void release_sorted(transient *t)
-{
-    value **spare = malloc((t->sorted_count + 1) * sizeof *spare);
-    const schema *s = &end_of(t)->schema;
-    uint32_t count = t->sorted_count < t->rows_left ? t->sorted_count : (uint32_t)t->rows_left;
-
-    if (spare == NULL) abort();
-    stable_sort(t, t->sorted, spare, t->sorted_count);
-    free(spare);
-    for (uint32_t from = 0; from < count; from += BATCH_ROWS_MAX) {
-        uint32_t rows = count - from < BATCH_ROWS_MAX ? count - from : BATCH_ROWS_MAX;
-        batch *out = batch_new(t->result_arena, s, rows, end_of(t)->windowed != WINDOW_NONE);
-        for (uint32_t r = 0; r < rows; r++) {
-            const value *values = t->sorted[from + r];
-            const kept *row = (const kept *)((const char *)values - ((sizeof(kept) + 15) & ~15ul));
-            for (uint32_t i = 0; i < s->count; i++) column_set(&out->columns[i], r, &values[i]);
-            out->event_ms[r] = row->event_ms;
-            out->kind[r] = row->kind;
-            if (out->window_start != NULL) {
-                out->window_start[r] = row->window_start;
-                out->window_end[r] = row->window_end;
-            }
-        }
-        enqueue(t, out);
-    }
-    t->rows_left -= count;
-    t->sorted_count = 0;
 }
 
 /* ---- sources ---- */
@@ -285,13 +173,8 @@ weir_rc transient_open(transient **out, const transient_env *env, const plan *p,
     t->arena = a;
     t->env = *env;
     t->plan = p;
-    t->rows_left = UINT64_MAX;
     t->result_arena = arena_new(0);
     t->log = bad_log_new(SLICE("transient"), UINT32_MAX, env->clock);
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        if (p->steps[i].kind == STEP_SORT) t->sort = &p->steps[i];
-        if (p->steps[i].kind == STEP_LIMIT) t->rows_left = p->steps[i].limit.rows;
-    }
     t->shared = (task_shared){ .plan = p, .query_id = SLICE("transient"), .clock = env->clock, .batch_rows = env->batch_rows,
                                .state_budget_bytes = (size_t)64 << 20, .every_change = p->mode == PLAN_PUSH && p->every_change,
                                .forced_partition = -1, .is_transient = true, .result = take_result, .result_self = t };
@@ -313,7 +196,6 @@ void transient_close(transient *t)
     client_close(t->scratch_client);
     storage_close(t->scratch);
     bad_log_free(t->log);
-    free(t->sorted);
     arena_free(t->result_arena);
     arena_free(t->arena);
 }
@@ -334,7 +216,6 @@ static weir_rc flush(transient *t, weir_error *err)
 static weir_rc finish(transient *t, weir_error *err)
 {
     WEIR_TRY(flush(t, err));
-    if (t->sort != NULL) release_sorted(t);
     t->is_complete = true;
     return WEIR_OK;
 }
@@ -375,7 +256,8 @@ static weir_rc advance_sources(transient *t, int timeout_ms, weir_error *err)
 
     if (is_bounded && all_reached(t)) return finish(t, err);
     WEIR_TRY(client_poll(t->client, timeout_ms, t->env.batch_rows, &events, &count, err));
-    for (uint32_t i = 0; i < count && t->rows_left > 0; i++) {
+    t->is_quiet = count == 0;
+    for (uint32_t i = 0; i < count && !t->task->is_limited; i++) {
         if (events[i].kind == FETCH_RECORDS) rows += events[i].rows;
         WEIR_TRY(take_fetch(t, &events[i], err));
     }
@@ -399,20 +281,20 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
     int64_t began_ms = clock_monotonic_ms(t->env.clock);
 
     *rows = NULL;
-    if (t->first == NULL && t->sort == NULL) { /* nothing lent is in use any more */
+    if (t->first == NULL) { /* nothing lent is in use any more */
         t->last = NULL;
         arena_reset(t->result_arena);
     }
     while (t->first == NULL && !t->has_ended) {
         if (atomic_load(t->env.cancelled)) return weir_fail(err, WEIR_CANCELLED, NOWHERE, "cancelled");
-        if (t->is_complete || t->rows_left == 0) {
+        if (t->is_complete || t->task->is_limited) {
             t->has_ended = true;
             break;
         }
         int64_t left = timeout_ms < 0 ? 50 : timeout_ms - (clock_monotonic_ms(t->env.clock) - began_ms);
         if (left < 0) return WEIR_OK;
         WEIR_TRY(advance(t, left > 50 ? 50 : (int)left, err));
-        if (t->env.clock->is_virtual && t->first == NULL && t->plan->mode == PLAN_PUSH && timeout_ms >= 0) return WEIR_OK;
+        if (t->env.clock->is_virtual && t->is_quiet && timeout_ms >= 0) return WEIR_OK; /* time stands still */
     }
     if (t->first != NULL) {
         *rows = t->first->rows;
@@ -424,5 +306,5 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
 
 bool transient_ended(const transient *t)
 {
-    return t->has_ended || (t->first == NULL && (t->is_complete || t->rows_left == 0));
+    return t->has_ended || (t->first == NULL && (t->is_complete || t->task->is_limited));
 }
