@@ -1,7 +1,8 @@
 /* tests/broker_kafka.c - the Kafka storage against a real broker, whose address WEIR_TEST_BROKER gives (host:port).
  *
  *   broker_kafka [TEST]     all tests, or one by name; topics are named after this run, and deleted at the end
- *   broker_kafka rate TOPIC [sub-second settings as NAME=VALUE ...]      how fast a topic is read */
+ *   broker_kafka rate TOPIC [MICROSECONDS] [NAME=VALUE ...]
+ *                           how fast a topic is read, with that much work on each record and these properties */
 #include "storage/storage.h"
 
 #include "core/bytes.h"
@@ -72,9 +73,19 @@ static storage *open_in(const char *dir, const property *properties, uint32_t co
     return s;
 }
 
+/* WEIR_TEST_PROPERTIES: librdkafka's, NAME=VALUE,NAME=VALUE... */
 static storage *open_at_home(void)
 {
-    return open_in(home, NULL, 0);
+    static property properties[16];
+    uint32_t count = 0;
+
+    for (const char *at = getenv("WEIR_TEST_PROPERTIES"); at != NULL && *at != '\0' && count < 16;) {
+        size_t len = strcspn(at, ","), name = strcspn(at, "=");
+        properties[count].name = (slice){ at, name };
+        properties[count++].value = (slice){ at + name + 1, len > name ? len - name - 1 : 0 };
+        at += len + (at[len] == ',');
+    }
+    return open_in(home, properties, count);
 }
 
 static slice topic_name(const char *name)
