@@ -113,7 +113,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     const char *end_of_thread = strncmp(text, "[thrd:", 6) == 0 ? strstr(text, "]: ") : NULL;
 
     (void)facility;
-    if (level > 4 || handle == NULL || strcmp(facility, "CONFWARN") == 0) return;
+    if (level > 3 || handle == NULL) return;
     pthread_mutex_lock(&handle->home->lock);
     snprintf(handle->home->last_problem, sizeof handle->home->last_problem, "%s",
              end_of_thread != NULL ? end_of_thread + 3 : text);

@@ -1,7 +1,8 @@
 /* tests/broker_kafka.c - the Kafka storage against a real broker, whose address WEIR_TEST_BROKER gives (host:port).
  *
  *   broker_kafka [TEST]     all tests, or one by name; topics are named after this run, and deleted at the end
- *   broker_kafka rate TOPIC [sub-second settings as NAME=VALUE ...]      how fast a topic is read */
+ *   broker_kafka rate TOPIC [MICROSECONDS] [NAME=VALUE ...]
+ *                           how fast a topic is read, with that much work on each record and these properties */
 #include "storage/storage.h"
 
 #include "core/bytes.h"
@@ -72,9 +73,19 @@ static storage *open_in(const char *dir, const property *properties, uint32_t co
     return s;
 }
 
+/* WEIR_TEST_PROPERTIES: librdkafka's, NAME=VALUE,NAME=VALUE... */
 static storage *open_at_home(void)
 {
-    return open_in(home, NULL, 0);
+    static property properties[16];
+    uint32_t count = 0;
+
+    for (const char *at = getenv("WEIR_TEST_PROPERTIES"); at != NULL && *at != '\0' && count < 16;) {
+        size_t len = strcspn(at, ","), name = strcspn(at, "=");
+        properties[count].name = (slice){ at, name };
+        properties[count++].value = (slice){ at + name + 1, len > name ? len - name - 1 : 0 };
+        at += len + (at[len] == ',');
+    }
+    return open_in(home, properties, count);
 }
 
 static slice topic_name(const char *name)
@@ -315,7 +326,11 @@ static void step(job *j, int timeout_ms, uint32_t rows_max)
     uint32_t count;
     weir_error err;
 
-    OK(client_poll(j->c, timeout_ms, rows_max, &events, &count, &ok_err));
+    if (client_poll(j->c, timeout_ms, rows_max, &events, &count, &err) != WEIR_OK) {
+        printf("  poll: %s\n", err.message);
+        CHECK(err.act == WEIR_ACT_RETRY);
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         const fetch *f = &events[i];
         if (f->kind == FETCH_ASSIGNED) {
@@ -327,14 +342,18 @@ static void step(job *j, int timeout_ms, uint32_t rows_max)
             j->at_end[f->partition] = true;
             if (f->next_offset > j->position[f->partition]) { /* behind control records */
                 position at = { 0, f->partition, f->next_offset };
-                OK(client_commit(j->c, NULL, 0, &at, 1, &ok_err));
+                if (client_commit(j->c, NULL, 0, &at, 1, &err) != WEIR_OK) OK(client_abort(j->c, &ok_err));
             }
         } else {
             j->at_end[f->partition] = false;
             j->fetched += f->rows;
             if (process(j, f, &err) != WEIR_OK) {
+                printf("  commit: %s\n", err.message);
                 CHECK(err.act == WEIR_ACT_ABORT);
-                OK(client_abort(j->c, &ok_err));
+                while (client_abort(j->c, &err) != WEIR_OK) {
+                    printf("  abort: %s\n", err.message);
+                    CHECK(err.act == WEIR_ACT_RETRY);
+                }
                 return;
             }
         }
@@ -752,6 +771,34 @@ static void test_events(void)
     storage_close(s);
 }
 
+/* The broker goes away and comes back. By name only: WEIR_TEST_STOP and WEIR_TEST_START are the commands. */
+static void test_outage(void)
+{
+    const char *stop = getenv("WEIR_TEST_STOP"), *start = getenv("WEIR_TEST_START");
+    job j;
+
+    CHECK(stop != NULL && start != NULL);
+    storage *s = open_at_home();
+    slice source = make_topic(s, "outage-in", 4), sink = make_topic(s, "outage-out", 4);
+    append_numbers(s, source, 0, 20000, 100);
+    start_job(&j, s, "outage", source, sink, false);
+    while (j.consumed < 5000) step(&j, 50, 50);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(system(stop) == 0);
+        sleep(3);
+        CHECK(system(start) == 0);
+        _exit(0);
+    }
+    run_to_end(&j, 120);
+    CHECK(waitpid(child, NULL, 0) == child);
+    CHECK(count_all(&j) == 20000);
+    end_job(&j);
+    check_each_once(s, sink, 20000);
+    OK(storage_drop_query(s, SLICE("outage"), &ok_err));
+    storage_close(s);
+}
+
 static void test_absent_broker(void)
 {
     kafka_options options = { .brokers = SLICE("127.0.0.1:1"), .service = slice_of(run_id), .clock = &wall };
@@ -884,6 +931,7 @@ static const struct {
     { "topics", test_topics },       { "events", test_events }, { "exactly_once", test_exactly_once },
     { "at_least_once", test_at_least_once }, { "abort", test_abort },   { "crash", test_crash },
     { "rebalance", test_rebalance }, { "absent_broker", test_absent_broker }, { "speed", test_speed },
+    { "outage", test_outage },
 };
 
 static int main_rate(int argc, char **argv)
@@ -920,7 +968,7 @@ int main(int argc, char **argv)
     if (argc > 2 && strcmp(argv[1], "rate") == 0) return main_rate(argc, argv);
     for (size_t i = 0; i < sizeof TESTS / sizeof *TESTS; i++) {
         int status;
-        if (argc > 1 && strcmp(argv[1], TESTS[i].name) != 0) continue;
+        if (argc > 1 ? strcmp(argv[1], TESTS[i].name) != 0 : TESTS[i].run == test_outage) continue;
         double t0 = now_s();
         printf("%s\n", TESTS[i].name);
         pid_t child = fork(); /* each in a process of its own: a failure ends only its test */
