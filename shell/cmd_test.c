@@ -13,6 +13,7 @@
 #include "shell/scenario.h"
 
 enum { OPTION_BATCH_ROWS = OPTION_OWN };
+enum { QUIET_MAX = 3 }; /* so often in a row a push query may have nothing before it counts as at rest */
 
 static const uint32_t BATCH_SIZES[] = { 1, 2, 7, BATCH_ROWS_MAX };
 enum { BATCH_SIZE_COUNT = sizeof BATCH_SIZES / sizeof BATCH_SIZES[0] };
@@ -190,10 +191,10 @@ static weir_rc drain(runner *t, weir_result *r, row_list *list, weir_error *err)
         add_row(t, list, scenario_cells(t->a, text_slice(&names)));
         text_free(&names);
     }
-    while (!weir_result_ended(r)) {
+    for (uint32_t quiet = 0; quiet < QUIET_MAX && !weir_result_ended(r); quiet++) {
         const batch *rows;
         WEIR_TRY(weir_result_next(r, kind == WEIR_RESULT_ROWS ? -1 : 0, &rows, err));
-        if (rows == NULL && kind != WEIR_RESULT_ROWS) break;
+        if (rows != NULL || kind == WEIR_RESULT_ROWS) quiet = 0;
         if (rows != NULL && list != NULL) add_batch(t, list, columns, rows);
     }
     return WEIR_OK;

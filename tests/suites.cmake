@@ -13,4 +13,9 @@ if(TARGET weir)
   add_test(NAME crash_local COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_local.py --weir $<TARGET_FILE:weir> --rounds 8)
   set_tests_properties(examples command_line PROPERTIES LABELS command TIMEOUT 300)
   set_tests_properties(crash_local PROPERTIES LABELS crash TIMEOUT 600)
+
+  # The broker's address comes from WEIR_TEST_BROKER; without one they fail.
+  add_test(NAME crash_kafka COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_kafka.py --weir $<TARGET_FILE:weir> --rounds 5)
+  add_test(NAME kafka COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/kafka.py $<TARGET_FILE:weir>)
+  set_tests_properties(crash_kafka kafka PROPERTIES LABELS broker TIMEOUT 600)
 endif()

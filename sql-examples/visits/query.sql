@@ -1,1 +1,1 @@
-SELECT usr, visits, seconds FROM visits_in_range ORDER BY visits DESC, usr;
+SELECT usr, visits, stay FROM visits_in_range ORDER BY visits DESC, usr;

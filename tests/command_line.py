@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""The command line, from outside: command_line.py WEIR. Each test has a data directory of its own."""
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+WEIR = os.path.abspath(sys.argv[1])
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+class Home:
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix='weir-cli-')
+
+    def file(self, name, content):
+        path = os.path.join(self.path, name)
+        with open(path, 'wb') as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def weir(self, *arguments, status=0, stdin=b''):
+        """Output and messages of a run that must end with that status."""
+        p = subprocess.run([WEIR, *arguments], cwd=self.path, input=stdin if isinstance(stdin, bytes) else stdin.encode(),
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        out, err = p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
+        assert p.returncode == status, 'status %d, not %d: %s\n%s%s' % (p.returncode, status, arguments, out, err)
+        return out, err
+
+    def start(self, *arguments):
+        return subprocess.Popen([WEIR, *arguments], cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def equal(got, wanted):
+    assert got == wanted, 'got\n%s\nwanted\n%s' % (got, wanted)
+
+
+def contains(text, *parts):
+    for part in parts:
+        assert part in text, '%r is not in\n%s' % (part, text)
+
+
+JOB = """CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');
+CREATE TABLE t AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k;
+"""
+LINES = 'a:{"v":1}\nb:{"v":2}\na:{"v":3}\n'
+
+
+@test
+def help_and_version(h):
+    contains(h.weir('--help')[0], 'Usage: weir', 'run FILE...', '--kafka BROKERS')
+    contains(h.weir('--version')[0], 'weir ')
+    for command in ('shell', 'run', 'query', 'produce', 'consume', 'test'):
+        contains(h.weir(command, '--help')[0], 'Usage: weir ' + command, 'Common options:')
+    assert not os.path.exists(os.path.join(h.path, 'weir-data')), 'help made a data directory'
+
+
+@test
+def usage_errors_are_2(h):
+    for arguments in (['nothing'], ['run'], ['query'], ['query', 'a', 'b'], ['produce'], ['consume'], ['test'],
+                      ['--nothing'], ['run', '--nothing', 'f'], ['--threads', '0'], ['query', '--output', 'xml', 'x'],
+                      ['consume', '--output', 'xml', 't'], ['-D', 'x', 'query', 'x'], ['produce', 't', '--partitions', 'x']):
+        out, err = h.weir(*arguments, status=2)
+        equal(out, '')
+        contains(err, 'weir', '--help')
+
+
+@test
+def failures_are_1(h):
+    contains(h.weir('run', 'nofile.sql', status=1)[1], 'nofile.sql', 'No such file')
+    contains(h.weir('query', 'SELECT * FROM nothing;', status=1)[1], 'semantic', 'NOTHING')
+    contains(h.weir('query', '--set', 'no.such.setting=1', 'SHOW STREAMS;', status=1)[1], 'no.such.setting')
+    contains(h.weir('produce', 't', 'nofile', status=1)[1], 'nofile')
+
+
+@test
+def errors_have_a_place_and_a_caret(h):
+    h.file('job.sql', JOB + '\nCREATE STREAM x AS\n\tSELECT k, vv FROM s;\n')
+    err = h.weir('run', '--until-end', 'job.sql', status=1)[1]
+    contains(err, 'job.sql:5:12: semantic: ', 'VV', '\tSELECT k, vv FROM s;\n\t          ^\n')
+
+
+@test
+def produce_and_consume(h):
+    h.weir('produce', 't', '--key-separator', ':', stdin='a:1\nb:2\r\nnokey\n\nc:3:4')
+    equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], '1\n2\nnokey\n\n3:4\n')
+    equal(h.weir('consume', 't', '--from-beginning', '--until-end', '--key-separator', '=')[0], 'a=1\nb=2\n=nokey\n=\nc=3:4\n')
+    records = [json.loads(line) for line in h.weir('consume', 't', '--from-beginning', '--until-end', '--output', 'json')[0].splitlines()]
+    equal([r['key'] for r in records], ['a', 'b', None, None, 'c'])
+    equal([r['offset'] for r in records], [0, 1, 2, 3, 4])
+    assert all(r['partition'] == 0 and r['headers'] == [] and abs(r['timestamp'] - time.time() * 1000) < 60000 for r in records)
+    equal(h.weir('consume', 't', '--until-end')[0], '')
+
+
+@test
+def bytes_that_are_no_text(h):
+    h.weir('produce', 't', '--timestamp', '5', stdin=b'\xff\x00\n')
+    record = json.loads(h.weir('consume', 't', '--from-beginning', '--until-end', '--output', 'json')[0])
+    equal((record['value'], record['timestamp']), ({'$base64': '/wA='}, 5))
+
+
+@test
+def many_lines_and_partitions(h):
+    h.file('lines', ''.join('k%d:%d\n' % (i % 100, i) for i in range(50000)))
+    h.weir('produce', 't', '--partitions', '3', '--key-separator', ':', 'lines')
+    records = [json.loads(line) for line in h.weir('consume', 't', '--from-beginning', '--until-end', '--output', 'json')[0].splitlines()]
+    equal(len(records), 50000)
+    equal(sorted(set(r['partition'] for r in records)), [0, 1, 2])
+    last = {}
+    for r in records:
+        assert last.get(r['key'], -1) < int(r['value']), 'out of order'
+        last[r['key']] = int(r['value'])
+
+
+@test
+def run_until_end_then_query(h):
+    h.file('job.sql', JOB)
+    h.weir('produce', 's', '--key-separator', ':', stdin=LINES)
+    out, err = h.weir('run', '--set', 'auto.offset.reset=earliest', '--until-end', '--announce-ready', 'job.sql')
+    assert out.startswith('READY'), out
+    query = 'SELECT * FROM t ORDER BY k;'
+    equal(h.weir('query', query)[0], ' K | N | TOTAL\n---+---+-------\n a | 2 |     4\n b | 1 |     2\n(2 rows)\n')
+    equal(h.weir('query', '--output', 'csv', query)[0], 'K,N,TOTAL\na,2,4\nb,1,2\n')
+    equal(h.weir('query', '--output', 'json', query)[0], '{"K":"a","N":2,"TOTAL":4}\n{"K":"b","N":1,"TOTAL":2}\n')
+    # The same script again continues: nothing is counted twice.
+    h.weir('run', '--set', 'auto.offset.reset=earliest', '--until-end', 'job.sql')
+    equal(h.weir('query', '--output', 'csv', query)[0], 'K,N,TOTAL\na,2,4\nb,1,2\n')
+    h.file('other.sql', JOB.replace('SUM(v)', 'MAX(v)'))
+    contains(h.weir('run', '--until-end', 'other.sql', status=1)[1], 'OR REPLACE')
+
+
+@test
+def query_beside_a_running_engine(h):
+    h.file('job.sql', "CREATE STREAM s (line STRING) WITH (kafka_topic='log', value_format='KAFKA');\n"
+                      "CREATE TABLE t AS SELECT REGEXP_EXTRACT('IP: ([0-9.]+)', line, 1) AS ip, COUNT(*) AS n FROM s\n"
+                      "  GROUP BY REGEXP_EXTRACT('IP: ([0-9.]+)', line, 1), TUMBLING(10s);\n")
+    engine = h.start('run', '--announce-ready', 'job.sql')
+    try:
+        assert engine.stdout.readline().startswith(b'READY')
+        h.weir('produce', 'log', stdin='[x] IP: 1.1.1.1, User: A\n[x] IP: 1.1.1.2, User: B\n[x] IP: 1.1.1.1, User: A\n')
+        query = "SELECT ip, n FROM t WHERE ip='1.1.1.1' ORDER BY windowstart DESC LIMIT 5"
+        for _ in range(200):
+            out = h.weir('query', '--output', 'csv', query)[0]
+            if sum(int(line.split(',')[1]) for line in out.splitlines()[1:]) == 2:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError('the table never showed the count: ' + out)
+        contains(h.weir('run', 'job.sql', status=1)[1], str(engine.pid))
+    finally:
+        engine.send_signal(signal.SIGTERM)
+        equal(engine.wait(30), 0)
+
+
+@test
+def a_pipe_is_a_script(h):
+    out, _ = h.weir(stdin=JOB + "INSERT INTO s VALUES ('a', 1);\nINSERT INTO s VALUES ('b', 2);\nSELECT * FROM s;\n")
+    contains(out, ' K | V', ' a | 1', ' b | 2', '(2 rows)')
+    out, err = h.weir('shell', stdin='SHOW STREAMS;\n\nSELEC 1;\nSHOW TABLES;\n', status=1)
+    contains(err, 'stdin:3:1: syntax: ')
+
+
+@test
+def rows_of_a_select_in_a_script(h):
+    h.weir('produce', 's', '--key-separator', ':', stdin=LINES)
+    h.file('job.sql', JOB.splitlines()[0] + "\nSELECT v FROM s WHERE k = '${key}';\n")
+    out, err = h.weir('run', '-D', 'key=a', '--output', 'csv', 'job.sql')
+    equal(out, 'V\n1\n3\n')
+    contains(err, 'S')
+
+
+@test
+def a_reader_that_leaves(h):
+    h.file('lines', 'x' * 100 + '\n')
+    h.weir('produce', 't', stdin=('x' * 100 + '\n') * 20000)
+    p = subprocess.run(['bash', '-o', 'pipefail', '-c', '"$0" consume t --from-beginning --until-end | head -n 1', WEIR],
+                       cwd=h.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    equal((p.returncode, p.stdout, p.stderr), (0, b'x' * 100 + b'\n', b''))
+
+
+@test
+def a_signal_ends_consume(h):
+    h.weir('produce', 't', stdin='one\n')
+    p = h.start('consume', 't', '--from-beginning')
+    equal(p.stdout.readline(), b'one\n')
+    p.send_signal(signal.SIGINT)
+    equal(p.wait(10), 0)
+
+
+@test
+def failing_scenarios_are_shown(h):
+    h.file('good.test', "statement ok\n" + JOB + "\nfeed s\n@1  a  {\"v\":1}\n\nexpect T\na  {\"N\":1,\"TOTAL\":1}\n")
+    h.file('bad.test', "statement ok\n" + JOB + "\nfeed s\n@1  a  {\"v\":1}\n\nexpect T\na  {\"N\":2,\"TOTAL\":1}\n")
+    equal(h.weir('test', 'good.test')[0], '1 passed, 0 failed\n')
+    out = h.weir('test', 'good.test', 'bad.test', status=1)[0]
+    contains(out, 'bad.test:8: expect T differs', '- a  {"N":2,"TOTAL":1}', '+ a  {"N":1,"TOTAL":1}',
+             'with batches of 1, 2, 7, 4096 rows', '1 passed, 1 failed')
+
+
+@test
+def the_interactive_shell(h):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(h.path)
+        os.environ.update(HOME=h.path, TERM='xterm')
+        os.execv(WEIR, [WEIR])
+
+    def wait_for(*parts, seconds=20):
+        shown, end = '', time.time() + seconds
+        while time.time() < end:
+            if select.select([terminal], [], [], 0.1)[0]:
+                try:
+                    shown += os.read(terminal, 65536).decode(errors='replace')
+                except OSError:
+                    break
+            if all(part in shown for part in parts):
+                return
+        raise AssertionError('%s not shown within %d s:\n%s' % (parts, seconds, shown))
+
+    def type_in(text):
+        os.write(terminal, text.encode())
+
+    wait_for('weir> ')
+    type_in('help\n')
+    wait_for('Ctrl-D', 'weir> ')
+    type_in("CREATE STREAM s (k STRING KEY, v INT)\n")
+    wait_for('...> ')
+    type_in("WITH (kafka_topic='s', value_format='JSON', partitions=1);\n")
+    wait_for('weir> ')
+    type_in("INSERT INTO s VALUES ('ann', 7);\n")
+    wait_for('weir> ')
+    type_in("SELECT * FROM s;\n")
+    wait_for(' ann |', '(1 row)', 'weir> ')
+    type_in("SELECT nothing FROM s;\n")
+    wait_for('1:8: semantic', 'weir> ')
+    type_in("SET 'auto.offset.reset'='earliest';\n")
+    wait_for('weir> ')
+    type_in("SELECT * FROM s EMIT CHANGES;\n")
+    wait_for(' ann |')
+    type_in('\x03')           # ends the query, not the shell
+    wait_for('weir> ')
+    type_in('SELECT half')
+    time.sleep(0.2)
+    type_in('\x03')           # forgets the line
+    wait_for('weir> ')
+    type_in('\x04')
+    end = time.time() + 20
+    done, status = os.waitpid(pid, os.WNOHANG)
+    while done == 0 and time.time() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                os.read(terminal, 65536)
+            except OSError:
+                pass
+        done, status = os.waitpid(pid, os.WNOHANG)
+    if done == 0:
+        os.kill(pid, signal.SIGKILL)
+        raise AssertionError('Ctrl-D did not end the shell')
+    equal(os.waitstatus_to_exitcode(status), 0)
+    with open(os.path.join(h.path, '.weir_history')) as f:
+        contains(f.read(), 'SELECT')
+
+
+def main():
+    passed = failed = 0
+    only = sys.argv[2:]
+    for t in TESTS:
+        if only and t.__name__ not in only:
+            continue
+        h = Home()
+        try:
+            t(h)
+            passed += 1
+        except Exception:
+            failed += 1
+            print('%s failed' % t.__name__)
+            traceback.print_exc(file=sys.stdout)
+        finally:
+            shutil.rmtree(h.path, ignore_errors=True)
+    print('%d passed, %d failed' % (passed, failed))
+    sys.exit(1 if failed else 0)
+
+
+main()
