@@ -161,7 +161,7 @@ static query_env env_of(weir *w)
     return (query_env){ .storage = w->storage, .clock = &w->clock, .threads = w->options.threads,
                         .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)64 << 20, .commit_interval_ms = 100,
                         .is_deterministic = w->options.is_deterministic, .until_end = w->until_end,
-                        .log_topic = w->log_topic, .topic_grows = topic_grows, .self = w };
+                        .single_partition = w->options.single_partition, .log_topic = w->log_topic, .topic_grows = topic_grows, .self = w };
 }
 
 static weir_rc stop_query(weir *w, uint32_t index, bool forget, weir_error *err)

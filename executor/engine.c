@@ -85,6 +85,7 @@ void weir_close(weir *w)
     if (w->has_watcher) pthread_join(w->watcher, NULL);
     for (uint32_t i = 0; i < w->query_count; i++) query_stop(w->queries[i]);
     free(w->queries);
+    free(w->declared);
     catalog_free(w->catalog);
     storage_close(w->storage);
     pthread_mutex_destroy(&w->lock);

@@ -88,14 +88,10 @@ static weir_rc ask_partitions(void *self, slice topic, int32_t *partitions, int3
     WEIR_TRY(topic_find(w->storage, topic, &info, &found, err));
     *partitions = found ? info.partitions : 0;
     *replicas = found ? info.replicas : 1;
-    if (!found || !w->options.single_partition) return WEIR_OK;
-    uint32_t count;
-    const source *const *sources = catalog_sources(w->catalog, &count);
-    for (uint32_t i = count; i-- > 0;) {
-        if (!slice_equal(sources[i]->topic, topic)) continue;
-        *partitions = sources[i]->partitions;
-        *replicas = sources[i]->replicas;
-        break;
+    for (uint32_t i = 0; found && i < w->declared_count; i++) {
+        if (!slice_equal(w->declared[i].name, topic)) continue;
+        *partitions = w->declared[i].partitions;
+        *replicas = w->declared[i].replicas;
     }
     return WEIR_OK;
 }
@@ -113,15 +109,39 @@ void planner_env_of(weir_session *s, planner_env *env)
 
 /* ---- doing what was planned ---- */
 
+static void note_declared(weir *w, slice name, int32_t partitions, int32_t replicas)
+{
+    uint32_t at = 0;
+
+    while (at < w->declared_count && !slice_equal(w->declared[at].name, name)) at++;
+    if (at == w->declared_room) {
+        w->declared_room = w->declared_room == 0 ? 8 : w->declared_room * 2;
+        w->declared = realloc(w->declared, w->declared_room * sizeof *w->declared);
+        if (w->declared == NULL) abort();
+    }
+    if (at == w->declared_count) w->declared[w->declared_count++].name = arena_copy(w->arena, name);
+    w->declared[at].partitions = partitions;
+    w->declared[at].replicas = replicas;
+}
+
 static weir_rc make_topic(weir *w, slice name, int32_t partitions, int32_t replicas, int64_t retention_ms, weir_error *err)
 {
-    const topic_spec spec = { .name = name, .partitions = w->options.single_partition || partitions < 1 ? 1 : partitions,
-                              .replicas = replicas < 1 ? 1 : replicas, .retention_ms = retention_ms < 0 ? 0 : retention_ms };
+    if (partitions < 1) partitions = 1;
+    if (replicas < 1) replicas = 1;
+    const topic_spec spec = { .name = name, .partitions = w->options.single_partition ? 1 : partitions, .replicas = replicas,
+                              .retention_ms = retention_ms < 0 ? 0 : retention_ms };
     topic_info info;
     bool found;
 
     WEIR_TRY(topic_find(w->storage, name, &info, &found, err));
-    return found ? WEIR_OK : topic_create(w->storage, &spec, err);
+    if (found) return WEIR_OK;
+    if (w->options.single_partition) note_declared(w, name, partitions, replicas);
+    return topic_create(w->storage, &spec, err);
+}
+
+weir_rc weir_declare_topic(weir *w, slice name, int32_t partitions, int32_t replicas, weir_error *err)
+{
+    return make_topic(w, name, partitions, replicas, -1, err);
 }
 
 static weir_rc make_topics(weir *w, const planned *p, weir_error *err)

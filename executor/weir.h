@@ -11,6 +11,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Of an engine with single_partition: what a topic says it has where plans and listings ask. */
+typedef struct declared_topic {
+    slice name;
+    int32_t partitions, replicas;
+} declared_topic;
+
 struct weir {
     arena *arena;
     weir_options options;
@@ -22,6 +28,8 @@ struct weir {
     int64_t folded_to;          /* offset of the command log: all before is in the catalog */
     query **queries;            /* at work in this process, in order of creation */
     uint32_t query_count, query_room;
+    declared_topic *declared;
+    uint32_t declared_count, declared_room;
     bool is_engine;             /* has the lock: runs the persistent queries */
     bool until_end;
     bool defers_queries;        /* until_end: none starts before all statements have run */
@@ -96,6 +104,9 @@ typedef struct bad_value {
 void note_bad_value(void *why, uint32_t row, const char *reason);
 
 /* ---- statements ---- */
+
+/* Makes the topic, where it is not there, as a CREATE that declares it would. */
+weir_rc weir_declare_topic(weir *w, slice name, int32_t partitions, int32_t replicas, weir_error *err) WEIR_CHECKED;
 
 /* SHOW, DESCRIBE, EXPLAIN, PRINT (show.c). */
 weir_rc show_statement(weir_session *s, const statement *what, arena *a, weir_result **out, weir_error *err) WEIR_CHECKED;
