@@ -342,6 +342,23 @@ static weir_rc require_boolean(binder *b, bound **of, const char *what, sql_pos 
     return weir_fail(b->err, WEIR_SEMANTIC, at, "%s needs a BOOLEAN, this is %.*s", what, SLICE_ARG(found));
 }
 
+/* (a AND b) AND c is a AND b AND c: one list. */
+static bound *flatten(binder *b, const bound *nested)
+{
+    uint32_t count = 0, at = 0;
+
+    for (uint32_t i = 0; i < nested->arg_count; i++) {
+        count += nested->args[i]->kind == nested->kind ? nested->args[i]->arg_count : 1;
+    }
+    bound *flat = bound_new(b->arena, nested->kind, &type_boolean, nested->at, count);
+    for (uint32_t i = 0; i < nested->arg_count; i++) {
+        bound *arg = nested->args[i];
+        if (arg->kind != nested->kind) flat->args[at++] = arg;
+        for (uint32_t k = 0; arg->kind == nested->kind && k < arg->arg_count; k++) flat->args[at++] = arg->args[k];
+    }
+    return flat;
+}
+
 static weir_rc bind_logic(binder *b, const expr *e, bound **out)
 {
     bool is_and = e->kind == EXPR_AND;
@@ -351,7 +368,7 @@ static weir_rc bind_logic(binder *b, const expr *e, bound **out)
         WEIR_TRY(bind_expr(b, e->list.items[i], &node->args[i]));
         WEIR_TRY(require_boolean(b, &node->args[i], is_and ? "AND" : "OR", e->list.items[i]->at));
     }
-    *out = node;
+    *out = flatten(b, node);
     return WEIR_OK;
 }
 

@@ -150,8 +150,41 @@ static bool yields(const bound *item)
     return item->kind == BOUND_LITERAL && is_text(item->type);
 }
 
-/* The type that all but the literals of text can be brought to; text itself where there is nothing else. A text that is
- * no literal makes text of all. */
+/* The type a text would have as a number: '10' an INTEGER, '1.5' a DECIMAL(2, 1), '2e1' a DECIMAL(2, 0). NULL: it is none. */
+static const type *number_type_of(arena *a, slice in)
+{
+    int64_t digits = 0, scale = 0, exponent = 0;
+    bool behind_point = false, is_plain = true;
+    size_t i = in.len > 0 && (in.data[0] == '-' || in.data[0] == '+');
+
+    for (; i < in.len && (in.data[i] == '.' || (in.data[i] >= '0' && in.data[i] <= '9')); i++) {
+        if (in.data[i] == '.') {
+            if (behind_point) return NULL;
+            behind_point = true;
+            is_plain = false;
+            continue;
+        }
+        digits += digits > 0 || in.data[i] != '0' || behind_point;
+        scale += behind_point;
+    }
+    if (i < in.len && (in.data[i] == 'e' || in.data[i] == 'E')) {
+        is_plain = false;
+        bool is_negative = ++i < in.len && in.data[i] == '-';
+        for (i += is_negative; i < in.len && in.data[i] >= '0' && in.data[i] <= '9' && exponent < 100; i++) {
+            exponent = exponent * 10 + (in.data[i] - '0');
+        }
+        if (is_negative) exponent = -exponent;
+    }
+    if (i != in.len || in.len == 0) return NULL;
+    if (is_plain) return digits <= 9 ? &type_integer : &type_bigint;
+    scale -= exponent;
+    digits = scale < 0 ? digits - scale : digits > scale ? digits : scale + 1;
+    scale = scale < 0 ? 0 : scale;
+    return digits < 1 || digits > 38 ? NULL : type_decimal(a, (uint32_t)digits, (uint32_t)scale);
+}
+
+/* The type that all but the literals of text can be brought to; text itself where there is nothing else. Beside numbers,
+ * a literal of text counts as the number it spells. A text that is no literal makes text of all. */
 static weir_rc common_of(binder *b, bound **items, uint32_t count, const char *what, const type **common)
 {
     const type *found = &type_null;
@@ -169,6 +202,11 @@ static weir_rc common_of(binder *b, bound **items, uint32_t count, const char *w
                              what, SLICE_ARG(found_text), SLICE_ARG(other_text));
         }
         found = both;
+    }
+    for (uint32_t i = 0; i < count && type_is_number(found); i++) {
+        if (items[i]->kind != BOUND_LITERAL || items[i]->type->kind != TYPE_STRING || items[i]->literal.is_null) continue;
+        const type *spelt = number_type_of(b->arena, items[i]->literal.str);
+        if (spelt != NULL) found = common_type(b->arena, found, spelt);
     }
     if (has_text) found = &type_string;
     for (uint32_t i = 0; i < count && found->kind == TYPE_NULL; i++) {

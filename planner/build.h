@@ -37,6 +37,8 @@ typedef struct rel {
  * sub-topology start as those of its input (UINT32_MAX: none). */
 step *add_step(builder *b, step_kind kind, uint32_t input);
 static inline uint32_t last_step(const builder *b) { return b->count - 1; }
+/* A name of its own for a column between steps, whose names nobody sees. */
+slice free_name(builder *b, const schema_column *columns, uint32_t count, slice wanted);
 binder binder_over(builder *b, const scope *s, const char *clause);
 
 /* The step's reader needs former rows: so does this step of its own input, down to a step that keeps them. */
@@ -61,6 +63,7 @@ typedef struct select_entry {
     slice name;
     sql_pos at;
     bool is_star;
+    uint32_t group_key; /* 1 + the index of the key of GROUP BY that it names; 0: none */
     bound *bound; /* over what stands below the last projection */
 } select_entry;
 

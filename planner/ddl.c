@@ -125,8 +125,8 @@ static weir_rc fill_source(const planner_env *env, const statement *s, const wit
     made->windowed = with->windowed;
     made->window_size_ms = with->windowed == WINDOW_SESSION || with->windowed == WINDOW_NONE ? 0 : with->window_size_ms;
     WEIR_TRY(make_schema(env, &s->create.columns, made->is_table, a, &made->schema, err));
-    WEIR_TRY(check_key_columns(s, with, made, err));
     WEIR_TRY(make_formats(env, with, NULL, &made->schema, a, &made->key, &made->value, s->create.name.at, err));
+    WEIR_TRY(check_key_columns(s, with, made, err));
     if (made->schema.count == 0) {
         return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "%.*s needs columns: format %.*s does not tell them",
                          SLICE_ARG(made->name), SLICE_ARG(made->value.name));

@@ -69,10 +69,10 @@ static weir_rc fail_key_missing(grouping *g, const expr *e)
 static weir_rc name_key(grouping *g, uint32_t i, const select_list *list, uint32_t *next)
 {
     binder over = input_binder(g, "GROUP BY");
-    const select_entry *found = NULL;
+    select_entry *found = NULL;
 
     for (uint32_t k = 0; k < list->count; k++) {
-        const select_entry *entry = &list->items[k];
+        select_entry *entry = &list->items[k];
         if (!expr_same(&over, entry->e, g->keys[i])) continue;
         if (found != NULL && g->b->use == USE_PERSISTENT) {
             return weir_fail(g->b->err, WEIR_SEMANTIC, entry->at,
@@ -82,6 +82,7 @@ static weir_rc name_key(grouping *g, uint32_t i, const select_list *list, uint32
         if (found == NULL) found = entry;
     }
     if (found == NULL && g->b->use == USE_PERSISTENT) return fail_key_missing(g, g->keys[i]);
+    if (found != NULL) found->group_key = i + 1;
     g->key_names[i] = found != NULL ? found->name : own_name(g, g->keys[i], next);
     return WEIR_OK;
 }
@@ -234,25 +235,6 @@ static binder above_binder(grouping *g, const char *clause)
 
 /* ---- the steps ---- */
 
-static bool has_name(const schema_column *columns, uint32_t count, slice name)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (slice_equal(columns[i].name, name)) return true;
-    }
-    return false;
-}
-
-/* A name of its own for a column between steps, whose names nobody sees. */
-static slice free_name(grouping *g, const schema_column *columns, uint32_t count, slice wanted)
-{
-    slice name = wanted;
-
-    for (uint32_t n = 1; has_name(columns, count, name); n++) {
-        name = arena_printf(g->b->arena, "%.*s_%u", SLICE_ARG(wanted), n);
-    }
-    return name;
-}
-
 static bool is_bound_to_record(const bound *b)
 {
     return bound_holds(b, BOUND_ROWPARTITION) || bound_holds(b, BOUND_ROWOFFSET) || bound_holds(b, BOUND_WINDOWSTART) ||
@@ -272,7 +254,7 @@ static void add_key_projection(grouping *g, bool rekeys)
     schema_column *columns = ARENA_ZEROS(a, schema_column, room);
     bound **exprs = ARENA_ZEROS(a, bound *, room);
     for (uint32_t i = 0; i < g->key_count; i++) {
-        columns[i] = (schema_column){ .name = free_name(g, columns, i, g->key_names[i]), .type = g->key_bounds[i]->type };
+        columns[i] = (schema_column){ .name = free_name(g->b, columns, i, g->key_names[i]), .type = g->key_bounds[i]->type };
         exprs[i] = g->key_bounds[i];
         if (exprs[i]->kind == BOUND_COLUMN && moved[exprs[i]->column] == NULL) {
             moved[exprs[i]->column] = bound_column(a, i, columns[i].type, exprs[i]->at);
@@ -285,7 +267,7 @@ static void add_key_projection(grouping *g, bool rekeys)
     }
     for (uint32_t c = 0; c < below->count; c++) {
         if (!wanted[c] || moved[c] != NULL) continue;
-        slice name = free_name(g, columns, count, below->columns[c].name);
+        slice name = free_name(g->b, columns, count, below->columns[c].name);
         columns[count] = (schema_column){ .name = name, .type = below->columns[c].type };
         exprs[count] = bound_column(a, c, below->columns[c].type, NOWHERE);
         moved[c] = bound_column(a, count++, below->columns[c].type, NOWHERE);
@@ -298,7 +280,7 @@ static void add_key_projection(grouping *g, bool rekeys)
                 args[k] = bound_replace_columns(a, c->args[k], moved);
                 continue;
             }
-            columns[count] = (schema_column){ .name = free_name(g, columns, count, SLICE("ARGUMENT")), .type = c->args[k]->type };
+            columns[count] = (schema_column){ .name = free_name(g->b, columns, count, SLICE("ARGUMENT")), .type = c->args[k]->type };
             exprs[count] = c->args[k];
             args[k] = bound_column(a, count++, c->args[k]->type, c->args[k]->at);
         }
@@ -391,7 +373,7 @@ static void add_aggregate(grouping *g)
     for (uint32_t i = 0; i < g->call_count; i++) {
         slice wanted = arena_printf(g->b->arena, "AGGREGATE_%u", i);
         columns[g->key_count + i] =
-            (schema_column){ .name = free_name(g, columns, g->key_count + i, wanted), .type = g->calls[i].call->result };
+            (schema_column){ .name = free_name(g->b, columns, g->key_count + i, wanted), .type = g->calls[i].call->result };
         g->calls[i].sql = layout_call_text(g, &g->calls[i], &below->schema);
     }
     want_old(g->b, last_step(g->b));

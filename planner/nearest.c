@@ -8,7 +8,10 @@
 
 nearest nearest_to(slice wanted)
 {
-    return (nearest){ wanted, NO_SLICE, (uint32_t)(wanted.len / 3 + 2) };
+    uint32_t least = (uint32_t)(wanted.len / 3 + 2);
+
+    if (wanted.len < least) least = (uint32_t)wanted.len; /* something of it must be right */
+    return (nearest){ wanted, NO_SLICE, least };
 }
 
 /* Insertions, deletions, replacements, and neighbours swapped, each counted as one. */

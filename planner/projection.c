@@ -59,7 +59,7 @@ static void add_flat_map(flattening *f, rel *r)
         exprs[count] = bound_column(b->arena, i, below->columns[i].type, NOWHERE);
     }
     for (uint32_t i = 0; i < f->count; i++, count++) {
-        columns[count] = (schema_column){ .name = arena_printf(b->arena, "TABLE_FUNCTION_%u", i), .type = f->calls[i]->type };
+        columns[count] = (schema_column){ .name = free_name(b, columns, count, arena_printf(b->arena, "TABLE_FUNCTION_%u", i)), .type = f->calls[i]->type };
         exprs[count] = f->calls[i];
     }
     step *s = add_step(b, STEP_FLAT_MAP, r->step);
@@ -92,6 +92,7 @@ typedef struct projection {
     uint32_t key_count;
     uint32_t *entries; /* of the key columns; UINT32_MAX: none selects it */
     bool rekeys;
+    bool is_grouped;
 } projection;
 
 static bool is_as_value(const expr *e)
@@ -135,6 +136,7 @@ static weir_rc own_keys(projection *p)
 
 static bool selects_key(const projection *p, uint32_t entry, uint32_t key)
 {
+    if (p->is_grouped) return p->list->items[entry].group_key == key + 1;
     return !is_as_value(p->list->items[entry].e) && bound_equal(p->list->items[entry].bound, p->keys[key]);
 }
 
@@ -286,7 +288,7 @@ static void project_to_result(projection *p)
     bound **exprs = ARENA_ZEROS(a, bound *, p->list->count);
     const step *below = &p->b->steps[p->r->step];
     bool *is_key = ARENA_ZEROS(a, bool, p->list->count);
-    bool is_pull = p->b->use == USE_SNAPSHOT || (p->b->use == USE_BOUNDED && below->is_table);
+    bool is_pull = p->b->use != USE_PUSH && p->b->leftmost->is_table && !p->is_grouped;
 
     for (uint32_t i = 0; i < p->list->count; i++) {
         bound *e = p->list->items[i].bound;
@@ -309,7 +311,7 @@ static void project_to_result(projection *p)
 
 weir_rc plan_projection(builder *b, const select_query *q, rel *r, select_list *list)
 {
-    projection p = { .b = b, .q = q, .r = r, .list = list };
+    projection p = { .b = b, .q = q, .r = r, .list = list, .is_grouped = is_aggregation(q) };
 
     if (b->use != USE_PERSISTENT) {
         project_to_result(&p);

@@ -1,8 +1,6 @@
 /* planner/query.c - a SELECT, from FROM up to its last projection; and SELECTs that stand alone. */
 #include "planner/build.h"
 
-#include <string.h>
-
 /* ---- what is not there yet ---- */
 
 static weir_rc check_supported(builder *b, const select_query *q)

@@ -24,7 +24,7 @@ static void add_entry(list_maker *m, const expr *e, slice name, sql_pos at, bool
         m->list.items = more;
         m->room = room;
     }
-    m->list.items[m->list.count++] = (select_entry){ e, name, at, is_star, NULL };
+    m->list.items[m->list.count++] = (select_entry){ .e = e, .name = name, .at = at, .is_star = is_star };
 }
 
 static expr *column_expr(builder *b, slice from, slice name, sql_pos at)

@@ -30,6 +30,24 @@ step *add_step(builder *b, step_kind kind, uint32_t input)
     return s;
 }
 
+static bool has_name(const schema_column *columns, uint32_t count, slice name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_equal(columns[i].name, name)) return true;
+    }
+    return false;
+}
+
+slice free_name(builder *b, const schema_column *columns, uint32_t count, slice wanted)
+{
+    slice name = wanted;
+
+    for (uint32_t n = 1; has_name(columns, count, name); n++) {
+        name = arena_printf(b->arena, "%.*s_%u", SLICE_ARG(wanted), n);
+    }
+    return name;
+}
+
 binder binder_over(builder *b, const scope *s, const char *clause)
 {
     return (binder){ .arena = b->arena, .catalog = b->env->catalog, .scope = *s, .clause = clause, .err = b->err,
@@ -79,6 +97,7 @@ static void mark_read(const step *s, const bool *of_it, bool *below)
         }
         break;
     case STEP_SORT:
+        for (uint32_t i = 0; i < s->schema.key_count; i++) below[i] = true; /* of a table it keeps each key's last row */
         for (uint32_t i = 0; i < s->sort.key_count; i++) bound_mark_columns(s->sort.keys[i].by, below);
         for (uint32_t i = 0; i < s->schema.count; i++) below[i] |= of_it[i];
         break;
@@ -110,12 +129,10 @@ static void mark_step(builder *b, bool **read, uint32_t index)
         uint32_t below = s->inputs[i];
         if (reads_all(s)) mark_all(&b->steps[below], read[below]);
         else mark_read(s, read[index], read[below]);
-        for (uint32_t k = 0; k < b->steps[below].schema.key_count; k++) read[below][k] = true;
     }
     if (s->kind == STEP_JOIN && s->join.foreign_key != NULL) bound_mark_columns(s->join.foreign_key, read[s->inputs[0]]);
 }
 
-/* A source's key is decoded when some step reads it, or needs it to find the partition or the entry of a row. */
 static void mark_sources(builder *b)
 {
     bool **read = ARENA_ZEROS(b->arena, bool *, b->count);

@@ -3,7 +3,6 @@
 #include "planner/nearest.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
 /* ---- reading values ---- */
 
@@ -335,16 +334,6 @@ weir_rc read_with(const property_list *list, with_use use, arena *a, with_values
 
 /* ---- formats ---- */
 
-static bool needs_registry(slice name)
-{
-    static const char *const names[] = { "AVRO", "JSON_SR", "PROTOBUF", "PROTOBUF_NOSR" };
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (slice_equal_nocase(name, slice_of(names[i]))) return true;
-    }
-    return false;
-}
-
 static slice upper_case(arena *a, slice name)
 {
     char *upper = ARENA_ARRAY(a, char, name.len + 1);
@@ -359,23 +348,46 @@ static weir_rc traits_of(slice name, uint32_t *traits, sql_pos at, weir_error *e
 
     *traits = format_traits_of(name, &found);
     if (found) return WEIR_OK;
-    if (needs_registry(name)) {
-        return weir_fail(err, WEIR_UNSUPPORTED, at, "format %.*s is not supported yet", SLICE_ARG(name));
-    }
     nearest n = nearest_to(name);
-    static const char *const names[] = { "JSON", "DELIMITED", "KAFKA", "NONE" };
+    static const char *const names[] = { "AVRO", "DELIMITED", "JSON", "JSON_SR", "KAFKA", "NONE", "PROTOBUF", "PROTOBUF_NOSR" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) nearest_offer(&n, slice_of(names[i]));
     return weir_fail(err, WEIR_SEMANTIC, at, "unknown format %.*s%s", SLICE_ARG(name), nearest_hint(&n));
 }
 
-static weir_rc check_format(const format_spec *spec, const schema_column *columns, uint32_t count, sql_pos at, weir_error *err)
+static bool needs_registry(slice name)
+{
+    static const char *const names[] = { "AVRO", "JSON_SR", "PROTOBUF" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (slice_equal_nocase(name, slice_of(names[i]))) return true;
+    }
+    return false;
+}
+
+/* Can it hold the columns, and can it be opened? */
+static weir_rc try_format(const format_spec *spec, const schema_column *columns, uint32_t count, arena *a, weir_error *err)
+{
+    format *f;
+
+    WEIR_TRY(format_check(spec, columns, count, err));
+    WEIR_TRY(format_open(&f, spec, columns, count, NULL, a, err));
+    format_close(f);
+    return WEIR_OK;
+}
+
+static weir_rc check_format(const format_spec *spec, const schema_column *columns, uint32_t count, arena *a, sql_pos at,
+                            weir_error *err)
 {
     if (slice_is(spec->name, "NONE") && count > 0) {
         return weir_fail(err, WEIR_SEMANTIC, at, "format NONE holds nothing, and there is the column %.*s",
                          SLICE_ARG(columns[0].name));
     }
+    if (count == 0 && needs_registry(spec->name)) {
+        return weir_fail(err, WEIR_UNSUPPORTED, at, "columns of format %.*s, from a schema registry, are not supported yet",
+                         SLICE_ARG(spec->name));
+    }
     err->at = NOWHERE;
-    weir_rc rc = count == 0 ? WEIR_OK : format_check(spec, columns, count, err);
+    weir_rc rc = count == 0 ? WEIR_OK : try_format(spec, columns, count, a, err);
     if (rc != WEIR_OK && err->at.line == 0) err->at = at;
     return rc;
 }
@@ -389,12 +401,11 @@ static bool wrap_setting(const planner_env *env, bool *wraps)
     return true;
 }
 
-static weir_rc settle_wrapping(const planner_env *env, const with_values *with, const schema *s, uint32_t value_count,
+static weir_rc settle_wrapping(const planner_env *env, const with_values *with, uint32_t value_count,
                                uint32_t traits, format_spec *spec, weir_error *err)
 {
     bool wraps = true;
 
-    (void)s;
     if (with->wrap >= 0) {
         if (value_count != 1) {
             return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "WRAP_SINGLE_VALUE is for values of a single column; there are %u",
@@ -475,9 +486,9 @@ weir_rc make_formats(const planner_env *env, const with_values *with, const sour
     key->delimiter = first_present(with->key_delimiter, same_key ? arena_copy(a, inherit->key.delimiter) : NO_SLICE, NO_SLICE);
     value->delimiter = first_present(with->value_delimiter, same_value ? arena_copy(a, inherit->value.delimiter) : NO_SLICE, NO_SLICE);
     key->is_unwrapped = columns->key_count == 1 && (key_traits & FORMAT_UNWRAPS) != 0;
-    WEIR_TRY(settle_wrapping(env, with, columns, value_count, value_traits, value, err));
-    WEIR_TRY(check_format(key, columns->columns, columns->key_count, key_at, err));
-    return check_format(value, values, value_count, value_at, err);
+    WEIR_TRY(settle_wrapping(env, with, value_count, value_traits, value, err));
+    WEIR_TRY(check_format(key, columns->columns, columns->key_count, a, key_at, err));
+    return check_format(value, values, value_count, a, value_at, err);
 }
 
 /* ---- topics ---- */
