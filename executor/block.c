@@ -71,16 +71,22 @@ static void add_raw(text *t, const void *from, size_t bytes)
     text_add(t, (slice){ from, bytes });
 }
 
-static void add_column(column_writer *w, const column *c, row_set rows)
+static bool is_absent(const column *c, uint32_t r, const uint8_t *gone)
+{
+    return (gone != NULL && gone[r] != ROW_NORMAL) || c->null[r];
+}
+
+/* gone[r] != ROW_NORMAL: the row has no values, and what stands in the column is undefined; NULL: it is a key's. */
+static void add_column(column_writer *w, const column *c, row_set rows, const uint8_t *gone)
 {
     size_t size = column_element_bytes(c->type);
 
     text_reserve(&w->null, rows.count);
-    EACH_ROW (r, rows) text_add_char(&w->null, (char)c->null[r]);
+    EACH_ROW (r, rows) text_add_char(&w->null, (char)is_absent(c, r, gone));
     if (is_fixed(c->type)) {
         text_reserve(&w->data, rows.count * size);
         EACH_ROW (r, rows) {
-            if (c->null[r]) {
+            if (is_absent(c, r, gone)) {
                 memset(w->data.data + w->data.len, 0, size);
             } else {
                 memcpy(w->data.data + w->data.len, (char *)c->any + r * size, size);
@@ -91,9 +97,11 @@ static void add_column(column_writer *w, const column *c, row_set rows)
     }
     EACH_ROW (r, rows) {
         size_t before = w->bytes.len;
-        if (!c->null[r] && type_is_nested(c->type)) {
+        if (is_absent(c, r, gone)) {
+            /* no bytes */
+        } else if (type_is_nested(c->type)) {
             value_encode(&w->bytes, c->type, &c->nested[r]);
-        } else if (!c->null[r]) {
+        } else {
             text_add(&w->bytes, c->str[r]);
         }
         uint32_t length = (uint32_t)(w->bytes.len - before);
@@ -138,11 +146,15 @@ void block_writer_add(block_writer *w, const batch *from, row_set rows)
         w->has_headers |= headers->count > 0;
         add_headers(&w->headers, headers);
     }
-    for (uint32_t i = 0; i < w->shape.schema->count; i++) add_column(&w->columns[i], &from->columns[i], rows);
+    for (uint32_t i = 0; i < w->shape.schema->count; i++) {
+        add_column(&w->columns[i], &from->columns[i], rows, i < w->shape.schema->key_count ? NULL : from->kind);
+    }
     if (w->shape.has_old) {
+        uint8_t *all_gone = memset(arena_alloc(from->arena, from->rows), ROW_TOMBSTONE, from->rows);
         EACH_ROW (r, rows) text_add_char(&w->old_kind, from->old == NULL ? ROW_TOMBSTONE : (char)from->old->kind[r]);
         for (uint32_t i = 0; i < w->shape.schema->count; i++) {
-            add_column(&w->old_columns[i], from->old == NULL ? &from->columns[i] : &from->old->columns[i], rows);
+            const batch *old = from->old == NULL ? from : from->old; /* with no former rows all are absent */
+            add_column(&w->old_columns[i], &old->columns[i], rows, from->old == NULL ? all_gone : old->kind);
         }
     }
     w->rows += rows.count;

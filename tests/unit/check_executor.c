@@ -313,6 +313,7 @@ static void assert_same_rows(const schema *s, const batch *a, row_set rows, cons
         ck_assert_int_eq(a->kind[r], b->kind[at]);
         for (uint32_t i = 0; i < s->count; i++) {
             value x = column_get(&a->columns[i], r), y = column_get(&b->columns[i], at);
+            if (i >= s->key_count && a->kind[r] == ROW_TOMBSTONE) x = NULL_VALUE; /* a deletion carries no values */
             ck_assert(value_equal(s->columns[i].type, &x, &y));
         }
         at++;
