@@ -418,7 +418,7 @@ START_TEST(errors_name_the_thing_and_the_place)
     semantic("SELECT * FROM access WHERE n", 28, "WHERE needs a BOOLEAN, this is INTEGER");
     semantic("SELECT * FROM access WHERE SUM(n) > 3", 28, "WHERE cannot use SUM, which is an aggregate function");
     semantic("SELECT CAST(n AS ARRAY<INT>) FROM access", 8, "INTEGER cannot be cast to ARRAY<INTEGER>");
-    semantic("SELECT * FROM access WHERE n = NULL", 30, "a comparison with NULL is never true; use IS [NOT] NULL");
+    semantic("SELECT * FROM access WHERE n = NULL", 28, "a comparison with NULL is never true; use IS [NOT] NULL");
     semantic("SELECT * FROM access WHERE windowstart > 3", 28, "unknown column WINDOWSTART in ACCESS");
 }
 END_TEST
