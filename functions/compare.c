@@ -4,18 +4,21 @@
 
 #define NEITHER_NULL(r) (uint8_t)(~(args[0].null[r] | args[1].null[r]) & 1)
 
-/* One loop for the whole column and one for some of its rows: no branch on type or operator inside. */
+/* One loop for the whole column and one for some of its rows: no branch on type or operator inside. The columns are copied
+ * to locals, or every byte written could have changed where they point, and nothing would be vectorised. */
 #define COMPARE_LOOP(name, expression)                                                                        \
-    static void name(const call *c, eval_context *x, const column *args, row_set rows, column *out)           \
+    static void name(const call *c, eval_context *x, const column *all, row_set rows, column *out)            \
     {                                                                                                         \
-        (void)c, (void)x;                                                                                     \
+        const column args[2] = { all[0], all[c->arg_count - 1] };                                             \
+        uint8_t *restrict to = out->boolean;                                                                  \
+        (void)x;                                                                                              \
         if (rows.index == NULL) {                                                                             \
-            for (uint32_t r = 0; r < rows.count; r++) out->boolean[r] = (uint8_t)(expression);                \
+            for (uint32_t r = 0; r < rows.count; r++) to[r] = (uint8_t)(expression);                          \
             return;                                                                                           \
         }                                                                                                     \
         for (uint32_t i = 0; i < rows.count; i++) {                                                           \
             uint32_t r = rows.index[i];                                                                       \
-            out->boolean[r] = (uint8_t)(expression);                                                          \
+            to[r] = (uint8_t)(expression);                                                                    \
         }                                                                                                     \
     }
 

@@ -17,6 +17,7 @@ struct time_pattern {
     element *elements;
     uint32_t count;
     bool names_zone; /* it has a V or z */
+    size_t fixed_bytes; /* of every text that follows it, where it has only numbers of fixed width and plain text; else 0 */
 };
 
 static const char *const MONTHS[] = { "January", "February", "March",     "April",   "May",      "June",
@@ -55,6 +56,24 @@ static const char *check_letter(char letter, uint32_t count, uint32_t allowed)
     uint32_t most = letter == 'S' ? 9 : strchr("yunA", letter) != NULL ? 19 : strchr("GMLEQqXxZ", letter) != NULL ? 5
                     : letter == 'D' ? 3 : strchr("zO", letter) != NULL ? 4 : letter == 'a' ? 1 : 2;
     return count > most ? "it repeats a letter too often" : NULL;
+}
+
+/* yyyy-MM-dd HH:mm:ss.SSS and its like: each part once, in its place. */
+static size_t fixed_length(const time_pattern *p)
+{
+    size_t length = 0;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        const element *e = &p->elements[i];
+        bool is_part = (e->letter == 'y' && e->count == 4) || (e->letter == 'S' && e->count <= 9) ||
+                       (e->letter != 0 && strchr("MdHms", e->letter) != NULL && e->count == 2);
+        if (e->letter != 0 && !is_part) return 0;
+        for (uint32_t k = 0; k < i && is_part; k++) {
+            if (p->elements[k].letter == e->letter) return 0;
+        }
+        length += is_part ? e->count : e->literal.len;
+    }
+    return length;
 }
 
 const time_pattern *time_pattern_compile(arena *a, slice pattern, uint32_t allowed, const char **reason)
@@ -119,6 +138,7 @@ const time_pattern *time_pattern_compile(arena *a, slice pattern, uint32_t allow
             p->elements[i].reserve += fixed_width(&p->elements[k]);
         }
     }
+    p->fixed_bytes = fixed_length(p);
     *reason = NULL;
     return p;
 }
@@ -274,6 +294,34 @@ static void put_element(writer *w, const element *e, const moment *m)
     }
 }
 
+static slice format_fixed(const time_pattern *p, arena *a, const moment *m)
+{
+    char *out = arena_alloc(a, p->fixed_bytes), *at = out;
+    uint32_t ms = (uint32_t)m->ms_of_day;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        const element *e = &p->elements[i];
+        uint32_t number = 0, width = e->count;
+        switch (e->letter) {
+        case 0: at = mempcpy(at, e->literal.data, e->literal.len); continue;
+        case 'y': number = (uint32_t)m->date.year; break;
+        case 'M': number = m->date.month; break;
+        case 'd': number = m->date.day; break;
+        case 'H': number = ms / MS_PER_HOUR; break;
+        case 'm': number = ms / MS_PER_MINUTE % 60; break;
+        case 's': number = ms / MS_PER_SECOND % 60; break;
+        default: /* S: what is finer than milliseconds is 0 */
+            number = ms % MS_PER_SECOND;
+            if (width < 3) number /= width == 2 ? 10 : 100;
+            else if (width > 3) memset(at + 3, '0', width - 3);
+            if (width > 3) width = 3;
+        }
+        for (uint32_t k = width; k-- > 0; number /= 10) at[k] = (char)('0' + number % 10);
+        at += e->count;
+    }
+    return (slice){ out, p->fixed_bytes };
+}
+
 slice time_pattern_format(const time_pattern *p, arena *a, int64_t utc_ms, zone *z)
 {
     moment m = { .utc_ms = utc_ms, .offset_ms = zone_offset_ms(z, utc_ms), .zone = z };
@@ -283,6 +331,7 @@ slice time_pattern_format(const time_pattern *p, arena *a, int64_t utc_ms, zone 
     m.days = floor_divide(local, MS_PER_DAY);
     m.date = date_of(m.days);
     m.ms_of_day = (int32_t)floor_rest(local, MS_PER_DAY);
+    if (p->fixed_bytes > 0 && m.date.year >= 0 && m.date.year <= 9999) return format_fixed(p, a, &m);
     for (uint32_t i = 0; i < p->count; i++) put_element(&w, &p->elements[i], &m);
     return (slice){ w.data, w.len };
 }
@@ -502,8 +551,51 @@ static bool resolve_fields(const reading *r, int64_t *days, int64_t *ms_of_day)
     return true;
 }
 
+/* The short way for such patterns. False: the long way decides. */
+static bool parse_fixed(const time_pattern *p, const char *at, int64_t *local_ms)
+{
+    uint32_t year = 1970, month = 1, day = 1, hour = 0, minute = 0, second = 0, ms = 0;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        const element *e = &p->elements[i];
+        uint32_t number = 0, wrong = 0;
+        if (e->letter == 0) {
+            if (memcmp(at, e->literal.data, e->literal.len) != 0) return false;
+            at += e->literal.len;
+            continue;
+        }
+        for (uint32_t k = 0; k < e->count; k++) {
+            uint32_t digit = (uint32_t)(unsigned char)*at++ - '0';
+            wrong |= digit > 9;
+            if (e->letter != 'S' || k < 3) number = number * 10 + digit;
+        }
+        if (wrong) return false;
+        switch (e->letter) {
+        case 'y': year = number; break;
+        case 'M': month = number; break;
+        case 'd': day = number; break;
+        case 'H': hour = number; break;
+        case 'm': minute = number; break;
+        case 's': second = number; break;
+        default: ms = e->count == 1 ? number * 100 : e->count == 2 ? number * 10 : number;
+        }
+    }
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 59) {
+        return false;
+    }
+    *local_ms = days_of((civil_date){ (int32_t)year, month, day }) * MS_PER_DAY + (int64_t)hour * MS_PER_HOUR +
+                (int64_t)minute * MS_PER_MINUTE + (int64_t)second * MS_PER_SECOND + ms;
+    return true;
+}
+
 bool time_pattern_parse(const time_pattern *p, slice from, zone *z, int64_t *utc_ms)
 {
+    int64_t local_ms;
+
+    if (p->fixed_bytes > 0 && from.len == p->fixed_bytes && parse_fixed(p, from.data, &local_ms)) {
+        *utc_ms = zone_to_utc(z, local_ms);
+        return true;
+    }
     reading r = { .at = from.data, .end = from.data + from.len };
     int64_t days, ms_of_day;
     char id[64];

@@ -1209,6 +1209,8 @@ static const struct {
     { "HH:mm:ssXXX VV", "03:28:33+05:30 Asia/Kolkata", "Asia/Kolkata" },
     { "yyyyMMddHHmmssSSS Z", "20180511235833250 +0200", "+02:00" },
     { "G uuuu QQQ", "AD 2018 Q2", NULL },
+    { "'['yyyy/MM/dd']' HH:mm:ss.SSSSSS", "[2018/05/11] 21:58:33.250000", NULL },
+    { "ss.S", "33.2", NULL },
 };
 
 START_TEST(formatting_time)
@@ -1247,6 +1249,10 @@ static const struct {
     { "2021-03-28 01:30", "yyyy-MM-dd HH:mm", 1616895000000, "Europe/London" }, /* skipped: becomes 02:30 BST */
     { "2021-10-31 01:30", "yyyy-MM-dd HH:mm", 1635640200000, "Europe/London" }, /* twice: the earlier */
     { "nothing", "yyyy", NULL_INT, NULL },
+    { "2018-05-11 21:58:33.2", "yyyy-MM-dd HH:mm:ss.S", 1526075913200, NULL },
+    { "2018-05-11 24:00:00", "yyyy-MM-dd HH:mm:ss", 1526083200000, NULL },
+    { "2018-05-11 25:00:00", "yyyy-MM-dd HH:mm:ss", NULL_INT, NULL },
+    { "2018-0x-11", "yyyy-MM-dd", NULL_INT, NULL },
 };
 
 START_TEST(parsing_time)
