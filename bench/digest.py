@@ -7,7 +7,7 @@ The harness looks for a row's identity in the value, under lower-case names. wei
 case, the key column in the record's key alone, and a session's end as the time of its last event (the peers add the gap of
 10 s). This reads the same facts from where they are.
 """
-import base64, json, struct, sys
+import base64, decimal, json, struct, sys
 
 SPEC = {  # workload: (identity, value fields, key column, its type)
     "w1": ([], ["auction", "bidder", "price", "channel", "channel_id", "dateTime"], None, None),
@@ -35,7 +35,8 @@ def shown(field, value, workload):
     if value is None:
         return "~|"
     if isinstance(value, float) or (field == "price" and workload == "w1") or field == "avg_price":
-        return "%.1f|" % float(value)
+        # as Java's %.1f: half up, of the shortest digits
+        return "%s|" % decimal.Decimal(repr(float(value))).quantize(decimal.Decimal("0.1"), decimal.ROUND_HALF_UP)
     return "%s|" % value
 
 
