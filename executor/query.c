@@ -558,7 +558,10 @@ static weir_rc open_workers(query *q, weir_error *err)
     for (uint32_t i = 0; i < q->source_count; i++) {
         if (q->source_partitions[i] > most) most = q->source_partitions[i];
     }
-    q->worker_count = q->env.is_deterministic || q->env.threads == 0 ? 1 : q->env.threads;
+    /* On Kafka one client: a second member of the group costs a rebalance at start, and librdkafka's own threads already
+     * work beside the worker. */
+    bool is_lone = q->env.is_deterministic || q->env.threads == 0 || storage_is_kafka(q->env.storage);
+    q->worker_count = is_lone ? 1 : q->env.threads;
     if (q->worker_count > (uint32_t)most) q->worker_count = (uint32_t)most;
     q->shared.state_budget_bytes = q->env.state_budget_bytes / (uint32_t)most;
     q->workers = calloc(q->worker_count, sizeof *q->workers);
