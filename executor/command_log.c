@@ -33,7 +33,10 @@ static weir_rc apply_record(weir *w, slice record, weir_error *err)
     if (version != catalog_version(w->catalog)) return WEIR_OK; /* it came second */
     arena *a = arena_new(0);
     weir_rc rc = command_parse(body, a, &what, err);
-    if (rc == WEIR_OK) rc = catalog_apply(w->catalog, &what, err);
+    if (rc == WEIR_OK) {
+        rc = catalog_apply(w->catalog, &what, err);
+        if (what.plan != NULL) plan_release(what.plan);
+    }
     arena_free(a);
     return rc;
 }

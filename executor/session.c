@@ -265,7 +265,11 @@ static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_
 
     *own = p->plan;
     plan_prepare(own);
-    WEIR_TRY(transient_open(&t, &env, own, err));
+    weir_rc rc = transient_open(&t, &env, own, err);
+    if (rc != WEIR_OK) {
+        plan_release(own);
+        return rc;
+    }
     *out = result_query(*kept, own, t, s);
     *kept = NULL; /* the result's now */
     return WEIR_OK;
@@ -293,12 +297,14 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
         case PLANNED_QUERY: return open_query(s, &p, kept, out, err);
         case PLANNED_COMMAND: break;
         }
-        bool accepted;
+        bool accepted = false;
         slice topic = topic_of(w, &p.command, *kept);
-        WEIR_TRY(make_topics(w, &p, err));
-        WEIR_TRY(command_append(w, &p.command, version, &accepted, err));
+        weir_rc rc = make_topics(w, &p, err);
+        if (rc == WEIR_OK) rc = command_append(w, &p.command, version, &accepted, err);
+        if (rc == WEIR_OK && accepted && p.command.deletes_topic && topic.data != NULL) rc = topic_delete(w->storage, topic, err);
+        if (p.command.plan != NULL) plan_release(p.command.plan); /* the catalog has its own */
+        if (rc != WEIR_OK) return rc;
         if (!accepted) continue;
-        if (p.command.deletes_topic && topic.data != NULL) WEIR_TRY(topic_delete(w->storage, topic, err));
         *out = command_done(&p.command);
         return WEIR_OK;
     }

@@ -239,6 +239,7 @@ static weir_rc explain(weir_session *s, const statement *what, arena *a, weir_re
     }
     text lines = TEXT_EMPTY;
     plan_explain(&lines, p);
+    if (what->explain.inner != NULL) plan_release(p);
     *out = lines_of("queryDescription", "Plan", text_slice(&lines));
     text_free(&lines);
     return WEIR_OK;
