@@ -363,6 +363,7 @@ weir_rc storage_open_kafka(storage **out, slice dir, const kafka_options *option
 {
     char prefix[KAFKA_TOPIC_NAME_MAX];
 
+    kafka_link_threads();
     WEIR_TRY(check_properties(options, err));
     if (options->brokers.len == 0) return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "--kafka wants brokers: host:port,...");
     if (options->service.len == 0 || options->service.len > 100) {

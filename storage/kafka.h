@@ -79,6 +79,8 @@ bool kafka_is_transient_error(rd_kafka_resp_err_t code);
 void kafka_wake_fetchers(rd_kafka_t *rk);
 int64_t kafka_now_ms(void); /* monotonic */
 
+void kafka_link_threads(void); /* kafka_threads.c */
+
 /* ---- kafka_topic.c ---- */
 
 weir_rc kafka_topic_create(storage *s, const topic_spec *spec, weir_error *err) WEIR_CHECKED;
