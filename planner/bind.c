@@ -176,6 +176,9 @@ static weir_rc bind_name(binder *b, const expr *e, bound **out)
     }
     int32_t found = find_column(b, &e->column.source, &e->column.name);
     if (found < 0) return b->err->rc;
+    if (b->scope.columns[found].column == UINT32_MAX) {
+        return weir_fail(b->err, WEIR_INTERNAL, e->at, "column %.*s was not carried along", SLICE_ARG(e->column.name.name));
+    }
     *out = bound_column(b->arena, b->scope.columns[found].column, b->scope.columns[found].type, e->at);
     return WEIR_OK;
 }

@@ -24,6 +24,7 @@ typedef struct builder {
     uint32_t subtopologies;
     held_call *held;
     const source *leftmost; /* whose formats and partitions the sink inherits */
+    const source *key_from; /* of a join: whose key format it inherits; NULL: the leftmost's */
 } builder;
 
 /* What a FROM clause, or a part of the plan above it, gives: the step that makes the rows, and names for its columns. */
@@ -31,6 +32,7 @@ typedef struct rel {
     uint32_t step;
     scope scope;
     bool is_join;
+    bool may_lose_key; /* its key was computed to look a table up: a SELECT list without it gives a stream without a key */
 } rel;
 
 /* A new step at the end. The pointer is good until the next one is added. Its schema, table-ness, windowing and

@@ -42,7 +42,7 @@ weir_rc plan_source(builder *b, const source *from, slice alias, bool materialis
     if (b->leftmost == NULL) b->leftmost = from;
     if (from->is_table && materialised) add_step(b, STEP_TABLE, last_step(b));
     const step *top = &b->steps[last_step(b)];
-    *out = (rel){ last_step(b), scope_of(b->arena, &top->schema, alias, top->windowed != WINDOW_NONE), false };
+    *out = (rel){ .step = last_step(b), .scope = scope_of(b->arena, &top->schema, alias, top->windowed != WINDOW_NONE) };
     return WEIR_OK;
 }
 

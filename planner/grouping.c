@@ -431,6 +431,6 @@ weir_rc plan_grouping(builder *b, const select_query *q, rel *r, select_list *li
     if (q->emit == EMIT_FINAL) add_step(b, STEP_FINAL, last_step(b));
     WEIR_TRY(plan_having(&g, predicate));
     const step *top = &b->steps[last_step(b)];
-    *r = (rel){ last_step(b), scope_of(b->arena, &top->schema, NO_SLICE, top->windowed != WINDOW_NONE), false };
+    *r = (rel){ .step = last_step(b), .scope = scope_of(b->arena, &top->schema, NO_SLICE, top->windowed != WINDOW_NONE) };
     return WEIR_OK;
 }

@@ -1,8 +1,603 @@
-/* planner/joins.c - FROM with JOINs. */
+/* planner/joins.c - FROM with JOINs: left-deep, one STEP_JOIN each. Before a join each side gets a PROJECT that makes the
+ * join expression its key and keeps only the columns used above, and an EXCHANGE where the key was another before.
+ * The result's key stands for all expressions that were made equal; the first of their columns that the SELECT list has gives
+ * it its name, and where there is none (FULL joins, expressions) it is called ROWKEY. */
 #include "planner/build.h"
+
+/* ---- which columns are used above ---- */
+
+typedef struct use_list {
+    arena *arena;
+    const select_query *q;
+    const expr **columns; /* EXPR_COLUMN */
+    uint32_t count, room;
+} use_list;
+
+static bool note_column(void *self, const expr *e)
+{
+    use_list *u = self;
+
+    if (e->kind == EXPR_CALL) { /* the bodies of lambdas too: expr_walk() leaves them out */
+        for (uint32_t i = 0; i < e->call.args.count; i++) {
+            if (e->call.args.items[i]->kind == EXPR_LAMBDA) expr_walk(e->call.args.items[i]->lambda.body, note_column, u);
+        }
+    }
+    if (e->kind != EXPR_COLUMN) return true;
+    if (u->count == u->room) {
+        uint32_t room = u->room == 0 ? 32 : u->room * 2;
+        const expr **more = ARENA_ZEROS(u->arena, const expr *, room);
+        if (u->count > 0) memcpy(more, u->columns, sizeof *more * u->count);
+        u->columns = more;
+        u->room = room;
+    }
+    u->columns[u->count++] = e;
+    return true;
+}
+
+static void note_list(use_list *u, const expr_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) expr_walk(list->items[i], note_column, u);
+}
+
+static void note_query(use_list *u)
+{
+    const select_query *q = u->q;
+
+    for (uint32_t i = 0; i < q->item_count; i++) {
+        if (q->items[i].value != NULL && (q->items[i].kind == SELECT_EXPR || q->items[i].kind == SELECT_STRUCT_ALL)) {
+            expr_walk(q->items[i].value, note_column, u);
+        }
+    }
+    if (q->where != NULL) expr_walk(q->where, note_column, u);
+    if (q->having != NULL) expr_walk(q->having, note_column, u);
+    note_list(u, &q->group_by);
+    note_list(u, &q->partition_by);
+    for (uint32_t i = 0; i < q->order_by.count; i++) expr_walk(q->order_by.items[i].by, note_column, u);
+}
+
+static bool selects_all_of(const select_query *q, slice alias)
+{
+    for (uint32_t i = 0; i < q->item_count; i++) {
+        if (q->items[i].kind == SELECT_ALL) return true;
+        if (q->items[i].kind == SELECT_SOURCE_ALL && slice_equal(q->items[i].source.name, alias)) return true;
+    }
+    return false;
+}
+
+/* By name, or as the struct before a dot. */
+static bool is_used(const use_list *u, const scope_column *c)
+{
+    if (!c->is_hidden && selects_all_of(u->q, c->source)) return true;
+    for (uint32_t i = 0; i < u->count; i++) {
+        const identifier *from = &u->columns[i]->column.source;
+        bool is_it = slice_equal(u->columns[i]->column.name.name, c->name);
+        if (is_it && (!identifier_present(from) || slice_equal(from->name, c->source))) return true;
+        if (identifier_present(from) && slice_equal(from->name, c->name)) return true;
+    }
+    return false;
+}
+
+/* ---- one side of a join ---- */
+
+typedef struct side {
+    uint32_t step;
+    scope_column *columns; /* of all its sources, in order; those not carried along have column UINT32_MAX */
+    uint32_t count;
+    const slice *aliases;
+    const source *const *sources;
+    uint32_t source_count;
+    const expr **equals; /* expressions that its key is equal to */
+    uint32_t equal_count;
+    bool is_table;
+    int32_t partitions;
+    const source *key_from; /* whose key it still has; NULL: it was given another */
+    bool has_computed_key;  /* a stream, keyed for this join by an expression that is no column */
+} side;
+
+static scope scope_of_side(const side *s)
+{
+    return (scope){ s->columns, s->count, s->aliases, s->source_count, false, false };
+}
+
+static const struct {
+    const char *name;
+    bound_kind kind;
+} RECORD_COLUMNS[] = { { "ROWTIME", BOUND_ROWTIME }, { "ROWPARTITION", BOUND_ROWPARTITION }, { "ROWOFFSET", BOUND_ROWOFFSET } };
+#define RECORD_COLUMN_COUNT (sizeof RECORD_COLUMNS / sizeof RECORD_COLUMNS[0])
+
+/* The columns of a source, and behind them its records' pseudo columns, which a join must carry along as columns. */
+static weir_rc plan_leaf(builder *b, const relation *from, side *out)
+{
+    const source *named;
+    rel r;
+
+    if (from->kind == RELATION_QUERY) return fail_unsupported(b->err, from->at, "a query in FROM");
+    WEIR_TRY(find_source(b, &from->source, &named));
+    slice alias = identifier_present(&from->alias) ? from->alias.name : named->name;
+    WEIR_TRY(plan_source(b, named, alias, false, &r));
+    uint32_t own = r.scope.count, count = own + (uint32_t)RECORD_COLUMN_COUNT;
+    scope_column *columns = ARENA_ZEROS(b->arena, scope_column, count);
+    memcpy(columns, r.scope.columns, sizeof *columns * own);
+    for (uint32_t i = own; i < count; i++) {
+        bool is_partition = RECORD_COLUMNS[i - own].kind == BOUND_ROWPARTITION;
+        columns[i] = (scope_column){ alias, slice_of(RECORD_COLUMNS[i - own].name), i, is_partition ? &type_integer : &type_bigint,
+                                     true };
+    }
+    slice *aliases = ARENA_NEW(b->arena, slice);
+    const source **sources = ARENA_NEW(b->arena, const source *);
+    *aliases = alias;
+    *sources = named;
+    *out = (side){ .step = r.step, .columns = columns, .count = count, .aliases = aliases, .sources = sources, .source_count = 1,
+                   .is_table = named->is_table, .partitions = named->partitions, .key_from = named };
+    return WEIR_OK;
+}
+
+static bool is_leaf(const side *s)
+{
+    return s->source_count == 1;
+}
+
+/* ---- ON ---- */
+
+typedef struct join_condition {
+    const expr *left, *right; /* over each side */
+    bool is_flipped;
+} join_condition;
+
+typedef struct reach {
+    const side *s;
+    uint32_t named;   /* columns that are of this side */
+    uint32_t unnamed; /* columns that are of none of its */
+} reach;
+
+static bool side_has(const side *s, const expr *e)
+{
+    const identifier *from = &e->column.source;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        const scope_column *c = &s->columns[i];
+        if (slice_equal(c->name, e->column.name.name) && (!identifier_present(from) || slice_equal(from->name, c->source))) {
+            return true;
+        }
+        if (identifier_present(from) && slice_equal(from->name, c->name) && c->type->kind == TYPE_STRUCT) return true;
+    }
+    return false;
+}
+
+static bool count_reach(void *self, const expr *e)
+{
+    reach *r = self;
+
+    if (e->kind != EXPR_COLUMN) return true;
+    if (side_has(r->s, e)) r->named++;
+    else r->unnamed++;
+    return true;
+}
+
+/* Uses this side's columns, and no others. */
+static bool is_over(const side *s, const expr *e)
+{
+    reach r = { s, 0, 0 };
+
+    expr_walk(e, count_reach, &r);
+    return r.named > 0 && r.unnamed == 0;
+}
+
+static scope scope_of_both(builder *b, const side *left, const side *right)
+{
+    scope_column *columns = ARENA_ZEROS(b->arena, scope_column, left->count + right->count);
+    slice *aliases = ARENA_ZEROS(b->arena, slice, left->source_count + right->source_count);
+
+    memcpy(columns, left->columns, sizeof *columns * left->count);
+    memcpy(columns + left->count, right->columns, sizeof *columns * right->count);
+    memcpy(aliases, left->aliases, sizeof *aliases * left->source_count);
+    memcpy(aliases + left->source_count, right->aliases, sizeof *aliases * right->source_count);
+    return (scope){ columns, left->count + right->count, aliases, left->source_count + right->source_count, false, false };
+}
+
+/* Names must be known and not ambiguous before the sides are told apart. */
+static weir_rc check_names(builder *b, const side *left, const side *right, const expr *e)
+{
+    scope both = scope_of_both(b, left, right);
+    binder over = binder_over(b, &both, "JOIN");
+    bound *ignored;
+
+    return bind_expr(&over, e, &ignored);
+}
+
+static weir_rc split_condition(builder *b, const relation *join, const side *left, const side *right, join_condition *out)
+{
+    const expr *on = join->join.on;
+
+    if (on == NULL) return weir_fail(b->err, WEIR_SEMANTIC, join->at, "JOIN needs ON left = right");
+    if (on->kind == EXPR_AND || on->kind == EXPR_OR) {
+        return weir_fail(b->err, WEIR_SEMANTIC, on->at, "a join is by one equality; the other conditions go to WHERE");
+    }
+    if (on->kind != EXPR_EQUAL) return weir_fail(b->err, WEIR_SEMANTIC, on->at, "a join is by equality: ON left = right");
+    WEIR_TRY(check_names(b, left, right, on->binary.left));
+    WEIR_TRY(check_names(b, left, right, on->binary.right));
+    *out = (join_condition){ on->binary.left, on->binary.right, false };
+    if (is_over(left, on->binary.left) && is_over(right, on->binary.right)) return WEIR_OK;
+    *out = (join_condition){ on->binary.right, on->binary.left, true };
+    if (is_over(right, on->binary.left) && is_over(left, on->binary.right)) return WEIR_OK;
+    slice shown = expr_text(b->arena, on);
+    return weir_fail(b->err, WEIR_SEMANTIC, on->at, "in %.*s one side must be of %.*s alone, the other of what stands before it",
+                     SLICE_ARG(shown), SLICE_ARG(right->aliases[0]));
+}
+
+/* ---- what may be joined ---- */
+
+static weir_rc check_sources(builder *b, const relation *join, const side *left, const side *right)
+{
+    const source *r = right->sources[0];
+
+    for (uint32_t i = 0; i < left->source_count; i++) {
+        const source *l = left->sources[i];
+        if (slice_equal(l->name, r->name)) {
+            return weir_fail(b->err, WEIR_SEMANTIC, join->join.right->at,
+                             "%.*s cannot be joined with itself; make a copy with CREATE ... AS SELECT first", SLICE_ARG(r->name));
+        }
+        if (slice_equal(left->aliases[i], right->aliases[0])) {
+            return weir_fail(b->err, WEIR_SEMANTIC, join->join.right->at, "two sources are called %.*s; give one another alias",
+                             SLICE_ARG(right->aliases[0]));
+        }
+        if ((l->windowed == WINDOW_NONE) != (r->windowed == WINDOW_NONE)) {
+            return weir_fail(b->err, WEIR_SEMANTIC, join->at, "the key of %.*s is windowed, that of %.*s is not: they never meet",
+                             SLICE_ARG(l->windowed != WINDOW_NONE ? l->name : r->name),
+                             SLICE_ARG(l->windowed != WINDOW_NONE ? r->name : l->name));
+        }
+        if ((l->windowed == WINDOW_SESSION) != (r->windowed == WINDOW_SESSION)) {
+            return weir_fail(b->err, WEIR_SEMANTIC, join->at, "sessions can be joined with sessions only");
+        }
+        if (l->windowed != WINDOW_NONE) return fail_unsupported(b->err, join->at, "JOIN of windowed sources");
+    }
+    return WEIR_OK;
+}
+
+static weir_rc check_kinds(builder *b, const relation *join, const side *left, const side *right)
+{
+    bool is_stream_stream = !left->is_table && !right->is_table;
+
+    if (left->is_table && !right->is_table) {
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a stream can be joined with a table, not a table with a stream: begin with %.*s",
+                         SLICE_ARG(right->aliases[0]));
+    }
+    if (!left->is_table && right->is_table && join->join.type != INNER_JOIN && join->join.type != LEFT_JOIN) {
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a stream and a table join as INNER or LEFT only: a table's row starts nothing");
+    }
+    if (is_stream_stream && !join->join.has_within) {
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "streams are joined within a time: add WITHIN, such as WITHIN 1 HOUR");
+    }
+    if (!is_stream_stream && join->join.has_within) {
+        return weir_fail(b->err, WEIR_SEMANTIC, join->join.within_at, "WITHIN is for joins of two streams");
+    }
+    return WEIR_OK;
+}
+
+/* ---- keys ---- */
+
+/* The expression that a side is to be keyed by, and whether it is so already. */
+typedef struct side_key {
+    bound *bound;
+    bool is_own;
+} side_key;
+
+/* A source's column c, its pseudo columns standing behind the others. */
+static bound *leaf_column(builder *b, const side *s, uint32_t c)
+{
+    uint32_t own = b->steps[s->step].schema.count;
+    const type *t = s->columns[c].type;
+
+    return c < own ? bound_column(b->arena, c, t, NOWHERE) : bound_new(b->arena, RECORD_COLUMNS[c - own].kind, t, NOWHERE, 0);
+}
+
+static bound *with_record_columns(builder *b, const side *s, const bound *e)
+{
+    bound **columns = ARENA_ZEROS(b->arena, bound *, s->count);
+
+    for (uint32_t i = 0; i < s->count; i++) columns[i] = leaf_column(b, s, i);
+    return bound_replace_columns(b->arena, e, columns);
+}
+
+static weir_rc find_key(builder *b, const side *s, const expr *e, side_key *out)
+{
+    scope over = scope_of_side(s);
+    binder binds = binder_over(b, &over, "JOIN");
+    const step *below = &b->steps[s->step];
+
+    WEIR_TRY(bind_expr(&binds, e, &out->bound));
+    if (is_leaf(s)) out->bound = with_record_columns(b, s, out->bound);
+    out->is_own = out->bound->kind == BOUND_COLUMN && out->bound->column == 0 && below->schema.key_count == 1;
+    for (uint32_t i = 0; i < s->equal_count && !out->is_own; i++) {
+        if (!expr_same(&binds, s->equals[i], e)) continue;
+        out->bound = bound_column(b->arena, 0, below->schema.columns[0].type, e->at);
+        out->is_own = true;
+    }
+    return WEIR_OK;
+}
+
+static weir_rc check_keys(builder *b, const relation *join, const join_condition *on, const side *left, const side *right,
+                          side_key *left_key, side_key *right_key)
+{
+    slice shown = expr_text(b->arena, join->join.on);
+
+    if (right->is_table && !right_key->is_own) {
+        return weir_fail(b->err, WEIR_SEMANTIC, on->right->at, "in %.*s, %.*s must be met by its primary key", SLICE_ARG(shown),
+                         SLICE_ARG(right->aliases[0]));
+    }
+    if (!type_equal(left_key->bound->type, right_key->bound->type)) {
+        slice l = type_text(b->arena, left_key->bound->type), r = type_text(b->arena, right_key->bound->type);
+        return weir_fail(b->err, WEIR_SEMANTIC, join->join.on->at, "in %.*s the types differ, %.*s and %.*s; CAST() one of them",
+                         SLICE_ARG(shown), SLICE_ARG(on->is_flipped ? r : l), SLICE_ARG(on->is_flipped ? l : r));
+    }
+    WEIR_TRY(check_key_type(b, left_key->bound->type, SLICE("of the join"), on->left->at));
+    if (!left->is_table || left_key->is_own) return WEIR_OK;
+    if (!is_leaf(left)) {
+        return weir_fail(b->err, WEIR_SEMANTIC, on->left->at, "a foreign-key join stands alone, not among other joins");
+    }
+    if (join->join.type != INNER_JOIN && join->join.type != LEFT_JOIN) {
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a foreign-key join is INNER or LEFT");
+    }
+    return fail_unsupported(b->err, join->join.on->at, "a foreign-key join");
+}
+
+static int32_t join_partitions(const side *left, const side *right, const side_key *left_key, const side_key *right_key)
+{
+    if (left_key->is_own) return left->partitions;
+    if (right_key->is_own) return right->partitions;
+    return left->partitions > right->partitions ? left->partitions : right->partitions;
+}
+
+/* ---- the steps ---- */
+
+/* Key first, then the columns used above; an EXCHANGE when the key is a new one. */
+static void key_side(builder *b, side *s, const use_list *used, const side_key *key, int32_t partitions, const char *name)
+{
+    schema_column *columns = ARENA_ZEROS(b->arena, schema_column, s->count + 1);
+    bound **exprs = ARENA_ZEROS(b->arena, bound *, s->count + 1);
+    scope_column *scope_columns = ARENA_ZEROS(b->arena, scope_column, s->count);
+    uint32_t count = 1;
+
+    columns[0] = (schema_column){ .name = SLICE("ROWKEY"), .type = key->bound->type };
+    exprs[0] = key->bound;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const scope_column *c = &s->columns[i];
+        scope_columns[i] = *c;
+        scope_columns[i].column = UINT32_MAX;
+        if (c->column == UINT32_MAX || !is_used(used, c)) continue;
+        slice wanted = arena_printf(b->arena, "%.*s_%.*s", SLICE_ARG(c->source), SLICE_ARG(c->name));
+        columns[count] = (schema_column){ .name = free_name(b, columns, count, wanted), .type = c->type };
+        exprs[count] = is_leaf(s) ? leaf_column(b, s, i) : bound_column(b->arena, c->column, c->type, NOWHERE);
+        scope_columns[i].column = count++;
+    }
+    step *project = add_step(b, STEP_PROJECT, s->step);
+    project->schema = (schema){ columns, 1, count };
+    project->project.exprs = exprs;
+    project->project.rekeys = !key->is_own;
+    if (!key->is_own) {
+        step *exchange = add_step(b, STEP_EXCHANGE, last_step(b));
+        exchange->exchange.name = arena_printf(b->arena, "%s-%u", name, exchange->id % 100);
+        exchange->exchange.partitions = partitions;
+        s->partitions = partitions;
+        s->key_from = NULL;
+    }
+    s->step = last_step(b);
+    s->columns = scope_columns;
+}
+
+static join_form form_of(const side *left, const side *right)
+{
+    if (left->is_table) return JOIN_TABLE_TABLE;
+    return right->is_table ? JOIN_STREAM_TABLE : JOIN_STREAM_STREAM;
+}
+
+static void add_join(builder *b, const relation *join, const side *left, const side *right)
+{
+    static const join_kind kinds[] = { [INNER_JOIN] = JOIN_INNER, [LEFT_JOIN] = JOIN_LEFT, [RIGHT_JOIN] = JOIN_RIGHT,
+                                       [FULL_JOIN] = JOIN_FULL };
+    const schema *l = &b->steps[left->step].schema, *r = &b->steps[right->step].schema;
+    uint32_t count = l->count + r->count - 1;
+    schema_column *columns = ARENA_ZEROS(b->arena, schema_column, count);
+
+    memcpy(columns, l->columns, sizeof *columns * l->count);
+    for (uint32_t i = 1; i < r->count; i++) {
+        columns[l->count + i - 1] = r->columns[i];
+        columns[l->count + i - 1].name = free_name(b, columns, l->count + i - 1, r->columns[i].name);
+    }
+    uint32_t left_step = left->step, right_step = right->step;
+    step *s = add_step(b, STEP_JOIN, left_step);
+    s->inputs[1] = right_step;
+    s->input_count = 2;
+    s->schema = (schema){ columns, 1, count };
+    s->is_table = left->is_table;
+    s->join.kind = kinds[join->join.type];
+    s->join.form = form_of(left, right);
+    s->join.before_ms = join->join.has_within ? join->join.before_ms : 0;
+    s->join.after_ms = join->join.has_within ? join->join.after_ms : 0;
+    s->join.grace_ms = join->join.has_within ? join->join.grace_ms : -1;
+}
+
+/* Both inputs of a join, and what is above it, are one sub-topology. */
+static void merge_subtopologies(builder *b, uint32_t right)
+{
+    step *join = &b->steps[last_step(b)];
+    uint32_t keep = join->subtopology;
+    const step *r = &b->steps[right];
+
+    if (r->kind == STEP_EXCHANGE) return; /* the join itself reads it */
+    uint32_t gone = r->subtopology;
+    if (gone == keep) return;
+    for (uint32_t i = 0; i < b->count; i++) {
+        uint32_t *of = &b->steps[i].subtopology;
+        if (*of == gone) *of = keep;
+        if (*of > gone) (*of)--; /* none is left out */
+    }
+    b->subtopologies--;
+}
+
+static void append_equal(builder *b, side *s, const expr *e)
+{
+    const expr **more = ARENA_ZEROS(b->arena, const expr *, s->equal_count + 1);
+
+    if (s->equal_count > 0) memcpy(more, s->equals, sizeof *more * s->equal_count);
+    more[s->equal_count] = e;
+    s->equals = more;
+    s->equal_count++;
+}
+
+static void join_sides(builder *b, const relation *join, const join_condition *on, const side *left, const side *right,
+                       const side_key *left_key, side *out)
+{
+    uint32_t left_columns = b->steps[left->step].schema.count;
+    scope both = scope_of_both(b, left, right);
+    scope_column *columns = (scope_column *)both.columns;
+    const source **sources = ARENA_ZEROS(b->arena, const source *, both.source_count);
+
+    for (uint32_t i = left->count; i < both.count; i++) {
+        if (columns[i].column != UINT32_MAX) columns[i].column += left_columns - 1;
+    }
+    memcpy(sources, left->sources, sizeof *sources * left->source_count);
+    sources[left->source_count] = right->sources[0];
+    *out = (side){ .step = last_step(b), .columns = columns, .count = both.count, .aliases = both.sources, .sources = sources,
+                   .source_count = both.source_count, .is_table = left->is_table, .partitions = left->partitions,
+                   .key_from = left->key_from != NULL ? left->key_from : right->key_from };
+    out->has_computed_key = !left->is_table && right->is_table && on->left->kind != EXPR_COLUMN;
+    if (join->join.type == FULL_JOIN) return; /* either expression may be null where the key is not */
+    for (uint32_t i = 0; left_key->is_own && i < left->equal_count; i++) append_equal(b, out, left->equals[i]);
+    bool has_left = left_key->is_own && left->equal_count > 0;
+    if (!has_left) append_equal(b, out, on->left);
+    append_equal(b, out, on->right);
+}
+
+/* ---- the key's name ---- */
+
+/* The column of the side that an expression is, or -1. */
+static int64_t column_of(const side *s, const expr *e)
+{
+    if (e->kind != EXPR_COLUMN) return -1;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const scope_column *c = &s->columns[i];
+        const identifier *from = &e->column.source;
+        if (slice_equal(c->name, e->column.name.name) && (!identifier_present(from) || slice_equal(from->name, c->source))) return i;
+    }
+    return -1;
+}
+
+static bool is_selected(const select_query *q, const side *s, uint32_t index)
+{
+    if (selects_all_of(q, s->columns[index].source)) return true;
+    for (uint32_t i = 0; i < q->item_count; i++) {
+        if (q->items[i].kind == SELECT_EXPR && column_of(s, q->items[i].value) == (int64_t)index) return true;
+    }
+    return false;
+}
+
+/* The column that gives the key its name: of those equal to it the first that is selected, else the first. */
+static int64_t key_column_of(const side *s, const select_query *q)
+{
+    int64_t first = -1;
+
+    for (uint32_t i = 0; i < s->equal_count; i++) {
+        int64_t index = column_of(s, s->equals[i]);
+        if (index < 0) continue;
+        if (is_selected(q, s, (uint32_t)index)) return index;
+        if (first < 0) first = index;
+    }
+    return first;
+}
+
+/* The column that names the result's key is the key: of this last join it need not be carried along as a value too. */
+static void leave_out_key_column(side *left, side *right, const side *joined, const select_query *q)
+{
+    int64_t key = key_column_of(joined, q);
+
+    if (key < 0) return;
+    if (key >= left->count) right->columns[key - left->count].column = UINT32_MAX;
+    else if (is_leaf(left)) left->columns[key].column = UINT32_MAX;
+}
+
+static weir_rc plan_join(builder *b, const relation *from, bool is_last, use_list *used, side *out)
+{
+    side left, right, joined;
+    join_condition on;
+    side_key left_key, right_key;
+    uint32_t used_above = used->count;
+
+    if (from->kind != RELATION_JOIN) return plan_leaf(b, from, out);
+    if (from->join.right->kind == RELATION_JOIN) return fail_unsupported(b->err, from->join.right->at, "a JOIN on the right of a JOIN");
+    if (from->join.on != NULL) expr_walk(from->join.on, note_column, used); /* for joins below */
+    WEIR_TRY(plan_join(b, from->join.left, false, used, &left));
+    used->count = used_above;
+    WEIR_TRY(plan_leaf(b, from->join.right, &right));
+    WEIR_TRY(check_sources(b, from, &left, &right));
+    WEIR_TRY(check_kinds(b, from, &left, &right));
+    WEIR_TRY(split_condition(b, from, &left, &right, &on));
+    WEIR_TRY(find_key(b, &left, on.left, &left_key));
+    WEIR_TRY(find_key(b, &right, on.right, &right_key));
+    WEIR_TRY(check_keys(b, from, &on, &left, &right, &left_key, &right_key));
+    if (left_key.is_own && right_key.is_own && left.partitions != right.partitions) {
+        return weir_fail(b->err, WEIR_SEMANTIC, from->at,
+                         "%.*s has %d partitions and %.*s %d: rows of one key would not meet; copy one of them WITH (PARTITIONS = ...)",
+                         SLICE_ARG(left.aliases[0]), left.partitions, SLICE_ARG(right.aliases[0]), right.partitions);
+    }
+    join_sides(b, from, &on, &left, &right, &left_key, &joined);
+    if (is_last) leave_out_key_column(&left, &right, &joined, used->q);
+    int32_t partitions = join_partitions(&left, &right, &left_key, &right_key);
+    key_side(b, &left, used, &left_key, partitions, "join-left");
+    key_side(b, &right, used, &right_key, partitions, "join-right");
+    add_join(b, from, &left, &right);
+    merge_subtopologies(b, right.step);
+    join_sides(b, from, &on, &left, &right, &left_key, out);
+    return WEIR_OK;
+}
+
+/* ---- the whole ---- */
+
+static slice synthetic_name(builder *b, const side *s)
+{
+    slice name = SLICE("ROWKEY");
+
+    for (uint32_t n = 1;; n++) {
+        bool is_taken = false;
+        for (uint32_t i = 0; i < s->count; i++) is_taken |= slice_equal(s->columns[i].name, name);
+        if (!is_taken) return name;
+        name = arena_printf(b->arena, "ROWKEY_%u", n);
+    }
+}
+
+/* The key stands for its column, or first and by a name of its own. Columns that are not carried along are there too:
+ * nothing names them, but names of several sources are told apart by them. */
+static scope scope_of_result(builder *b, side *s, const select_query *q)
+{
+    int64_t key = key_column_of(s, q);
+    scope_column *columns = ARENA_ZEROS(b->arena, scope_column, s->count + 1);
+    uint32_t count = 0;
+
+    if (key < 0) {
+        columns[count++] = (scope_column){ NO_SLICE, synthetic_name(b, s), 0, b->steps[s->step].schema.columns[0].type, false };
+    }
+    for (uint32_t i = 0; i < s->count; i++) {
+        if ((int64_t)i == key) s->columns[i].column = 0;
+        columns[count] = s->columns[i];
+        columns[count++].is_hidden |= s->columns[i].column == UINT32_MAX;
+    }
+    return (scope){ columns, count, s->aliases, s->source_count, false, false };
+}
 
 weir_rc plan_joins(builder *b, const select_query *q, rel *out)
 {
-    (void)out;
-    return fail_unsupported(b->err, q->from->at, "JOIN");
+    use_list used = { .arena = b->arena, .q = q };
+    side all;
+
+    note_query(&used);
+    WEIR_TRY(plan_join(b, q->from, true, &used, &all));
+    if (!b->env->runs_joins) return fail_unsupported(b->err, q->from->at, "JOIN");
+    b->key_from = all.key_from != NULL ? all.key_from : b->leftmost;
+    if (all.is_table && b->use == USE_PERSISTENT) {
+        add_step(b, STEP_TABLE, all.step);
+        all.step = last_step(b);
+    }
+    *out = (rel){ .step = all.step, .scope = scope_of_result(b, &all, q), .is_join = true,
+                  .may_lose_key = all.has_computed_key };
+    return WEIR_OK;
 }

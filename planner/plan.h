@@ -30,7 +30,9 @@ typedef enum step_kind {
                         of another */
     STEP_AGGREGATE,  /* groups by the input's key columns (and window); out: keys, then a column an aggregate */
     STEP_TABLE,      /* keeps the last row of each key: materialises a table that has no other state */
-    STEP_JOIN,       /* of inputs[0] (left) and inputs[1] (right) by equal keys; out: key, left columns, right columns */
+    STEP_JOIN,       /* of inputs[0] (left) and inputs[1] (right) by equal keys, both partitioned alike; out: the key, the left's
+                        value columns, the right's value columns. It keeps itself what it needs: a stream's rows within the
+                        window, a table's last row of each key (of a stream-table join, the table's alone) */
     STEP_FINAL,      /* EMIT FINAL: holds a window's row back until the window is closed */
     STEP_LIMIT,
     STEP_SORT,       /* of a query that ends: collects all (of a table: the last row of each key), then sorts; without

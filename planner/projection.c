@@ -179,6 +179,11 @@ static weir_rc choose_entries(projection *p)
             p->entries[key] = i;
         }
         if (p->entries[key] != UINT32_MAX || (p->key_exprs != NULL && has_star(p->q))) continue;
+        if (p->r->may_lose_key && p->key_exprs == NULL) {
+            p->key_count = 0;
+            p->rekeys = true;
+            return WEIR_OK;
+        }
         WEIR_TRY(fail_missing_key(p, key));
     }
     return WEIR_OK;

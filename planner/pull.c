@@ -73,7 +73,7 @@ weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *o
     s->snapshot.of = keeper;
     WEIR_TRY(copy_above(b, &keeps->plan, keeper));
     const step *top = &b->steps[last_step(b)];
-    *out = (rel){ last_step(b), scope_of(b->arena, &top->schema, alias, top->windowed != WINDOW_NONE), false };
+    *out = (rel){ .step = last_step(b), .scope = scope_of(b->arena, &top->schema, alias, top->windowed != WINDOW_NONE) };
     return WEIR_OK;
 }
 

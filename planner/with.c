@@ -407,6 +407,7 @@ static weir_rc settle_wrapping(const planner_env *env, const with_values *with, 
     bool wraps = true;
 
     if (with->wrap >= 0) {
+        if (value_count == 0 && needs_registry(spec->name)) return WEIR_OK; /* the registry knows how many there are */
         if (value_count != 1) {
             return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "WRAP_SINGLE_VALUE is for values of a single column; there are %u",
                              value_count);

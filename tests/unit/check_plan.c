@@ -37,7 +37,7 @@ static slice setting(void *self, const char *name)
 static void setup(void)
 {
     f = (fixture){ .catalog = catalog_new(), .arena = arena_new(0) };
-    f.env = (planner_env){ .catalog = f.catalog, .topic_partitions = topic_partitions, .setting = setting, .now_ms = 77 };
+    f.env = (planner_env){ .catalog = f.catalog, .topic_partitions = topic_partitions, .setting = setting, .now_ms = 77, .runs_joins = true };
 }
 
 static void teardown(void)
@@ -359,6 +359,63 @@ START_TEST(a_push_query_shows_pseudo_columns)
 }
 END_TEST
 
+START_TEST(streams_are_joined_where_their_keys_meet)
+{
+    make_sources();
+    run("CREATE STREAM orders (oid INT, ip STRING, cost DOUBLE) WITH (kafka_topic='orders', value_format='JSON')");
+    expect_plan("CREATE STREAM j AS SELECT a.ip AS ip, a.n, o.cost FROM access a JOIN orders o WITHIN 10 SECONDS ON a.ip = o.ip "
+                "WHERE o.cost > a.n",
+                "persistent query CSAS_J_3, 2 sub-topologies, latency of 1 epoch for exchange\n"
+                "sub-topology 1\n"
+                "  Exchange by ROWKEY over 4 partitions\n"
+                "    Project `IP` AS ROWKEY, `COST` AS O_COST\n"
+                "      Source ORDERS: topic orders, key NONE, value JSON, decodes IP, COST\n"
+                "sub-topology 0\n"
+                "  Sink J: topic J (4), key KAFKA, value JSON (`IP` STRING KEY, `N` INTEGER, `COST` DOUBLE)\n"
+                "    Project `ROWKEY` AS IP, `A_N` AS N, `O_COST` AS COST\n"
+                "      Filter (`O_COST` > CAST(`A_N` AS DOUBLE))\n"
+                "        Inner stream-stream join by ROWKEY within (10s, 10s) [store 700]\n"
+                "          Project `IP` AS ROWKEY, `N` AS A_N\n"
+                "            Source ACCESS: topic there, key KAFKA, value JSON, decodes IP, N\n"
+                "          Rows of exchange 400\n");
+}
+END_TEST
+
+START_TEST(several_joins_lean_left)
+{
+    make_sources();
+    run("CREATE TABLE t2 (id INT PRIMARY KEY, v STRING) WITH (kafka_topic='t2', value_format='JSON')");
+    run("CREATE TABLE t3 (id INT PRIMARY KEY, v STRING) WITH (kafka_topic='t3', value_format='JSON')");
+    run("CREATE TABLE j AS SELECT u.id, u.name, t2.v, t3.v FROM users u LEFT JOIN t2 ON u.id = t2.id JOIN t3 ON t2.id = t3.id");
+    expect_columns("J", "`U_ID` INTEGER PRIMARY KEY, `NAME` STRING, `T2_V` STRING, `T3_V` STRING");
+    run("CREATE TABLE f AS SELECT * FROM users u FULL JOIN t2 ON u.id = t2.id");
+    expect_columns("F", "`ROWKEY` INTEGER PRIMARY KEY, `U_ID` INTEGER, `U_NAME` STRING, `U_AGE` INTEGER, `T2_ID` INTEGER, "
+                        "`T2_V` STRING");
+    run("CREATE STREAM s AS SELECT n, t2.v FROM access JOIN t2 ON n + 1 = t2.id WHERE t2.v = 'x'");
+}
+END_TEST
+
+START_TEST(rules_of_joins)
+{
+    make_sources();
+    run("CREATE STREAM other (ip STRING KEY, n BIGINT) WITH (kafka_topic='other', value_format='JSON')");
+    semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = o.ip EMIT CHANGES", 24,
+             "A has 4 partitions and O 1: rows of one key would not meet; copy one of them WITH (PARTITIONS = ...)");
+    semantic("SELECT * FROM access a JOIN other o ON a.ip = o.ip", 24,
+             "streams are joined within a time: add WITHIN, such as WITHIN 1 HOUR");
+    semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.n = o.n", 54,
+             "in A.N = O.N the types differ, INTEGER and BIGINT; CAST() one of them");
+    semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = 'x'", 54,
+             "in A.IP = 'x' one side must be of O alone, the other of what stands before it");
+    semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = n", 61, "column N is ambiguous; say A.N or O.N");
+    semantic("SELECT * FROM access a JOIN users u ON a.n = u.age", 46, "in A.N = U.AGE, U must be met by its primary key");
+    semantic("SELECT * FROM users u JOIN access a ON a.n = u.id", 23,
+             "a stream can be joined with a table, not a table with a stream: begin with A");
+    semantic("SELECT * FROM access a FULL JOIN users u ON a.n = u.id", 24,
+             "a stream and a table join as INNER or LEFT only: a table's row starts nothing");
+}
+END_TEST
+
 /* ---- expressions ---- */
 
 START_TEST(expressions_survive_their_text)
@@ -668,6 +725,9 @@ int main(void)
     tcase_add_test(all, lookups_need_every_key_column);
     tcase_add_test(all, queries_that_end);
     tcase_add_test(all, a_push_query_shows_pseudo_columns);
+    tcase_add_test(all, streams_are_joined_where_their_keys_meet);
+    tcase_add_test(all, several_joins_lean_left);
+    tcase_add_test(all, rules_of_joins);
     tcase_add_test(all, expressions_survive_their_text);
     tcase_add_test(all, constants_are_folded);
     tcase_add_test(all, errors_name_the_thing_and_the_place);
