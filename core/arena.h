@@ -41,6 +41,18 @@ void *arena_zero(arena *a, size_t bytes); /* as arena_alloc, cleared */
 #define ARENA_ARRAY(a, type, count) ((type *)arena_alloc((a), sizeof(type) * (size_t)(count)))
 #define ARENA_ZEROS(a, type, count) ((type *)arena_zero((a), sizeof(type) * (size_t)(count)))
 
+/* Room for a text of at most so many bytes; what it did not need goes back. Nothing else may be allocated between. */
+static inline char *arena_text_begin(arena *a, size_t bytes_max)
+{
+    return arena_alloc(a, bytes_max == 0 ? 1 : bytes_max);
+}
+
+static inline slice arena_text_end(arena *a, const char *begin, const char *end)
+{
+    a->at = (char *)begin + (((size_t)(end - begin) + 15) & ~(size_t)15);
+    return (slice){ begin, (size_t)(end - begin) };
+}
+
 slice arena_copy(arena *a, slice from);               /* a NUL follows what is copied; absent stays absent */
 slice arena_printf(arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *arena_c_string(arena *a, slice from);

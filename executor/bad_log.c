@@ -1,6 +1,8 @@
 /* executor/bad_log.c - see bad_log.h. */
 #include "executor/bad_log.h"
 
+#include "core/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,6 +1,8 @@
 /* executor/records.c - topics beside SQL: producing and reading records, and records as text by a source's formats. */
 #include "executor/weir.h"
 
+#include "core/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,6 +1,8 @@
 /* executor/result.c - what a statement gives back: a message, a listing, or the rows of a query. */
 #include "executor/weir.h"
 
+#include "core/json.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* functions/fn_bytes.c - bytes and their encodings, digests, identifiers. */
 #include "core/number.h"
 #include "functions/family.h"
-#include "functions/utf8.h"
+#include "core/utf8.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>

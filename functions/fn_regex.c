@@ -2,7 +2,7 @@
  * them, \w and \d ASCII. A constant pattern is compiled once a call and shared by all threads, a varying one is kept per
  * thread while it stays the same. Matching is bounded: a pattern that explodes fails its row and nothing else. */
 #include "functions/family.h"
-#include "functions/utf8.h"
+#include "core/utf8.h"
 
 #include <pthread.h>
 #include <stdlib.h>

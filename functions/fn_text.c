@@ -1,6 +1,6 @@
 /* functions/fn_text.c - text. Positions and lengths count characters (code points), from 1. */
 #include "functions/family.h"
-#include "functions/utf8.h"
+#include "core/utf8.h"
 
 #include <pthread.h>
 #include <unicode/ucasemap.h>

@@ -1,6 +1,6 @@
 /* functions/fn_url.c - parts of URLs, by RFC 3986. A text that is no URL has none. */
 #include "functions/family.h"
-#include "functions/utf8.h"
+#include "core/utf8.h"
 
 #include <ctype.h>
 

@@ -4,6 +4,8 @@
  * mislead a reader: "-5" at the start of a line is. */
 #include "storage/formats/format_class.h"
 
+#include "core/utf8.h"
+
 #include <stdio.h>
 
 typedef struct delimited {

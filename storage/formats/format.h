@@ -54,12 +54,4 @@ row_set format_encode(format *f, const column *columns, row_set rows, arena *a, 
 slice windowed_key_encode(arena *a, slice key, window_kind kind, int64_t start_ms, int64_t end_ms);
 bool windowed_key_decode(slice bytes, window_kind kind, int64_t size_ms, slice *key, int64_t *start_ms, int64_t *end_ms);
 
-/* Quoted, with what JSON asks for escaped; '/' and other than ASCII as they are. Numbers: print_double() and
- * print_decimal() of core/number.h. */
-void print_json_string(text *out, slice string);
-/* A value as JSON, as the JSON format writes it. */
-void print_json_value(text *out, const type *t, const value *v);
-/* One JSON document as a value of the type, coerced as the JSON format does. False: it does not fit; reason says why. */
-bool parse_json_value(slice json, const type *t, arena *a, value *out, const char **reason);
-
 #endif

@@ -52,19 +52,4 @@ static inline row_set survivors_rows(const survivors *s)
     return s->index == NULL ? s->in : (row_set){ s->index, s->count };
 }
 
-/* Room for a text of at most so many bytes; what it did not need goes back. Nothing else may be allocated between. */
-static inline char *arena_text_begin(arena *a, size_t bytes_max)
-{
-    return arena_alloc(a, bytes_max == 0 ? 1 : bytes_max);
-}
-
-static inline slice arena_text_end(arena *a, const char *begin, const char *end)
-{
-    a->at = (char *)begin + (((size_t)(end - begin) + 15) & ~(size_t)15);
-    return (slice){ begin, (size_t)(end - begin) };
-}
-
-/* Where the first byte is that is not UTF-8, or -1. */
-int64_t utf8_fault(slice bytes);
-
 #endif

@@ -5,10 +5,12 @@
  * duplicates the last wins, so the walk goes to the end, though stopping at the last wanted field would save a tenth. What
  * no column wants is passed over by its brackets alone: a field that no query reads cannot make a record bad.
  * Writing: the names stand ready with their punctuation; a row is one pass over the columns. */
-#include "storage/formats/json_read.h"
-#include "storage/formats/json_write.h"
+#include "storage/formats/format_class.h"
 
 #include "core/hash.h"
+#include "core/json.h"
+#include "core/json_read.h"
+#include "core/json_write.h"
 
 #include <stdio.h>
 
@@ -405,23 +407,6 @@ static row_set json_encode(format *self, const column *columns, row_set rows, ar
         out[r] = arena_text_end(a, begin, at);
     }
     return rows;
-}
-
-int64_t utf8_fault(slice bytes)
-{
-    const unsigned char *at = (const unsigned char *)bytes.data, *end = at + bytes.len;
-
-    if (json_utf8_valid(bytes.data, bytes.len)) return -1;
-    while (at < end) { /* the slow way, to say where */
-        size_t more = *at < 0x80 ? 0 : *at < 0xE0 ? 1 : *at < 0xF0 ? 2 : 3;
-        if ((*at >= 0x80 && *at < 0xC2) || *at > 0xF4 || (size_t)(end - at) <= more) break;
-        bool is_good = more == 0 || !((*at == 0xE0 && at[1] < 0xA0) || (*at == 0xED && at[1] > 0x9F) ||
-                                      (*at == 0xF0 && at[1] < 0x90) || (*at == 0xF4 && at[1] > 0x8F));
-        for (size_t i = 1; i <= more; i++) is_good = is_good && (at[i] & 0xC0) == 0x80;
-        if (!is_good) break;
-        at += more + 1;
-    }
-    return (const char *)at - bytes.data;
 }
 
 const format_class format_json = {

@@ -3,6 +3,7 @@
 #include "storage/formats/format_class.h"
 
 #include "core/bytes.h"
+#include "core/utf8.h"
 
 #include <stdio.h>
 

@@ -2,8 +2,9 @@
 #include "tests/runner/codec.h"
 
 #include "core/bytes.h"
+#include "core/json.h"
+#include "core/json_index.h"
 #include "core/number.h"
-#include "storage/formats/json_index.h"
 
 typedef struct codec {
     const char *format;

@@ -1,8 +1,8 @@
 /* tests/runner/node.c - see node.h. */
 #include "tests/runner/node.h"
 
+#include "core/json_index.h"
 #include "core/number.h"
-#include "storage/formats/json_index.h"
 
 #define DEPTH_MAX 200
 

@@ -1,6 +1,7 @@
 /* tests/runner/report.c - see report.h. */
 #include "tests/runner/report.h"
 
+#include "core/json.h"
 #include "core/number.h"
 #include "storage/storage.h"
 

@@ -2,6 +2,7 @@
 #include "storage/formats/format.h"
 
 #include "core/bytes.h"
+#include "core/json.h"
 
 #include <check.h>
 #include <stdio.h>

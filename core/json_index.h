@@ -1,8 +1,8 @@
-/* storage/formats/json_index.h - where a JSON text's structure stands: simdjson's first stage behind a face for C.
+/* core/json_index.h - where a JSON text's structure stands: simdjson's first stage behind a face for C.
  * It finds, many bytes at a time, each { } [ ] : , and the first byte of each string, number or literal, and checks UTF-8,
  * that strings end, and that they hold no bare control characters. The rest of the grammar is the reader's. */
-#ifndef WEIR_STORAGE_FORMATS_JSON_INDEX_H
-#define WEIR_STORAGE_FORMATS_JSON_INDEX_H
+#ifndef WEIR_CORE_JSON_INDEX_H
+#define WEIR_CORE_JSON_INDEX_H
 
 #include <stdbool.h>
 #include <stddef.h>

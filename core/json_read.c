@@ -1,8 +1,9 @@
-/* storage/formats/json_read.c - see json_read.h. */
-#include "storage/formats/json_read.h"
+/* core/json_read.c - see json_read.h. */
+#include "core/json_read.h"
 
 #include "core/hash.h"
-#include "storage/formats/json_write.h"
+#include "core/json.h"
+#include "core/utf8.h"
 
 #include <stdio.h>
 
@@ -32,7 +33,7 @@ static void type_name(char *at, size_t bytes, const type *t)
 
 static bool fail(json_doc *doc, const type *t, const char *what)
 {
-    char name[REASON_BYTES / 2];
+    char name[JSON_REASON_BYTES / 2];
 
     type_name(name, sizeof name, t);
     doc->is_malformed = false;
@@ -309,26 +310,6 @@ static int32_t read_code_unit(const char *at, const char *end)
     return unit;
 }
 
-static char *write_utf8(char *at, uint32_t c)
-{
-    if (c < 0x80) {
-        *at++ = (char)c;
-    } else if (c < 0x800) {
-        *at++ = (char)(0xC0 | c >> 6);
-        *at++ = (char)(0x80 | (c & 0x3F));
-    } else if (c < 0x10000) {
-        *at++ = (char)(0xE0 | c >> 12);
-        *at++ = (char)(0x80 | (c >> 6 & 0x3F));
-        *at++ = (char)(0x80 | (c & 0x3F));
-    } else {
-        *at++ = (char)(0xF0 | c >> 18);
-        *at++ = (char)(0x80 | (c >> 12 & 0x3F));
-        *at++ = (char)(0x80 | (c >> 6 & 0x3F));
-        *at++ = (char)(0x80 | (c & 0x3F));
-    }
-    return at;
-}
-
 #define REPLACEMENT 0xFFFD
 
 /* At the first digit; half of a surrogate pair alone becomes U+FFFD. */
@@ -373,7 +354,7 @@ bool json_unescape(json_doc *doc, uint32_t i, slice raw, slice *out)
         case 'u':
             at = read_unicode_escape(at, end, &c);
             if (at == NULL) return json_fail_at(doc, i, "an escape \\u without four hexadecimal digits");
-            to = write_utf8(to, c);
+            to += utf8_put(to, c);
             continue;
         default: return json_fail_at(doc, i, "an unknown escape in a string");
         }

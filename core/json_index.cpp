@@ -1,6 +1,6 @@
-/* storage/formats/json_index.cpp - see json_index.h. The library picks the code for this machine's instructions by
+/* core/json_index.cpp - see json_index.h. The library picks the code for this machine's instructions by
  * itself. */
-#include "storage/formats/json_index.h"
+#include "core/json_index.h"
 
 #include <simdjson.h>
 

@@ -1,7 +1,7 @@
-/* functions/utf8.h - stepping over text by characters (code points). Bytes that are no UTF-8 count one each, or together
- * with the character before them: never out of bounds. Private to functions/. */
-#ifndef WEIR_FUNCTIONS_UTF8_H
-#define WEIR_FUNCTIONS_UTF8_H
+/* core/utf8.h - stepping over text by characters (code points). Bytes that are no UTF-8 count one each, or together
+ * with the character before them: never out of bounds. */
+#ifndef WEIR_CORE_UTF8_H
+#define WEIR_CORE_UTF8_H
 
 #include "core/arena.h"
 
@@ -49,6 +49,9 @@ static inline const char *utf8_at(slice s, uint64_t index)
 
 /* The text itself, or a copy with what is no UTF-8 replaced by U+FFFD. */
 slice utf8_repaired(arena *a, slice s);
+
+/* Where the first byte is that is not UTF-8, or -1. */
+int64_t utf8_fault(slice bytes);
 
 /* Writes a code point, up to 4 bytes; returns how many. */
 static inline size_t utf8_put(char *at, uint32_t c)

@@ -1,8 +1,8 @@
-/* storage/formats/json_write.h - SQL values as JSON text: first the most bytes it can take, then no bounds to check. */
-#ifndef WEIR_STORAGE_FORMATS_JSON_WRITE_H
-#define WEIR_STORAGE_FORMATS_JSON_WRITE_H
+/* core/json_write.h - SQL values as JSON text: first the most bytes it can take, then no bounds to check. */
+#ifndef WEIR_CORE_JSON_WRITE_H
+#define WEIR_CORE_JSON_WRITE_H
 
-#include "storage/formats/format_class.h"
+#include "core/value.h"
 
 #define JSON_SCALAR_MAX 48 /* of any boolean or number, "-Infinity" and null included */
 

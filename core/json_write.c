@@ -1,5 +1,8 @@
-/* storage/formats/json_write.c - see json_write.h. */
-#include "storage/formats/json_write.h"
+/* core/json_write.c - see json_write.h. */
+#include "core/json_write.h"
+
+#include "core/json.h"
+#include "core/number.h"
 
 #include <math.h>
 

@@ -1,12 +1,13 @@
-/* storage/formats/json_read.h - from JSON to SQL values, coerced as ksqlDB does.
+/* core/json_read.h - from JSON to SQL values, coerced as ksqlDB does.
  * A document is walked over the places its index holds: `i` counts them. A reader is given the place of a value, and leaves
  * *i behind it; where it fails it has noted why, and *i means nothing. Nothing looks at bytes beyond the document. */
-#ifndef WEIR_STORAGE_FORMATS_JSON_READ_H
-#define WEIR_STORAGE_FORMATS_JSON_READ_H
+#ifndef WEIR_CORE_JSON_READ_H
+#define WEIR_CORE_JSON_READ_H
 
-#include "storage/formats/format_class.h"
-#include "storage/formats/json_index.h"
+#include "core/json_index.h"
+#include "core/number.h"
 
+#define JSON_REASON_BYTES 256
 #define JSON_ITEMS_MAX 8000000 /* in one array or map */
 #define JSON_DEPTH_MAX 1000    /* of what is turned to text; else the column's type is the bound */
 
@@ -19,7 +20,7 @@ typedef struct json_doc {
     arena *arena;         /* values live here, or in the bytes */
     text *scratch;
     bool is_malformed;    /* of a failure: it is no JSON, else it is of another type */
-    char reason[REASON_BYTES];
+    char reason[JSON_REASON_BYTES];
 } json_doc;
 
 /* False: no JSON, doc->reason says why. The arena and the scratch text are the caller's to set before. */
