@@ -1,4 +1,4 @@
-/* executor/bad_log.c - see bad_log.h. */
+/* executor/bad_log.c - see bad_log.h. The records' fields are the columns of processing_log_source(). */
 #include "executor/bad_log.h"
 
 #include "core/json.h"
@@ -67,14 +67,14 @@ void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *r
     const fetch *from = t->current;
     bool has_record = from != NULL && row < from->rows;
     text *out = &l->lines;
-    text_printf(out, "{\"TIME\":%lld,\"QUERY\":", (long long)clock_now_ms(l->clock));
+    text_printf(out, "{\"LOGGED_MS\":%lld,\"QUERY_ID\":", (long long)clock_now_ms(l->clock));
     print_json_string(out, l->query_id);
     text_printf(out, ",\"KIND\":\"%s\",\"REASON\":", KIND_NAMES[kind]);
     print_json_string(out, slice_of(reason));
     if (has_record) {
-        text_add_c(out, ",\"TOPIC\":");
-        print_json_string(out, slice_of(t->current_topic));
-        text_printf(out, ",\"PARTITION\":%d,\"OFFSET\":%lld", from->partition, (long long)from->offset[row]);
+        text_add_c(out, ",\"RECORD_TOPIC\":");
+        print_json_string(out, t->current_topic);
+        text_printf(out, ",\"RECORD_PARTITION\":%d,\"RECORD_OFFSET\":%lld", from->partition, (long long)from->offset[row]);
         add_base64_field(out, "RECORD_KEY", from->key[row]);
         add_base64_field(out, "RECORD_VALUE", from->value[row]);
     }
@@ -90,7 +90,7 @@ void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *r
 weir_rc bad_log_flush(bad_log *l, client *c, int32_t partition, weir_error *err)
 {
     if (l->unwritten > 0 && l->count == LINES_PER_FLUSH_MAX) {
-        text_printf(&l->lines, "{\"TIME\":%lld,\"QUERY\":", (long long)clock_now_ms(l->clock));
+        text_printf(&l->lines, "{\"LOGGED_MS\":%lld,\"QUERY_ID\":", (long long)clock_now_ms(l->clock));
         print_json_string(&l->lines, l->query_id);
         text_printf(&l->lines, ",\"KIND\":\"summary\",\"REASON\":\"%llu more were not written\"}", (unsigned long long)l->unwritten);
         l->unwritten = 0;
@@ -129,4 +129,22 @@ uint64_t bad_log_count(const bad_log *l, bad_kind kind)
 const char *bad_log_last(const bad_log *l)
 {
     return l->last;
+}
+
+void processing_log_source(source *out, slice topic, arena *a)
+{
+    static const char *const numbers[] = { "LOGGED_MS", "RECORD_OFFSET" };
+    static const char *const texts[] = { "QUERY_ID", "KIND", "REASON", "RECORD_TOPIC" };
+    static const char *const bytes[] = { "RECORD_KEY", "RECORD_VALUE" };
+    schema_column *columns = ARENA_ZEROS(a, schema_column, 9);
+    uint32_t count = 0;
+
+    for (int i = 0; i < 2; i++) columns[count++] = (schema_column){ .name = slice_of(numbers[i]), .type = &type_bigint };
+    for (int i = 0; i < 4; i++) columns[count++] = (schema_column){ .name = slice_of(texts[i]), .type = &type_string };
+    for (int i = 0; i < 2; i++) columns[count++] = (schema_column){ .name = slice_of(bytes[i]), .type = &type_bytes };
+    columns[count++] = (schema_column){ .name = SLICE("RECORD_PARTITION"), .type = &type_integer };
+    *out = (source){ .name = SLICE("WEIR_PROCESSING_LOG"), .is_source = true, .schema = { columns, 0, count }, .topic = topic,
+                     .partitions = 1, .replicas = 1, .retention_ms = -1, .timestamp_column = -1,
+                     .key = { .name = SLICE("KAFKA"), .is_key = true }, .value = { .name = SLICE("JSON") },
+                     .sql = SLICE("-- rows that could not be used; made by weir itself") };
 }

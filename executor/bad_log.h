@@ -4,6 +4,7 @@
 #define WEIR_EXECUTOR_BAD_LOG_H
 
 #include "executor/task.h"
+#include "planner/catalog.h"
 
 /* sink: the processing log's index among the client's sinks; UINT32_MAX: only count. */
 bad_log *bad_log_new(slice query_id, uint32_t sink, const weir_clock *clock);
@@ -15,6 +16,9 @@ void bad_log_forget(bad_log *l); /* an abort */
 uint64_t bad_log_count(const bad_log *l, bad_kind kind);
 /* The last reason, or an empty text. */
 const char *bad_log_last(const bad_log *l);
+
+/* The processing log as a stream, for the catalog. */
+void processing_log_source(source *out, slice topic, arena *a);
 
 #define PROCESSING_LOG_TOPIC "weir_processing_log"
 

@@ -52,6 +52,16 @@ static weir_rc open_storage(weir *w, weir_error *err)
     return storage_open_kafka(&w->storage, o->data_dir, &kafka, err);
 }
 
+/* What every catalog begins with. */
+static weir_rc add_processing_log(weir *w, weir_error *err)
+{
+    source log;
+    const command what = { .kind = COMMAND_CREATE_SOURCE, .name = SLICE("WEIR_PROCESSING_LOG"), .source = &log };
+
+    processing_log_source(&log, w->log_topic, w->arena);
+    return catalog_apply(w->catalog, &what, err);
+}
+
 weir_rc weir_open(weir **out, const weir_options *options, weir_error *err)
 {
     arena *a = arena_new(0);
@@ -68,7 +78,8 @@ weir_rc weir_open(weir **out, const weir_options *options, weir_error *err)
         slice prefix = storage_internal_prefix(w->storage);
         w->command_topic = arena_printf(a, "%.*sweir-commands", SLICE_ARG(prefix));
         w->log_topic = arena_printf(a, "%.*s" PROCESSING_LOG_TOPIC, SLICE_ARG(prefix));
-        rc = catalog_refresh(w, err);
+        rc = add_processing_log(w, err);
+        if (rc == WEIR_OK) rc = catalog_refresh(w, err);
     }
     if (rc != WEIR_OK) {
         weir_close(w);

@@ -48,7 +48,8 @@ static const char *query_word(weir *w, const query_entry *e)
     static const char *const words[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
     query *q = find_query(w, e->id);
 
-    if (q == NULL) return e->status == QUERY_PAUSED ? "PAUSED" : "NOT STARTED";
+    if (q == NULL && e->status == QUERY_PAUSED) return "PAUSED";
+    if (q == NULL) return storage_engine_owner(w->storage) != 0 ? "IN ANOTHER PROCESS" : "NOT STARTED";
     return words[query_state_of(q, NULL)];
 }
 

@@ -328,7 +328,7 @@ weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *
         batch *rows;
         arena_reset(t->batch_arena);
         t->current = records;
-        t->current_topic = input->step->source.topic.data;
+        t->current_topic = input->step->source.topic;
         decoder_read(input->decoder, records, &rows);
         if (rows != NULL && t->shared->is_transient) rows->upstream = records->partition;
         if (rows != NULL) rc = task_enter(t, input, rows, err);

@@ -68,7 +68,7 @@ struct task {
     bad_log *log;
     task_counts counts;
     const fetch *current; /* being pushed, for reports */
-    const char *current_topic;
+    slice current_topic;
     bool is_dirty;       /* something came in since the commit */
     bool is_limited;     /* transient: a LIMIT is reached */
     bool is_done;        /* until_end: its inputs have reached their targets, and all of it is committed */

@@ -127,6 +127,20 @@ weir_rc storage_lock_engine(storage *s, bool *got, int64_t *owner, weir_error *e
                      strerror(code));
 }
 
+int64_t storage_engine_owner(const storage *s)
+{
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    char path[4096 + 16];
+
+    if (s->engine_lock >= 0 || s->dir.len == 0) return 0;
+    snprintf(path, sizeof path, "%.*s/engine.lock", (int)(s->dir.len < 4096 ? s->dir.len : 4096), s->dir.data);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    int64_t owner = fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK ? read_owner(fd) : 0;
+    close(fd);
+    return owner;
+}
+
 /* ---- to the backend ---- */
 
 bool storage_is_kafka(const storage *s) { return s->class->name[0] == 'k'; }

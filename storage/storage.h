@@ -60,6 +60,8 @@ slice storage_internal_prefix(const storage *s);
 /* Takes the data directory's engine lock (an OFD lock on engine.lock) and keeps it until close. *got: false, another
  * process has it; its process id, as far as known, in *owner. */
 weir_rc storage_lock_engine(storage *s, bool *got, int64_t *owner, weir_error *err) WEIR_CHECKED;
+/* The process id of another process that has the engine lock; 0: none has. */
+int64_t storage_engine_owner(const storage *s);
 
 /* ---- topics ---- */
 
