@@ -2,8 +2,8 @@
 #include "executor/task.h"
 
 /* A new key must be known for tombstones as well: they keep what the key expressions give. Value expressions are not run
- * on them: they would only fail on nulls. */
-static batch *project(op *self, batch *in, row_set live)
+ * on them: they would only fail on nulls. A former row that was not there has no key either: its columns are undefined. */
+static batch *project(op *self, batch *in, row_set live, bool is_former)
 {
     const step *s = self->step;
     column *columns = ARENA_ARRAY(in->arena, column, s->schema.count);
@@ -16,7 +16,7 @@ static batch *project(op *self, batch *in, row_set live)
     }
     row_set with_value = count == live.count ? live : (row_set){ index, count };
     for (uint32_t i = 0; i < s->schema.count; i++) {
-        bool is_key = i < s->schema.key_count;
+        bool is_key = i < s->schema.key_count && !is_former;
         eval_column(&self->task->eval, s->project.exprs[i], in, is_key ? live : with_value, &columns[i]);
     }
     batch *out = batch_with_columns(in, columns, s->schema.count);
@@ -26,9 +26,9 @@ static batch *project(op *self, batch *in, row_set live)
 
 static weir_rc project_batch(op *self, batch *in, weir_error *err)
 {
-    batch *out = project(self, in, in->live);
+    batch *out = project(self, in, in->live, false);
 
-    out->old = in->old == NULL ? NULL : project(self, in->old, in->live);
+    out->old = in->old == NULL ? NULL : project(self, in->old, in->live, true);
     return op_emit(self, out, err);
 }
 
