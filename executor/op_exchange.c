@@ -54,39 +54,101 @@ static weir_rc send_block(exchange_op *x, int32_t partition, weir_error *err)
     return client_produce(x->base.task->client, &out, err);
 }
 
+static uint32_t lane_of(const exchange_op *x, slice key)
+{
+    bool has_key = key.data != NULL && x->base.step->schema.key_count > 0;
+
+    return has_key ? (uint32_t)(hash_bytes(key) % (uint64_t)x->partitions) : 0;
+}
+
+static weir_rc add_rows(exchange_op *x, uint32_t partition, const batch *from, row_set rows, weir_error *err)
+{
+    block_writer *w = x->lanes[partition].writer;
+    uint32_t held = block_writer_rows(w);
+
+    if (held > 0 && (held + rows.count > x->base.task->shared->batch_rows || block_writer_bytes(w) > BLOCK_BYTES_MAX)) {
+        WEIR_TRY(send_block(x, (int32_t)partition, err));
+    }
+    block_writer_add(w, from, rows);
+    return WEIR_OK;
+}
+
 /* Per partition, the rows that go there. */
+static weir_rc send_rows(exchange_op *x, const batch *in, const uint32_t *to, weir_error *err)
+{
+    arena *a = in->arena;
+    uint32_t *counts = ARENA_ZEROS(a, uint32_t, x->partitions + 1), *at = ARENA_ARRAY(a, uint32_t, x->partitions);
+    uint32_t *index = ARENA_ARRAY(a, uint32_t, in->live.count);
+
+    EACH_ROW (r, in->live) counts[to[r] + 1]++;
+    for (int32_t p = 0; p < x->partitions; p++) counts[p + 1] += counts[p];
+    memcpy(at, counts, sizeof *at * (size_t)x->partitions);
+    EACH_ROW (r, in->live) index[at[to[r]]++] = r;
+    for (int32_t p = 0; p < x->partitions; p++) {
+        row_set rows = { index + counts[p], counts[p + 1] - counts[p] };
+        if (rows.count > 0) WEIR_TRY(add_rows(x, (uint32_t)p, in, rows, err));
+    }
+    return WEIR_OK;
+}
+
+/* A table's rows of which some move: to the partition of its former key such a row goes as a deletion, and to that of its
+ * new key as one that was not there. */
+static weir_rc send_moving_rows(exchange_op *x, const batch *in, const uint32_t *from, const uint32_t *to, weir_error *err)
+{
+    batch leaving = *in, entering = *in;
+
+    leaving.columns = in->old->columns;
+    leaving.kind = memset(arena_alloc(in->arena, in->rows), ROW_TOMBSTONE, in->rows);
+    entering.old = NULL;
+    EACH_ROW (r, in->live) {
+        const row_set one = { &r, 1 };
+        if (from[r] == to[r]) {
+            WEIR_TRY(add_rows(x, to[r], in, one, err));
+            continue;
+        }
+        WEIR_TRY(add_rows(x, from[r], &leaving, one, err));
+        if (in->kind[r] == ROW_NORMAL) WEIR_TRY(add_rows(x, to[r], &entering, one, err));
+    }
+    return WEIR_OK;
+}
+
+/* Where the former rows are; true: some are elsewhere than the new ones. */
+static bool find_former(const exchange_op *x, const batch *in, const uint32_t *to, uint32_t *from)
+{
+    slice *keys = ARENA_ARRAY(in->arena, slice, in->rows);
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count), count = 0;
+    bool moves = false;
+
+    EACH_ROW (r, in->live) {
+        from[r] = to[r];
+        index[count] = r;
+        count += in->old->kind[r] == ROW_NORMAL;
+    }
+    const row_set former = { index, count };
+    keys_encode(in->old->columns, x->base.step->schema.key_count, former, in->rows, in->arena, keys);
+    EACH_ROW (r, former) {
+        from[r] = lane_of(x, keys[r]);
+        moves |= from[r] != to[r];
+    }
+    return moves;
+}
+
 static weir_rc exchange_batch(op *self, batch *in, weir_error *err)
 {
     exchange_op *x = (exchange_op *)self;
     arena *a = in->arena;
     slice *keys = ARENA_ARRAY(a, slice, in->rows);
-    uint32_t *counts = ARENA_ZEROS(a, uint32_t, x->partitions + 1);
-    uint32_t *to = ARENA_ARRAY(a, uint32_t, in->rows), *index = ARENA_ARRAY(a, uint32_t, in->live.count);
+    uint32_t *to = ARENA_ARRAY(a, uint32_t, in->rows), *from = ARENA_ARRAY(a, uint32_t, in->rows);
 
     keys_encode(in->columns, self->step->schema.key_count, in->live, in->rows, a, keys);
     EACH_ROW (r, in->live) {
         if (in->event_ms[r] > x->time_ms) x->time_ms = in->event_ms[r];
-        to[r] = keys[r].data == NULL || self->step->schema.key_count == 0
-                    ? 0 : (uint32_t)(hash_bytes(keys[r]) % (uint64_t)x->partitions);
-        counts[to[r] + 1]++;
+        to[r] = lane_of(x, keys[r]);
     }
     x->is_idle = false;
-    for (int32_t p = 0; p < x->partitions; p++) counts[p + 1] += counts[p];
-    uint32_t *at = ARENA_ARRAY(a, uint32_t, x->partitions);
-    memcpy(at, counts, sizeof *at * (size_t)x->partitions);
-    EACH_ROW (r, in->live) index[at[to[r]]++] = r;
-    for (int32_t p = 0; p < x->partitions; p++) {
-        row_set rows = { index + counts[p], counts[p + 1] - counts[p] };
-        if (rows.count == 0) continue;
-        block_writer *w = x->lanes[p].writer;
-        if (block_writer_rows(w) > 0 && (block_writer_rows(w) + rows.count > self->task->shared->batch_rows ||
-                                         block_writer_bytes(w) > BLOCK_BYTES_MAX)) {
-            WEIR_TRY(send_block(x, p, err));
-        }
-        block_writer_add(w, in, rows);
-    }
     self->rows_out += in->live.count;
-    return WEIR_OK;
+    bool moves = self->step->wants_old && in->old != NULL && find_former(x, in, to, from);
+    return moves ? send_moving_rows(x, in, from, to, err) : send_rows(x, in, to, err);
 }
 
 static weir_rc exchange_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
