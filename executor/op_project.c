@@ -1,6 +1,39 @@
 /* executor/op_project.c - SELECT's expressions: makes the columns of the step's schema, keys too. */
 #include "executor/task.h"
 
+static bool is_of_key(const bound *b, uint32_t key_count)
+{
+    switch (b->kind) {
+    case BOUND_COLUMN: return b->column < key_count;
+    case BOUND_ROWTIME:
+    case BOUND_ROWPARTITION:
+    case BOUND_ROWOFFSET: return false;
+    default: break;
+    }
+    for (uint32_t i = 0; i < b->arg_count; i++) {
+        bool is_lambda = b->args[i] == NULL;
+        const bound *arg = is_lambda ? ((const bound_lambda *)b->call->lambdas[i])->body : b->args[i];
+        if (!is_of_key(arg, key_count)) return false;
+    }
+    return true;
+}
+
+/* A stream's record without a value: a new key that is made of more than the old one is null. */
+static void eval_key(op *self, const bound *b, batch *in, row_set live, row_set with_value, column *out)
+{
+    const step *input = &self->task->shared->plan->steps[self->step->inputs[0]];
+    column known;
+
+    if (live.count == with_value.count || self->step->is_table || is_of_key(b, input->schema.key_count)) {
+        eval_column(&self->task->eval, b, in, live, out);
+        return;
+    }
+    eval_column(&self->task->eval, b, in, with_value, &known);
+    *out = column_new(in->arena, b->type, in->rows);
+    memset(out->null, 1, in->rows);
+    EACH_ROW (r, with_value) column_copy_row(out, r, &known, r);
+}
+
 /* A new key must be known for tombstones as well: they keep what the key expressions give. Value expressions are not run
  * on them: they would only fail on nulls. A former row that was not there has no key either: its columns are undefined. */
 static batch *project(op *self, batch *in, row_set live, bool is_former)
@@ -17,7 +50,8 @@ static batch *project(op *self, batch *in, row_set live, bool is_former)
     row_set with_value = count == live.count ? live : (row_set){ index, count };
     for (uint32_t i = 0; i < s->schema.count; i++) {
         bool is_key = i < s->schema.key_count && !is_former;
-        eval_column(&self->task->eval, s->project.exprs[i], in, is_key ? live : with_value, &columns[i]);
+        if (is_key) eval_key(self, s->project.exprs[i], in, live, with_value, &columns[i]);
+        else eval_column(&self->task->eval, s->project.exprs[i], in, with_value, &columns[i]);
     }
     batch *out = batch_with_columns(in, columns, s->schema.count);
     out->live = live;

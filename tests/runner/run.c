@@ -6,6 +6,9 @@
 #include "storage/storage.h"
 
 #define DEFAULT_PARTITIONS 4
+/* Where the wall clock stands: some day, since cases expect that from the functions that tell the date; no window or
+ * join looks at it. */
+#define CLOCK_MS 1000000000000
 /* Ends a query that would feed itself for ever. */
 #define ADVANCES_MAX 1000000
 
@@ -333,7 +336,7 @@ static void run_query(run *r, query *q)
 static bool open_engine(run *r)
 {
     const weir_options options = { .is_temporary = true, .is_deterministic = true, .single_partition = true,
-                                   .batch_rows = 1, .threads = 1, .clock = { .is_virtual = true, .now_ms = 0 } };
+                                   .batch_rows = 1, .threads = 1, .clock = { .is_virtual = true, .now_ms = CLOCK_MS } };
     int64_t owner;
     weir_error err;
 
