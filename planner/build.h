@@ -78,6 +78,9 @@ typedef struct select_list {
 weir_rc expand_select(builder *b, const select_query *q, const rel *r, select_list *out) WEIR_CHECKED;
 /* A name like KSQL_COL_0 that no column of the scope has; *next counts on. */
 slice generated_name(builder *b, const scope *s, uint32_t *next);
+/* Not NULL, nor made of it: a column can have it. */
+bool is_known_type(const type *t);
+weir_rc check_entry_type(builder *b, const select_entry *entry) WEIR_CHECKED;
 weir_rc check_value_names(builder *b, const select_list *list) WEIR_CHECKED;
 
 /* ---- GROUP BY (grouping.c) ---- */

@@ -119,6 +119,11 @@ static weir_rc check_aggregate(grouping *g, const bound *node, sql_pos at)
 {
     const function *fn = node->call->fn;
 
+    for (uint32_t i = 0; i < node->arg_count; i++) {
+        if (node->args[i] == NULL || is_known_type(node->args[i]->type)) continue;
+        return weir_fail(g->b->err, WEIR_SEMANTIC, node->args[i]->at, "the type of an argument of %s is not known; write CAST(NULL AS ...)",
+                         fn->name);
+    }
     if (g->b->steps[g->input->step].is_table && fn->agg->undo == NULL) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, at,
                          "%s cannot aggregate a table, whose rows change: it cannot take a row back; it can a stream", fn->name);

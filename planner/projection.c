@@ -286,7 +286,7 @@ static weir_rc project_to_sink(projection *p)
     return WEIR_OK;
 }
 
-static void project_to_result(projection *p)
+static weir_rc project_to_result(projection *p)
 {
     arena *a = p->b->arena;
     schema_column *columns = ARENA_ZEROS(a, schema_column, p->list->count);
@@ -297,6 +297,8 @@ static void project_to_result(projection *p)
 
     for (uint32_t i = 0; i < p->list->count; i++) {
         bound *e = p->list->items[i].bound;
+        if (e->type->kind != TYPE_NULL) WEIR_TRY(check_entry_type(p->b, &p->list->items[i]));
+        else e = bound_literal(a, &type_string, NULL_VALUE, e->at); /* a person sees null either way */
         columns[i] = (schema_column){ .name = p->list->items[i].name, .type = e->type };
         exprs[i] = e;
         is_key[i] = is_pull && !is_as_value(p->list->items[i].e) &&
@@ -312,6 +314,7 @@ static void project_to_result(projection *p)
     s = add_step(p->b, STEP_RESULT, last_step(p->b));
     s->schema.key_count = leading;
     s->result.is_key = is_pull ? is_key : NULL;
+    return WEIR_OK;
 }
 
 weir_rc plan_projection(builder *b, const select_query *q, rel *r, select_list *list)
@@ -319,7 +322,7 @@ weir_rc plan_projection(builder *b, const select_query *q, rel *r, select_list *
     projection p = { .b = b, .q = q, .r = r, .list = list, .is_grouped = is_aggregation(q) };
 
     if (b->use != USE_PERSISTENT) {
-        project_to_result(&p);
+        WEIR_TRY(project_to_result(&p));
         r->step = last_step(b);
         return WEIR_OK;
     }

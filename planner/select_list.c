@@ -233,6 +233,30 @@ weir_rc expand_select(builder *b, const select_query *q, const rel *r, select_li
     return WEIR_OK;
 }
 
+bool is_known_type(const type *t)
+{
+    switch (t->kind) {
+    case TYPE_NULL:
+    case TYPE_LAMBDA:
+    case TYPE_INTERVAL_UNIT: return false;
+    case TYPE_ARRAY: return is_known_type(t->element);
+    case TYPE_MAP: return is_known_type(t->key) && is_known_type(t->element);
+    case TYPE_STRUCT:
+        for (uint32_t i = 0; i < t->field_count; i++) {
+            if (!is_known_type(t->fields[i].type)) return false;
+        }
+        return true;
+    default: return true;
+    }
+}
+
+weir_rc check_entry_type(builder *b, const select_entry *entry)
+{
+    if (is_known_type(entry->bound->type)) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, entry->at, "the type of %.*s is not known; write CAST(NULL AS ...)",
+                     SLICE_ARG(entry->name));
+}
+
 weir_rc check_value_names(builder *b, const select_list *list)
 {
     for (uint32_t i = 0; i < list->count; i++) {
@@ -243,10 +267,7 @@ weir_rc check_value_names(builder *b, const select_list *list)
                              "two columns of the result are named %.*s; give one of them another alias",
                              SLICE_ARG(entry->name));
         }
-        if (entry->bound->type->kind == TYPE_NULL) {
-            return weir_fail(b->err, WEIR_SEMANTIC, entry->at,
-                             "the type of %.*s is not known; write CAST(NULL AS ...)", SLICE_ARG(entry->name));
-        }
+        WEIR_TRY(check_entry_type(b, entry));
     }
     return WEIR_OK;
 }
