@@ -238,10 +238,16 @@ static bool reached(query *q, const task *t)
 static weir_rc check_ends(worker *w, weir_error *err)
 {
     query *q = w->query;
-    weir_rc rc;
+    bool some_end = false;
 
     pthread_mutex_lock(&q->lock);
-    rc = learn_targets(q, err);
+    weir_rc rc = learn_targets(q, err);
+    for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) some_end |= !w->tasks[i]->is_done && reached(q, w->tasks[i]);
+    pthread_mutex_unlock(&q->lock);
+    if (rc != WEIR_OK) return rc;
+    if (some_end) WEIR_TRY(client_settle(w->client, err)); /* what comes after reads up to the ends as they are then */
+
+    pthread_mutex_lock(&q->lock);
     for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) {
         task *t = w->tasks[i];
         if (t->is_done || !reached(q, t)) continue;

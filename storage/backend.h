@@ -29,6 +29,7 @@ typedef struct storage_class {
     weir_rc (*client_commit)(client *c, const epoch *epochs, uint32_t epoch_count, const position *positions,
                              uint32_t position_count, weir_error *err);
     weir_rc (*client_abort)(client *c, weir_error *err);
+    weir_rc (*client_settle)(client *c, weir_error *err); /* NULL: a commit is readable at once */
     weir_rc (*task_state_open)(task_state **out, client *c, const state_spec *spec, weir_error *err);
     void (*task_state_close)(task_state *t);
     weir_rc (*task_state_get)(task_state *t, uint16_t store, slice key, slice *value, bool *found, weir_error *err);

@@ -413,6 +413,7 @@ const storage_class kafka_storage_class = {
     .client_produce = kafka_client_produce,
     .client_commit = kafka_client_commit,
     .client_abort = kafka_client_abort,
+    .client_settle = kafka_client_settle,
     .task_state_open = kafka_task_open,
     .task_state_close = kafka_task_close,
     .task_state_get = kafka_task_get,

@@ -207,6 +207,7 @@ weir_rc kafka_client_produce(client *c, const output *out, weir_error *err) WEIR
 weir_rc kafka_client_commit(client *c, const epoch *epochs, uint32_t epoch_count, const position *positions,
                             uint32_t position_count, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_abort(client *c, weir_error *err) WEIR_CHECKED;
+weir_rc kafka_client_settle(client *c, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_state.c ---- */
 

@@ -461,6 +461,53 @@ static weir_rc offset_of(kafka_storage *s, const char *name, int32_t partition, 
     return rc;
 }
 
+/* All partitions of a sink: the last stable offsets, which the shared handle sees, against the high watermarks, which a
+ * producer's handle does. */
+static weir_rc is_sink_settled(kafka_client *c, uint32_t sink, bool *settled, weir_error *err)
+{
+    slice name = slice_of(c->sinks[sink].topic);
+    char c_name[KAFKA_TOPIC_NAME_MAX];
+    int32_t partitions;
+    rd_kafka_t *shared;
+
+    *settled = true;
+    snprintf(c_name, sizeof c_name, "%.*s", SLICE_ARG(name));
+    WEIR_TRY(kafka_shared(c->home, &shared, err));
+    WEIR_TRY(kafka_partition_count(c->home, name, &partitions, err));
+    rd_kafka_topic_partition_list_t *written = rd_kafka_topic_partition_list_new(partitions);
+    for (int32_t p = 0; p < partitions; p++) {
+        rd_kafka_topic_partition_list_add(written, c_name, p)->offset = RD_KAFKA_OFFSET_END;
+    }
+    rd_kafka_topic_partition_list_t *readable = rd_kafka_topic_partition_list_copy(written);
+    weir_rc rc = kafka_look_up_offsets(c->home, c->producer, written, err);
+    if (rc == WEIR_OK) rc = kafka_look_up_offsets(c->home, shared, readable, err);
+    for (int i = 0; rc == WEIR_OK && i < partitions; i++) {
+        *settled = *settled && readable->elems[i].offset >= written->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(written);
+    rd_kafka_topic_partition_list_destroy(readable);
+    return rc;
+}
+
+#define SETTLE_MS_MAX 5000
+
+weir_rc kafka_client_settle(client *base, weir_error *err)
+{
+    kafka_client *c = (kafka_client *)base;
+    int64_t until_ms = kafka_now_ms() + SETTLE_MS_MAX;
+
+    if (c->producer == NULL) return WEIR_OK;
+    for (uint32_t i = 0; i < c->sink_count; i++) {
+        for (;;) {
+            bool settled;
+            WEIR_TRY(is_sink_settled(c, i, &settled, err));
+            if (settled || kafka_now_ms() > until_ms) break;
+            sleep_ms(2);
+        }
+    }
+    return WEIR_OK;
+}
+
 weir_rc kafka_topic_offsets(storage *base, slice name, int32_t partition, int64_t *begin, int64_t *end, weir_error *err)
 {
     kafka_storage *s = (kafka_storage *)base;

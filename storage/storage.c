@@ -225,6 +225,12 @@ weir_rc client_commit(client *c, const epoch *epochs, uint32_t epoch_count, cons
 
 weir_rc client_abort(client *c, weir_error *err) { return c->class->client_abort(c, err); }
 
+weir_rc client_settle(client *c, weir_error *err)
+{
+    return c->class->client_settle == NULL ? WEIR_OK : c->class->client_settle(c, err);
+}
+
+
 weir_rc task_state_open(task_state **out, client *c, const state_spec *spec, weir_error *err)
 {
     return c->class->task_state_open(out, c, spec, err);

@@ -206,6 +206,9 @@ weir_rc client_commit(client *c, const epoch *epochs, uint32_t epoch_count, cons
                       uint32_t position_count, weir_error *err) WEIR_CHECKED;
 /* Drops the open epoch and rewinds every partition kept to its committed position. */
 weir_rc client_abort(client *c, weir_error *err) WEIR_CHECKED;
+/* Waits until what this client has committed to its sinks can be read: on Kafka a commit is answered a moment before its
+ * markers are in the topics. Gives up after some seconds: another writer's transaction may be open there. */
+weir_rc client_settle(client *c, weir_error *err) WEIR_CHECKED;
 
 /* ---- state ---- */
 
