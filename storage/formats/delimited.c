@@ -1,7 +1,7 @@
 /* storage/formats/delimited.c - DELIMITED: one line of fields between delimiters, as Apache Commons CSV reads and writes it for
  * ksqlDB. An empty field is a null, quoted or not. Only the first line of a record counts; empty lines before it are
  * passed over. When written, a field is quoted where it must be and, as there, where its first or last character might
- * mislead a reader: "-5" at the start of a line is. */
+ * mislead a reader: "-5" at the start of a line is. A lone column of a key that is null makes no key, not an empty one. */
 #include "storage/formats/format_class.h"
 
 #include "core/utf8.h"
@@ -309,6 +309,10 @@ static row_set delimited_encode(format *self, const column *columns, row_set row
 
     (void)report;
     EACH_ROW(r, rows) {
+        if (self->spec.is_key && self->count == 1 && columns[0].null[r]) { /* no key, not an empty one */
+            out[r] = NO_SLICE;
+            continue;
+        }
         char *begin = arena_text_begin(a, line_bytes_max(d, columns, r)), *at = begin;
         for (uint32_t i = 0; i < self->count; i++) {
             const column *c = &columns[i];
