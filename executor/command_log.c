@@ -210,7 +210,9 @@ weir_rc sync_queries(weir *w, weir_error *err)
         }
         query *q;
         WEIR_TRY(query_start(&q, &env, wanted[i], err));
-        w->queries[w->query_count++] = q;
+        memmove(w->queries + i + 1, w->queries + i, (w->query_count - i) * sizeof *w->queries); /* all before it are there */
+        w->queries[i] = q;
+        w->query_count++;
     }
     return WEIR_OK;
 }

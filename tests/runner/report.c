@@ -175,11 +175,17 @@ static void print_topic_format(text *out, const char *name, const side *s)
     text_add_char(out, '}');
 }
 
+static bool is_repartition(const topic_info *t)
+{
+    static const char tail[] = "-repartition";
+    size_t len = sizeof tail - 1;
+
+    return t->is_internal && t->name.len > len && memcmp(t->name.data + t->name.len - len, tail, len) == 0;
+}
+
 static void print_topic(text *out, const run *r, const topic_info *info)
 {
-    static const char repartition[] = "-repartition";
     const topic_note *t = find_topic(r, info->name);
-    size_t tail = sizeof repartition - 1;
 
     separate(out);
     text_add_char(out, '{');
@@ -190,10 +196,7 @@ static void print_topic(text *out, const run *r, const topic_info *info)
         print_topic_format(out, "keyFormat", &t->key);
         print_topic_format(out, "valueFormat", &t->value);
     }
-    if (info->is_internal && info->name.len > tail &&
-        memcmp(info->name.data + info->name.len - tail, repartition, tail) == 0) {
-        print_text_member(out, "internal", SLICE("repartition"));
-    }
+    if (is_repartition(info)) print_text_member(out, "internal", SLICE("repartition"));
     text_add_char(out, '}');
 }
 
@@ -229,10 +232,20 @@ static void print_source(text *out, run *r, const source *s)
 
 /* ---- the line ---- */
 
+/* What weir keeps for itself (its command log, its processing log) is no part of a case. */
+static bool is_own(const topic_info *topics, uint32_t count, slice name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_equal(topics[i].name, name)) return topics[i].is_internal && !is_repartition(&topics[i]);
+    }
+    return false;
+}
+
 static void print_outcome(text *out, run *r)
 {
     topic_info *topics;
-    uint32_t count = 0;
+    uint32_t count = 0, source_count;
+    const source *const *sources = catalog_sources(r->weir->catalog, &source_count);
     weir_error err;
 
     weir_rc rc = topic_list(r->weir->storage, r->arena, &topics, &count, &err);
@@ -244,12 +257,15 @@ static void print_outcome(text *out, run *r)
     text_add_char(out, ']');
     print_member(out, "topics");
     text_add_char(out, '[');
-    for (uint32_t i = 0; rc == WEIR_OK && i < count; i++) print_topic(out, r, &topics[i]);
+    for (uint32_t i = 0; rc == WEIR_OK && i < count; i++) {
+        if (!is_own(topics, count, topics[i].name)) print_topic(out, r, &topics[i]);
+    }
     text_add_char(out, ']');
     print_member(out, "sources");
     text_add_char(out, '[');
-    const source *const *sources = catalog_sources(r->weir->catalog, &count);
-    for (uint32_t i = 0; i < count; i++) print_source(out, r, sources[i]);
+    for (uint32_t i = 0; i < source_count; i++) {
+        if (!is_own(topics, count, sources[i]->topic)) print_source(out, r, sources[i]);
+    }
     text_add_char(out, ']');
     if (rc != WEIR_OK && !r->has_failed) {
         r->has_failed = true;
