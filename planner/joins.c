@@ -591,7 +591,7 @@ weir_rc plan_joins(builder *b, const select_query *q, rel *out)
 
     note_query(&used);
     WEIR_TRY(plan_join(b, q->from, true, &used, &all));
-    if (!b->env->runs_joins) return fail_unsupported(b->err, q->from->at, "JOIN");
+    b->join_at = q->from->at;
     b->key_from = all.key_from != NULL ? all.key_from : b->leftmost;
     if (all.is_table && b->use == USE_PERSISTENT) {
         add_step(b, STEP_TABLE, all.step);
