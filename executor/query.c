@@ -421,7 +421,7 @@ static bool is_due(worker *w, bool got_rows, bool dirty, size_t dirty_bytes)
     if (!dirty) return false;
     if (env->is_deterministic) return true;
     if (w->epoch_began_ms == 0) w->epoch_began_ms = now;
-    if (dirty_bytes > env->state_budget_bytes / 2) return true;
+    if (dirty_bytes > env->state_budget_bytes / 4) return true; /* the commit needs several times as much */
     if (!got_rows) return !storage_is_kafka(env->storage) || now - w->committed_ms >= KAFKA_IDLE_COMMIT_MS;
     int64_t interval = w->is_behind && env->commit_interval_ms < STRETCHED_INTERVAL_MS ? STRETCHED_INTERVAL_MS
                                                                                        : env->commit_interval_ms;

@@ -25,9 +25,13 @@ struct state_table {
     size_t dirty_bytes;    /* fixed parts of dirty entries: tails come on top */
     uint16_t store;
     bool stored_elsewhere; /* the committed state may hold keys that memory does not */
+    uint64_t *evicted;     /* a Bloom filter of the keys evicted, where all others are in memory; NULL: no such knowledge */
+    uint32_t update_limit; /* the update log is shortened when it reaches this */
 };
 
 #define FIRST_SLOTS 64
+#define UPDATES_FIRST 65536
+#define FILTER_WORDS ((uint32_t)1 << 18) /* 2 MiB: about 1 in 100 wrong at a million keys */
 
 static void *must(void *memory)
 {
@@ -75,6 +79,7 @@ state_table *state_table_new(task_state *state, uint16_t store, const payload_cl
     t->budget_bytes = budget_bytes;
     t->slots = must(calloc(FIRST_SLOTS, sizeof *t->slots));
     t->mask = FIRST_SLOTS - 1;
+    t->update_limit = UPDATES_FIRST;
     return t;
 }
 
@@ -97,6 +102,7 @@ void state_table_free(state_table *t)
     drop_all(t);
     free(t->slots);
     free(t->updates);
+    free(t->evicted);
     free(t);
 }
 
@@ -149,6 +155,27 @@ static entry *insert(state_table *t, uint64_t hash, slice key)
     return e;
 }
 
+/* Four bits of one word: a look-up is one cache line. */
+static uint64_t filter_bits(uint64_t hash)
+{
+    uint64_t bits = hash >> 18;
+
+    return (uint64_t)1 << (bits & 63) | (uint64_t)1 << (bits >> 6 & 63) | (uint64_t)1 << (bits >> 12 & 63) |
+           (uint64_t)1 << (bits >> 18 & 63);
+}
+
+static uint64_t *filter_word(uint64_t *filter, uint64_t hash)
+{
+    return &filter[hash & (FILTER_WORDS - 1)];
+}
+
+/* Whether a key that is not in memory may be in the committed state. */
+static bool may_be_stored(const state_table *t, uint64_t hash)
+{
+    if (!t->stored_elsewhere) return false;
+    return t->evicted == NULL || (*filter_word(t->evicted, hash) & filter_bits(hash)) == filter_bits(hash);
+}
+
 /* Takes the entry's slot out and closes the gap in its probe run. */
 static void remove_slot(state_table *t, entry *e)
 {
@@ -192,7 +219,7 @@ static weir_rc find_hashed(state_table *t, slice key, uint64_t hash, bool add, e
 {
     entry *e = probe(t, hash, key);
 
-    if (e == NULL && t->stored_elsewhere) WEIR_TRY(load(t, key, hash, &e, err));
+    if (e == NULL && may_be_stored(t, hash)) WEIR_TRY(load(t, key, hash, &e, err));
     if (e != NULL && e->is_deleted && !add) e = NULL;
     if (add && (e == NULL || e->is_deleted)) {
         if (e == NULL) e = insert(t, hash, key);
@@ -240,6 +267,11 @@ weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows,
 
 void state_table_touch(state_table *t, entry *e)
 {
+    if (t->update_count >= t->update_limit) { /* mostly keys touched again and again: keep the last touch of each */
+        uint32_t count;
+        state_table_updates(t, &count);
+        t->update_limit = count < UPDATES_FIRST / 2 ? UPDATES_FIRST : count * 2;
+    }
     if (t->update_count == t->update_room) {
         t->update_room = t->update_room == 0 ? 256 : t->update_room * 2;
         t->updates = must(realloc(t->updates, t->update_room * sizeof *t->updates));
@@ -317,9 +349,11 @@ static void evict(state_table *t)
     for (uint64_t steps = 2 * ((uint64_t)t->mask + 1); steps > 0 && slab_bytes_lent(t->memory) > t->budget_bytes; steps--) {
         entry *e = t->slots[t->sweep_at].entry;
         if (e != NULL && !e->is_recent && e->is_stored && !e->is_dirty) {
+            if (!t->stored_elsewhere) t->evicted = must(calloc(FILTER_WORDS, sizeof *t->evicted));
+            if (t->evicted != NULL) *filter_word(t->evicted, e->hash) |= filter_bits(e->hash);
+            t->stored_elsewhere = true;
             remove_slot(t, e); /* another may have moved into this slot: look at it again */
             drop_entry(t, e);
-            t->stored_elsewhere = true;
             continue;
         }
         if (e != NULL) e->is_recent = false;
@@ -341,6 +375,7 @@ void state_table_committed(state_table *t)
         }
     }
     t->update_count = 0;
+    t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
     if (slab_bytes_lent(t->memory) > t->budget_bytes) evict(t);
 }
@@ -353,6 +388,8 @@ void state_table_forget(state_table *t)
     t->update_count = 0;
     t->dirty_bytes = 0;
     t->stored_elsewhere = true;
+    free(t->evicted);
+    t->evicted = NULL;
 }
 
 size_t state_table_dirty_bytes(const state_table *t)
