@@ -495,6 +495,11 @@ static bool print_any(json_doc *doc, text *out, uint32_t *i, bool is_json, uint3
     return true;
 }
 
+bool json_print(json_doc *doc, text *out, uint32_t *i)
+{
+    return print_any(doc, out, i, true, 0);
+}
+
 bool json_read_string(json_doc *doc, uint32_t *i, const type *t, slice *out)
 {
     (void)t;
@@ -522,6 +527,72 @@ bool json_read_bytes(json_doc *doc, uint32_t *i, const type *t, slice *out)
     return true;
 }
 
+/* --- any value --- */
+
+static bool check_string(json_doc *doc, uint32_t i)
+{
+    slice raw = json_raw_string(doc, i);
+    const char *end = raw.data + raw.len;
+    const char *at = raw.len == 0 ? NULL : memchr(raw.data, '\\', raw.len);
+
+    for (; at != NULL; at = at == end ? NULL : memchr(at, '\\', (size_t)(end - at))) {
+        char escape = at + 1 < end ? at[1] : '\0';
+        if (escape == '\0' || strchr("\"\\/bfnrtu", escape) == NULL) return json_fail_at(doc, i, "an unknown escape in a string");
+        at += 2;
+        if (escape != 'u') continue;
+        if (read_code_unit(at, end) < 0) return json_fail_at(doc, i, "an escape \\u without four hexadecimal digits");
+        at += 4;
+    }
+    return true;
+}
+
+static bool check_scalar(json_doc *doc, uint32_t i)
+{
+    slice token = json_token(doc, i);
+    bool is_whole;
+
+    switch (token.data[0]) {
+    case '"': return check_string(doc, i);
+    case '-':
+    case '0' ... '9': return is_json_number(token, &is_whole) || json_fail_at(doc, i, "a number is malformed");
+    case 't': return slice_is(token, "true") || json_fail_at(doc, i, "neither true nor false");
+    case 'f': return slice_is(token, "false") || json_fail_at(doc, i, "neither true nor false");
+    case 'n': return slice_is(token, "null") || json_fail_at(doc, i, "a value is missing");
+    default: return json_fail_at(doc, i, "a value is missing");
+    }
+}
+
+static bool check_any(json_doc *doc, uint32_t *i, uint32_t depth)
+{
+    char open = json_char(doc, *i), close = open == '{' ? '}' : ']';
+    bool is_end = false;
+
+    if (open == '\0') return json_fail_at(doc, *i, "");
+    if (open != '{' && open != '[') return check_scalar(doc, (*i)++);
+    if (depth >= JSON_DEPTH_MAX) return json_fail_at(doc, *i, "nested deeper than 1000");
+    ++*i;
+    if (json_char(doc, *i) == close) {
+        ++*i;
+        return true;
+    }
+    while (!is_end) {
+        if (open == '{') {
+            if (json_char(doc, *i) != '"') return json_fail_at(doc, *i, "a field's name is missing");
+            if (!check_string(doc, *i)) return false;
+            if (json_char(doc, *i + 1) != ':') return json_fail_at(doc, *i + 1, "':' is missing");
+            *i += 2;
+        }
+        if (!check_any(doc, i, depth + 1)) return false;
+        if (!json_next_item(doc, i, close, &is_end)) return false;
+    }
+    return true;
+}
+
+bool json_validate(json_doc *doc, uint32_t *i)
+{
+    return check_any(doc, i, 0);
+}
+
 /* --- nested values --- */
 
 /* How many items the array or object that begins at i may have, by its commas. */
@@ -542,8 +613,7 @@ static bool count_items(json_doc *doc, uint32_t i, const type *t, uint32_t *coun
     return true;
 }
 
-/* Behind an item: at the next, or behind the end. */
-static bool next_item(json_doc *doc, uint32_t *i, char close, bool *is_end)
+bool json_next_item(json_doc *doc, uint32_t *i, char close, bool *is_end)
 {
     char c = json_char(doc, *i);
 
@@ -565,17 +635,16 @@ static bool read_array(json_doc *doc, uint32_t *i, const type *t, value *out)
     out->list.items = ARENA_ARRAY(doc->arena, value, count);
     out->list.count = 0;
     ++*i;
-    if (count == 0) return next_item(doc, i, ']', &is_end);
+    if (count == 0) return json_next_item(doc, i, ']', &is_end);
     do {
         if (out->list.count == count) return json_fail_at(doc, *i, "',' or ']' is missing");
         if (!json_read_value(doc, i, t->element, &out->list.items[out->list.count++])) return false;
-        if (!next_item(doc, i, ']', &is_end)) return false;
+        if (!json_next_item(doc, i, ']', &is_end)) return false;
     } while (!is_end);
     return true;
 }
 
-/* At a field's name: past it and the colon. */
-static bool read_name(json_doc *doc, uint32_t *i, slice *name)
+bool json_read_name(json_doc *doc, uint32_t *i, slice *name)
 {
     if (json_char(doc, *i) != '"') return json_fail_at(doc, *i, "a field's name is missing");
     if (!json_unescape(doc, *i, json_raw_string(doc, *i), name)) return false;
@@ -615,10 +684,10 @@ static bool read_map(json_doc *doc, uint32_t *i, const type *t, value *out)
     }
     out->map = (value_map){ ARENA_ARRAY(doc->arena, value, count), ARENA_ARRAY(doc->arena, value, count), 0 };
     ++*i;
-    if (count == 0) return next_item(doc, i, '}', &is_end);
+    if (count == 0) return json_next_item(doc, i, '}', &is_end);
     do {
         slice key;
-        if (!read_name(doc, i, &key)) return false;
+        if (!json_read_name(doc, i, &key)) return false;
         if (out->map.count == count) return json_fail_at(doc, *i, "',' or '}' is missing");
         uint32_t k = find_key(&out->map, table, mask, key);
         if (k == out->map.count) {
@@ -626,7 +695,7 @@ static bool read_map(json_doc *doc, uint32_t *i, const type *t, value *out)
             out->map.count++;
         }
         if (!json_read_value(doc, i, t->element, &out->map.values[k])) return false;
-        if (!next_item(doc, i, '}', &is_end)) return false;
+        if (!json_next_item(doc, i, '}', &is_end)) return false;
     } while (!is_end);
     return true;
 }
@@ -658,7 +727,7 @@ static bool read_struct(json_doc *doc, uint32_t *i, const type *t, value *out)
     }
     while (!is_end) {
         slice name;
-        if (!read_name(doc, i, &name)) return false;
+        if (!json_read_name(doc, i, &name)) return false;
         uint32_t from = *i;
         if (!json_skip(doc, i)) return false;
         for (uint32_t k = 0; k < t->field_count; k++) {
@@ -669,7 +738,7 @@ static bool read_struct(json_doc *doc, uint32_t *i, const type *t, value *out)
             if (!json_read_value(doc, &at, t->fields[k].type, &out->list.items[k])) return false;
             if (is_exact) has_exact[k] = true;
         }
-        if (!next_item(doc, i, '}', &is_end)) return false;
+        if (!json_next_item(doc, i, '}', &is_end)) return false;
     }
     return true;
 }

@@ -73,6 +73,9 @@ static inline bool json_skip(json_doc *doc, uint32_t *i)
     }
 }
 
+/* Past a value, and all of it is JSON: for what is taken as it stands. */
+bool json_validate(json_doc *doc, uint32_t *i);
+
 bool json_is_null(const json_doc *doc, uint32_t i);
 
 /* Values that are not null, of the type (BIGINT and TIMESTAMP for i64; INTEGER, DATE and TIME for i32). */
@@ -85,6 +88,14 @@ bool json_read_string(json_doc *doc, uint32_t *i, const type *t, slice *out);
 bool json_read_bytes(json_doc *doc, uint32_t *i, const type *t, slice *out);
 /* Any type, nulls too. */
 bool json_read_value(json_doc *doc, uint32_t *i, const type *t, value *out);
+
+/* Any value as JSON without white space, numbers as BigDecimal prints them (1.10 stays, 1e5 is 1E+5), added to out. */
+bool json_print(json_doc *doc, text *out, uint32_t *i);
+
+/* At a member's name: past it and the colon. */
+bool json_read_name(json_doc *doc, uint32_t *i, slice *name);
+/* Behind an item or member: at the next, or behind the `close` that ends them. */
+bool json_next_item(json_doc *doc, uint32_t *i, char close, bool *is_end);
 
 /* Escapes undone, in the arena where there are any. */
 bool json_unescape(json_doc *doc, uint32_t i, slice raw, slice *out);

@@ -36,7 +36,7 @@ typedef struct function_family {
 /* Each file of rows exports one of these; function.c lists them. */
 extern const function_family arithmetic_family, compare_family, like_family, subscript_family;
 extern const function_family text_family, math_family, regex_family, null_family, time_family, array_family,
-    map_family, lambda_family, bytes_family, url_family;
+    map_family, lambda_family, bytes_family, url_family, json_family;
 extern const function_family count_family, sum_family, minmax_family, offset_family, collect_family, top_family, stat_family,
     distinct_family;
 

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 static const function_family *const FAMILIES[] = {
-    &arithmetic_family, &compare_family, &like_family,   &subscript_family, &text_family, &math_family,
-    &regex_family,      &null_family,   &time_family,
-    &array_family,      &map_family,     &lambda_family, &bytes_family,     &url_family,   &count_family,  &sum_family,       &minmax_family,
-    &offset_family,     &collect_family, &top_family,    &stat_family,      &distinct_family,
+    &arithmetic_family, &compare_family, &like_family,  &subscript_family, &text_family,     &math_family,
+    &regex_family,      &null_family,    &time_family,  &array_family,     &map_family,      &lambda_family,
+    &bytes_family,      &url_family,     &json_family,  &count_family,     &sum_family,      &minmax_family,
+    &offset_family,     &collect_family, &top_family,   &stat_family,      &distinct_family,
 };
 
 /* ---- signatures ---- */
