@@ -164,7 +164,7 @@ char *json_write_value(char *at, const type *t, const value *v)
     case TYPE_MAP:
         *at++ = '{';
         for (uint32_t i = 0; i < v->map.count; i++) {
-            bool is_text = t->key->kind == TYPE_STRING;
+            bool is_text = t->key->kind == TYPE_STRING && !v->map.keys[i].is_null; /* a null key reads "null" */
             if (i > 0) *at++ = ',';
             if (!is_text) *at++ = '"'; /* no format has such keys; the shell prints them */
             at = json_write_value(at, t->key, &v->map.keys[i]);

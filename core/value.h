@@ -13,7 +13,7 @@ typedef struct value_list { /* ARRAY: the elements; STRUCT: the fields in the ty
     uint32_t count;
 } value_list;
 
-typedef struct value_map { /* in insertion order, keys distinct and not null */
+typedef struct value_map { /* in insertion order, keys distinct; one may be null */
     value *keys;
     value *values;
     uint32_t count;

@@ -7,19 +7,31 @@
 #define TOO_BIG(x, c) agg_stop(x, "what %s keeps for a key passes 256 MiB", (c)->fn->name)
 
 /* As AGG_LOOP, but null values are worked on too. */
-#define BAG_LOOP(name, each, show)                                                                               \
+#define BAG_LOOP(name, kept, each, show)                                                                         \
     static void name(const call *c, agg_context *x, char *const *groups, uint32_t offset, const column *args,    \
                      row_set rows, column *running)                                                              \
     {                                                                                                            \
         EACH_ROW(r, rows)                                                                                        \
         {                                                                                                        \
             bag *acc = (bag *)(groups[r] + offset);                                                              \
-            each(c, x, acc, kept_bytes(x->eval->arena, &args[0], r));                                            \
+            each(c, x, acc, kept(x->eval->arena, &args[0], r));                                                  \
             if (running != NULL) show(c, x, acc, running, r);                                                    \
         }                                                                                                        \
     }
 
 /* ---- lists and sets ---- */
+
+static weir_rc prepare_limit(call *c, arena *a, weir_error *err)
+{
+    const value *limit = call_constant(c, 1);
+
+    if (limit == NULL || limit->is_null || limit->i32 < 0) {
+        return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: its limit must be a literal, 0 or more", c->fn->name);
+    }
+    c->state = ARENA_NEW(a, uint32_t);
+    *(uint32_t *)c->state = (uint32_t)limit->i32;
+    return WEIR_OK;
+}
 
 static void list_show(const call *c, agg_context *x, const bag *acc, column *out, uint32_t r)
 {
@@ -27,8 +39,10 @@ static void list_show(const call *c, agg_context *x, const bag *acc, column *out
     out->nested[r] = bag_list(x->eval->arena, c->result->element, acc);
 }
 
+/* At most as many as the limit says, the first ones. */
 static void list_add(const call *c, agg_context *x, bag *acc, slice bytes)
 {
+    if (c->state != NULL && acc->count >= *(const uint32_t *)c->state) return;
     if (!bag_insert(x->slab, acc, acc->len, 0, bytes)) TOO_BIG(x, c);
 }
 
@@ -52,12 +66,12 @@ static void set_add(const call *c, agg_context *x, bag *acc, slice bytes)
 {
     bag_item item;
 
-    if (!bag_find(acc, bytes, &item)) list_add(c, x, acc, bytes);
+    if (!bag_find(x->slab, acc, bytes, &item)) list_add(c, x, acc, bytes);
 }
 
-BAG_LOOP(list_step, list_add, list_show)
-BAG_LOOP(list_undo, list_take, list_show)
-BAG_LOOP(set_step, set_add, list_show)
+BAG_LOOP(list_step, kept_bytes, list_add, list_show)
+BAG_LOOP(list_undo, kept_bytes, list_take, list_show)
+BAG_LOOP(set_step, kept_equal_bytes, set_add, list_show)
 AGG_RESULT(list_result, bag, list_show(c, x, acc, out, r))
 AGG_MERGE(list_merge, bag, for (bag_item item = BAG_START; bag_next(from, &item);) list_add(c, x, into, item.bytes))
 AGG_MERGE(set_merge, bag, for (bag_item item = BAG_START; bag_next(from, &item);) set_add(c, x, into, item.bytes))
@@ -73,7 +87,7 @@ static bool count_change(slab *s, bag *acc, slice bytes, int64_t by, uint32_t mo
 {
     bag_item item;
 
-    if (bag_find(acc, bytes, &item)) {
+    if (bag_find(s, acc, bytes, &item)) {
         int64_t count = (int64_t)item.number + by;
         if (count > 0) bag_set_number(acc, &item, (uint64_t)count);
         else bag_remove(acc, &item);
@@ -107,8 +121,8 @@ static void histogram_show(const call *c, agg_context *x, const bag *acc, column
     out->nested[r] = (value){ .map = map };
 }
 
-BAG_LOOP(histogram_step, histogram_add, histogram_show)
-BAG_LOOP(histogram_undo, histogram_take, histogram_show)
+BAG_LOOP(histogram_step, kept_bytes, histogram_add, histogram_show)
+BAG_LOOP(histogram_undo, kept_bytes, histogram_take, histogram_show)
 AGG_RESULT(histogram_result, bag, histogram_show(c, x, acc, out, r))
 AGG_MERGE(histogram_merge, bag, for (bag_item item = BAG_START; bag_next(from, &item);) {
     if (!count_change(x->slab, into, item.bytes, (int64_t)item.number, HISTOGRAM_VALUES_MAX)) TOO_BIG(x, c);
@@ -136,8 +150,8 @@ static void attr_show(const call *c, agg_context *x, const bag *acc, column *out
     column_set(out, r, &v);
 }
 
-BAG_LOOP(attr_step, attr_add, attr_show)
-BAG_LOOP(attr_undo, attr_take, attr_show)
+BAG_LOOP(attr_step, kept_equal_bytes, attr_add, attr_show)
+BAG_LOOP(attr_undo, kept_equal_bytes, attr_take, attr_show)
 AGG_RESULT(attr_result, bag, attr_show(c, x, acc, out, r))
 AGG_MERGE(attr_merge, bag, for (bag_item item = BAG_START; bag_next(from, &item);) {
     if (!count_change(x->slab, into, item.bytes, (int64_t)item.number, UINT32_MAX)) TOO_BIG(x, c);
@@ -148,8 +162,12 @@ static const aggregate attr = { BAG_AGGREGATE, .step = attr_step, .undo = attr_u
 static const function ROWS[] = {
     AGGREGATE("COLLECT_LIST", "T", "ARRAY<T>", NULL_SEEN, collect_list, "All values, nulls too, in the order they came.",
               .example = "COLLECT_LIST(url)"),
+    AGGREGATE("COLLECT_LIST", "T, INTEGER", "ARRAY<T>", NULL_SEEN, collect_list, "The first values, so many at most.",
+              .prepare = prepare_limit, .example = "COLLECT_LIST(url, 10)"),
     AGGREGATE("COLLECT_SET", "T", "ARRAY<T>", NULL_SEEN, collect_set, "The distinct values, in the order they first came.",
               .example = "COLLECT_SET(url)"),
+    AGGREGATE("COLLECT_SET", "T, INTEGER", "ARRAY<T>", NULL_SEEN, collect_set,
+              "The first distinct values, so many at most.", .prepare = prepare_limit, .example = "COLLECT_SET(url, 10)"),
     AGGREGATE("HISTOGRAM", "STRING", "MAP<STRING, BIGINT>", NULL_SKIP, histogram,
               "How often each value came, for the first 1000 distinct ones.", .example = "HISTOGRAM(country)"),
     AGGREGATE("ATTR", "T", "T", NULL_SEEN, attr, "The value where all rows have the same, else null.",

@@ -105,7 +105,7 @@ static int64_t distinct_count(distinct *d)
     return d->estimate;
 }
 
-AGG_LOOP(distinct_step, distinct, add_hash(x->slab, acc, hash_bytes(kept_bytes(x->eval->arena, &args[0], r))),
+AGG_LOOP(distinct_step, distinct, add_hash(x->slab, acc, hash_bytes(kept_equal_bytes(x->eval->arena, &args[0], r))),
          out->i64[r] = distinct_count(acc))
 
 static void distinct_result(const call *c, agg_context *x, char *const *groups, uint32_t offset, row_set rows, column *out)

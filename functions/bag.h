@@ -1,6 +1,6 @@
 /* functions/bag.h - a list of values an accumulator keeps in the slab: one block of records, each with a number (a
  * sequence, a count) and the value's bytes. Numbers are kept as they stand in a column, text as its bytes, nested values
- * packed; equal values have equal bytes (maps where their entries stand in one order). Private to functions/. */
+ * packed. Private to functions/. */
 #ifndef WEIR_FUNCTIONS_BAG_H
 #define WEIR_FUNCTIONS_BAG_H
 
@@ -11,6 +11,9 @@ typedef struct bag {
     uint32_t len;
     uint32_t held;
     uint32_t count;
+    uint32_t *table;     /* of many records, once one was looked for: open addressing by value, 1 + where the record is */
+    uint32_t table_room; /* a power of two; 0: none */
+    bool is_table_stale; /* records were moved */
 } bag;
 
 typedef struct bag_item {
@@ -28,7 +31,7 @@ bool bag_next(const bag *b, bag_item *item); /* start with item.at = item.size =
 bool bag_insert(slab *s, bag *b, uint32_t at, uint64_t number, slice bytes);
 void bag_remove(bag *b, const bag_item *item);
 void bag_set_number(bag *b, const bag_item *item, uint64_t number);
-bool bag_find(const bag *b, slice bytes, bag_item *item);
+bool bag_find(slab *s, bag *b, slice bytes, bag_item *item);
 void bag_drop(slab *s, bag *b);
 
 void bag_encode(const bag *b, text *out);
@@ -36,6 +39,8 @@ bool bag_decode(slab *s, reader_bytes *in, bag *b);
 
 /* The value of a column's row as bytes to keep, lent from the column or the arena; absent where it is null. */
 slice kept_bytes(arena *a, const column *c, uint32_t row);
+/* The same, but equal maps have equal bytes: their keys sorted. */
+slice kept_equal_bytes(arena *a, const column *c, uint32_t row);
 /* Back from there. Borrowing: text points into `bytes`; nested values live in the arena in any case. */
 value kept_borrow(arena *a, const type *t, slice bytes);
 value kept_value(arena *a, const type *t, slice bytes);

@@ -4,6 +4,7 @@
 #include "core/number.h"
 #include "functions/calendar.h"
 #include "functions/family.h"
+#include "functions/map_order.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static const char *why_not(number_fit fit)
 
 /* ---- values to text, as Java prints them ---- */
 
-static void print_value(text *out, const type *t, const value *v)
+static void print_value(arena *a, text *out, const type *t, const value *v)
 {
     char buffer[64];
 
@@ -109,20 +110,22 @@ static void print_value(text *out, const type *t, const value *v)
         text_add_char(out, '[');
         for (uint32_t i = 0; i < v->list.count; i++) {
             if (i > 0) text_add_c(out, ", ");
-            print_value(out, t->element, &v->list.items[i]);
+            print_value(a, out, t->element, &v->list.items[i]);
         }
         text_add_char(out, ']');
         break;
-    case TYPE_MAP:
+    case TYPE_MAP: {
+        value_map map = map_ordered(a, t, &v->map);
         text_add_char(out, '{');
-        for (uint32_t i = 0; i < v->map.count; i++) {
+        for (uint32_t i = 0; i < map.count; i++) {
             if (i > 0) text_add_c(out, ", ");
-            print_value(out, t->key, &v->map.keys[i]);
+            print_value(a, out, t->key, &map.keys[i]);
             text_add_char(out, '=');
-            print_value(out, t->element, &v->map.values[i]);
+            print_value(a, out, t->element, &map.values[i]);
         }
         text_add_char(out, '}');
         break;
+    }
     case TYPE_STRUCT: { /* fields that are null are left out */
         bool is_first = true;
         text_add_c(out, "Struct{");
@@ -132,7 +135,7 @@ static void print_value(text *out, const type *t, const value *v)
             is_first = false;
             text_add(out, t->fields[i].name);
             text_add_char(out, '=');
-            print_value(out, t->fields[i].type, &v->list.items[i]);
+            print_value(a, out, t->fields[i].type, &v->list.items[i]);
         }
         text_add_char(out, '}');
         break;
@@ -147,7 +150,7 @@ static bool to_text(caster *k, const type *from, const type *to, const value *v,
     text printed = TEXT_EMPTY;
 
     (void)to;
-    print_value(&printed, from, v);
+    print_value(k->arena, &printed, from, v);
     out->str = arena_copy(k->arena, text_slice(&printed));
     text_free(&printed);
     return true;

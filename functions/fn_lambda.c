@@ -1,5 +1,6 @@
 /* functions/fn_lambda.c - TRANSFORM, FILTER, REDUCE: functions that apply a lambda to the elements of an array or map. */
 #include "functions/family.h"
+#include "functions/map_order.h"
 
 #define FAMILY "lambda"
 
@@ -43,7 +44,6 @@ ROW(transform_map)
         value entry[2] = { args[0].map.keys[i], args[0].map.values[i] };
         value *key = &map.keys[i];
         if (!apply(c->lambdas[1], x, entry, key) || !apply(c->lambdas[2], x, entry, &map.values[i])) return false;
-        if (key->is_null) return FAIL_ROW(x, "a map cannot have a null key");
         for (uint32_t k = 0; k < i; k++) {
             if (value_equal(c->result->key, &map.keys[k], key)) return FAIL_ROW(x, "TRANSFORM makes one key of two");
         }
@@ -104,10 +104,15 @@ ROW(reduce_map)
 {
     value state[3] = { args[1], NULL_VALUE, NULL_VALUE };
 
-    for (uint32_t i = 0; !state[0].is_null && !args[0].is_null && i < args[0].map.count; i++) {
+    if (args[0].is_null) {
+        *out = state[0];
+        return true;
+    }
+    value_map map = map_ordered(x->arena, c->arg_types[0], &args[0].map);
+    for (uint32_t i = 0; !state[0].is_null && i < map.count; i++) {
         value next;
-        state[1] = args[0].map.keys[i];
-        state[2] = args[0].map.values[i];
+        state[1] = map.keys[i];
+        state[2] = map.values[i];
         if (!apply(c->lambdas[2], x, state, &next)) return false;
         state[0] = next;
     }

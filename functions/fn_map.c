@@ -1,5 +1,6 @@
 /* functions/fn_map.c - maps. */
 #include "functions/family.h"
+#include "functions/map_order.h"
 
 #define FAMILY "map"
 
@@ -30,15 +31,17 @@ static value_map room_for(arena *a, uint32_t entries)
 
 ROW(map_keys)
 {
-    (void)c, (void)x;
-    *out = (value){ .list = { args[0].map.keys, args[0].map.count } };
+    value_map map = map_ordered(x->arena, c->arg_types[0], &args[0].map);
+
+    *out = (value){ .list = { map.keys, map.count } };
     return true;
 }
 
 ROW(map_values)
 {
-    (void)c, (void)x;
-    *out = (value){ .list = { args[0].map.values, args[0].map.count } };
+    value_map map = map_ordered(x->arena, c->arg_types[0], &args[0].map);
+
+    *out = (value){ .list = { map.values, map.count } };
     return true;
 }
 
@@ -64,7 +67,6 @@ ROW(as_map)
     value_map map = room_for(x->arena, keys);
 
     for (uint32_t i = 0; i < keys && i < values; i++) {
-        if (args[0].list.items[i].is_null) return FAIL_ROW(x, "a map cannot have a null key");
         put(c->result, &map, &args[0].list.items[i], &args[1].list.items[i]);
     }
     *out = (value){ .map = map };
@@ -74,7 +76,7 @@ ROW(as_map)
 /* An ARRAY of STRUCT<K, V>; sorted by key if asked for. */
 ROW(entries)
 {
-    const value_map *map = &args[0].map;
+    value_map ordered = map_ordered(x->arena, c->arg_types[0], &args[0].map), *map = &ordered;
     value *items = ARENA_ARRAY(x->arena, value, map->count);
 
     for (uint32_t i = 0; i < map->count; i++) {

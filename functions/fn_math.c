@@ -220,7 +220,7 @@ static double geo_km(double lat1, double lon1, double lat2, double lon2)
 {
     double to_radians = M_PI / 180.0;
     double a = sin((lat2 - lat1) * to_radians / 2), b = sin((lon2 - lon1) * to_radians / 2);
-    double h = a * a + cos(lat1 * to_radians) * cos(lat2 * to_radians) * b * b;
+    double h = a * a + b * b * cos(lat1 * to_radians) * cos(lat2 * to_radians); /* in this order, for the last digit's sake */
 
     return 2 * asin(sqrt(h)) * 6371.0;
 }

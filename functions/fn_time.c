@@ -69,7 +69,7 @@ FORMAT_KERNEL(format_ms, args[0].i64[r])
 FORMAT_KERNEL(format_days, (int64_t)args[0].i32[r] * MS_PER_DAY)
 FORMAT_KERNEL(format_time, args[0].i32[r])
 
-#define PARSE_KERNEL(name, store)                                                                         \
+#define PARSE_KERNEL(name, is_begin, store)                                                               \
     static void name(const call *c, eval_context *x, const column *args, row_set rows, column *out)       \
     {                                                                                                     \
         EACH_ROW(r, rows)                                                                                 \
@@ -79,7 +79,7 @@ FORMAT_KERNEL(format_time, args[0].i32[r])
             int64_t ms;                                                                                   \
             out->null[r] = 1;                                                                             \
             if (!pattern_of(c, x, args, r, &p, &z)) continue;                                             \
-            if (!time_pattern_parse(p, args[0].str[r], z, &ms)) {                                         \
+            if (!time_pattern_parse(p, args[0].str[r], is_begin, z, &ms)) {                               \
                 eval_fail(x, r, "'%.*s' does not follow the pattern '%.*s'", SLICE_ARG(args[0].str[r]),   \
                           SLICE_ARG(args[1].str[r]));                                                     \
                 continue;                                                                                 \
@@ -89,9 +89,10 @@ FORMAT_KERNEL(format_time, args[0].i32[r])
         }                                                                                                 \
     }
 
-PARSE_KERNEL(parse_ms, out->i64[r] = ms)
-PARSE_KERNEL(parse_days, out->i32[r] = (int32_t)floor_divide(ms, MS_PER_DAY))
-PARSE_KERNEL(parse_time_of_day, out->i32[r] = (int32_t)floor_rest(ms, MS_PER_DAY))
+PARSE_KERNEL(parse_ms, false, out->i64[r] = ms)
+PARSE_KERNEL(parse_days, false, out->i32[r] = (int32_t)floor_divide(ms, MS_PER_DAY))
+PARSE_KERNEL(parse_date_before, true, out->i32[r] = (int32_t)floor_divide(ms, MS_PER_DAY)) /* what stands behind is left */
+PARSE_KERNEL(parse_time_of_day, false, out->i32[r] = (int32_t)floor_rest(ms, MS_PER_DAY))
 
 static void convert_tz(const call *c, eval_context *x, const column *args, row_set rows, column *out)
 {
@@ -236,7 +237,7 @@ static const function ROWS[] = {
                         "PARSE_TIMESTAMP('2021-05-01 14:30:00', 'yyyy-MM-dd HH:mm:ss')"),
     BY_PATTERN("FORMAT_DATE", "DATE", "STRING", format_days, "A date as text, by a pattern.",
                "FORMAT_DATE(FROM_DAYS(0), 'dd/MM/yyyy')"),
-    BY_PATTERN("PARSE_DATE", "STRING", "DATE", parse_days, "The date a text states, by a pattern.",
+    BY_PATTERN("PARSE_DATE", "STRING", "DATE", parse_date_before, "The date a text begins with, by a pattern.",
                "PARSE_DATE('01/05/2021', 'dd/MM/yyyy')"),
     BY_PATTERN("FORMAT_TIME", "TIME", "STRING", format_time, "A time of day as text, by a pattern.",
                "FORMAT_TIME(PARSE_TIME('14:30', 'HH:mm'), 'hh:mm a')"),

@@ -43,7 +43,7 @@ static void make_array(const call *c, eval_context *x, const column *args, row_s
     }
 }
 
-/* A later value of the same key replaces the earlier one; a null key makes no map. */
+/* A later value of the same key replaces the earlier one. */
 static void make_map(const call *c, eval_context *x, const column *args, row_set rows, column *out)
 {
     uint32_t pairs = c->arg_count / 2;
@@ -54,11 +54,6 @@ static void make_map(const call *c, eval_context *x, const column *args, row_set
         for (uint32_t i = 0; i < pairs; i++) {
             value key = column_get(&args[2 * i], r);
             uint32_t at = 0;
-            if (key.is_null) {
-                out->null[r] = 1;
-                eval_fail(x, r, "a map cannot have a null key");
-                break;
-            }
             while (at < map.count && !value_equal(c->result->key, &map.keys[at], &key)) at++;
             map.keys[at] = key;
             map.values[at] = column_get(&args[2 * i + 1], r);

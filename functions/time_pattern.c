@@ -588,7 +588,7 @@ static bool parse_fixed(const time_pattern *p, const char *at, int64_t *local_ms
     return true;
 }
 
-bool time_pattern_parse(const time_pattern *p, slice from, zone *z, int64_t *utc_ms)
+bool time_pattern_parse(const time_pattern *p, slice from, bool is_begin, zone *z, int64_t *utc_ms)
 {
     int64_t local_ms;
 
@@ -602,7 +602,7 @@ bool time_pattern_parse(const time_pattern *p, slice from, zone *z, int64_t *utc
     size_t id_len = zone_id(z).len;
 
     if (p->names_zone) memcpy(id, zone_id(z).data, id_len); /* looking for others may make this thread forget it */
-    if (!read_elements(p, 0, p->count, &r) || r.at != r.end || !resolve_fields(&r, &days, &ms_of_day)) return false;
+    if (!read_elements(p, 0, p->count, &r) || (r.at != r.end && !is_begin) || !resolve_fields(&r, &days, &ms_of_day)) return false;
     int64_t local = days * MS_PER_DAY + ms_of_day;
     if (r.has >> FIELD_OFFSET & 1) *utc_ms = local - r.fields[FIELD_OFFSET];
     else if (!p->names_zone) *utc_ms = zone_to_utc(z, local);

@@ -4,6 +4,8 @@
 #include "planner/bind_parts.h"
 #include "planner/build.h"
 
+#include "core/number.h"
+
 typedef struct grouping {
     builder *b;
     const select_query *q;
@@ -152,9 +154,23 @@ static void add_call(grouping *g, bound *node)
     g->call_bounds[g->call_count++] = node;
 }
 
+/* The limit that was SET for COLLECT_LIST or COLLECT_SET, as their second argument; NULL: none. */
+static bound *collect_limit(grouping *g, const expr *e)
+{
+    slice name = e->call.name.name, limit = NO_SLICE;
+    int32_t most;
+
+    if (e->call.args.count != 1) return NULL;
+    if (slice_equal_nocase(name, SLICE("COLLECT_LIST"))) limit = setting_of(g->b->env, "ksql.functions.collect_list.limit");
+    if (slice_equal_nocase(name, SLICE("COLLECT_SET"))) limit = setting_of(g->b->env, "ksql.functions.collect_set.limit");
+    if (limit.data == NULL || parse_i32(limit, &most) != NUMBER_FITS || most < 0) return NULL;
+    return bound_literal(g->b->arena, &type_integer, (value){ .i32 = most }, e->at);
+}
+
 static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
 {
-    bound **args = ARENA_ZEROS(g->b->arena, bound *, e->call.args.count);
+    uint32_t count = e->call.args.count;
+    bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 1);
     const char *clause = arena_c_string(g->b->arena, arena_printf(g->b->arena, "the argument of %.*s",
                                                                   SLICE_ARG(e->call.name.name)));
     binder over = input_binder(g, clause);
@@ -164,7 +180,8 @@ static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
     if (e->call.over != NULL) return fail_unsupported(g->b->err, e->call.over->at, "OVER (...)");
     WEIR_TRY(bind_call_args(&over, e, args));
     if (e->call.distinct) name = arena_printf(g->b->arena, "%.*s_DISTINCT", SLICE_ARG(name));
-    WEIR_TRY(bind_call(&over, name, args, e->call.args.items, e->call.args.count, e->at, &node));
+    if ((args[count] = collect_limit(g, e)) != NULL) count++;
+    WEIR_TRY(bind_call(&over, name, args, e->call.args.items, count, e->at, &node));
     if (node->kind != BOUND_CALL || node->call->fn->kind != FUNCTION_AGGREGATE) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, e->at, "%.*s is no aggregate function", SLICE_ARG(name));
     }
