@@ -117,9 +117,26 @@ static weir_rc bind_keys(grouping *g, const select_list *list)
 
 /* ---- the aggregates ---- */
 
+/* ksqlDB keeps the state of an aggregation in its source's value format, and so refuses what that cannot hold. */
+static bool source_holds_nested(const grouping *g)
+{
+    const schema_column list = { .name = SLICE("LIST"), .type = type_array(g->b->arena, &type_integer) };
+    weir_error ignored;
+
+    return format_check(&g->b->leftmost->value, &list, 1, &ignored) == WEIR_OK;
+}
+
 static weir_rc check_aggregate(grouping *g, const bound *node, sql_pos at)
 {
     const function *fn = node->call->fn;
+
+    if (fn->has_nested_state && g->b->use == USE_PERSISTENT && !source_holds_nested(g)) {
+        slice format = g->b->leftmost->value.name, source = g->b->leftmost->name;
+        return weir_fail(g->b->err, WEIR_SEMANTIC, at,
+                         "%s keeps a structure, which the value format %.*s of %.*s cannot hold; CREATE STREAM ... WITH "
+                         "(value_format='JSON') AS SELECT * FROM %.*s makes a source that can",
+                         fn->name, SLICE_ARG(format), SLICE_ARG(source), SLICE_ARG(source));
+    }
 
     for (uint32_t i = 0; i < node->arg_count; i++) {
         if (node->args[i] == NULL || is_known_type(node->args[i]->type)) continue;
