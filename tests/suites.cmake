@@ -18,5 +18,6 @@ if(TARGET weir)
   # The broker's address comes from WEIR_TEST_BROKER; without one they fail.
   add_test(NAME crash_kafka COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_kafka.py --weir $<TARGET_FILE:weir> --rounds 5)
   add_test(NAME kafka COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/kafka.py $<TARGET_FILE:weir>)
-  set_tests_properties(crash_kafka kafka PROPERTIES LABELS broker TIMEOUT 600)
+  add_test(NAME broker_kafka COMMAND broker_kafka)
+  set_tests_properties(crash_kafka kafka broker_kafka PROPERTIES LABELS broker TIMEOUT 600)
 endif()
