@@ -95,17 +95,21 @@ static weir_result *show_functions(void)
 
 static weir_rc describe_function(slice name, sql_pos at, arena *a, weir_result **out, weir_error *err)
 {
-    const char *const columns[] = { "Signature", "Returns", "Kind", "Description", "Example" };
+    const char *const columns[] = { "Signature", "Kind", "Category", "Description", "Example" };
     uint32_t count, found = 0;
     const function *const *all = function_list(&count);
+    text signature = TEXT_EMPTY;
 
     *out = result_listing("describe_function", columns, 5);
     for (uint32_t i = 0; i < count; i++) {
         if (all[i]->is_hidden || !slice_equal_nocase(name, slice_of(all[i]->name))) continue;
         found++;
-        ROW(*out, arena_printf(a, "%s(%s)", all[i]->name, all[i]->params), slice_of(all[i]->result == NULL ? "by its arguments" : all[i]->result),
-            kind_word(all[i]->kind), slice_of(all[i]->description), slice_of(all[i]->example));
+        text_clear(&signature);
+        function_print(&signature, all[i]);
+        ROW(*out, arena_copy(a, text_slice(&signature)), kind_word(all[i]->kind), slice_of(all[i]->family),
+            slice_of(all[i]->description), slice_of(all[i]->example));
     }
+    text_free(&signature);
     if (found > 0) return WEIR_OK;
     weir_result_close(*out);
     *out = NULL;

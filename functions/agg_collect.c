@@ -171,6 +171,6 @@ static const function ROWS[] = {
     AGGREGATE("HISTOGRAM", "STRING", "MAP<STRING, BIGINT>", NULL_SKIP, histogram,
               "How often each value came, for the first 1000 distinct ones.", .example = "HISTOGRAM(country)"),
     AGGREGATE("ATTR", "T", "T", NULL_SEEN, attr, "The value where all rows have the same, else null.",
-              .example = "ATTR(name)", .has_nested_state = true),
+              .example = "ATTR(site)", .has_nested_state = true),
 };
 const function_family collect_family = FAMILY_ROWS(ROWS);

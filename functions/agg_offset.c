@@ -309,8 +309,10 @@ LIST(earliest_list)
 
 #define OFFSET_ROWS(name, one, list, sentence)                                                                 \
     AGGREGATE(name, "T", "T", NULL_SEEN, one, sentence, .prepare = prepare_offset, .example = name "(url)"),    \
-        AGGREGATE(name, "T, BOOLEAN", "T", NULL_SEEN, one, sentence, .prepare = prepare_offset),               \
-        AGGREGATE(name, "T, INTEGER", "ARRAY<T>", NULL_SEEN, list, sentence, .prepare = prepare_offset),       \
+        AGGREGATE(name, "T, BOOLEAN", "T", NULL_SEEN, one, sentence, .prepare = prepare_offset,                \
+                  .example = name "(url, false)"),                                                             \
+        AGGREGATE(name, "T, INTEGER", "ARRAY<T>", NULL_SEEN, list, sentence, .prepare = prepare_offset,        \
+                  .example = name "(url, 2)"),                                                                 \
         AGGREGATE(name, "T, INTEGER, BOOLEAN", "ARRAY<T>", NULL_SEEN, list, sentence, .prepare = prepare_offset)
 
 static const function ROWS[] = {

@@ -166,9 +166,10 @@ static const type *topkdistinct_type(arena *a, const type *const *args, uint32_t
 static const function ROWS[] = {
     AGGREGATE("TOPK", "ANY, ANY..., INTEGER", NULL, NULL_SKIP, top,
               "The k greatest values, the greatest first; with further columns, structs of them.", .prepare = prepare_top,
-              .resolve = topk_type, .example = "TOPK(price, 3)", .has_nested_state = true),
+              .resolve = topk_type,
+              .shown_result = "ARRAY<ANY>", .example = "TOPK(price, 3)", .has_nested_state = true),
     AGGREGATE("TOPKDISTINCT", "ANY, INTEGER", NULL, NULL_SKIP, top_distinct,
-              "The k greatest distinct values, the greatest first.", .prepare = prepare_top, .resolve = topkdistinct_type,
+              "The k greatest distinct values, the greatest first.", .prepare = prepare_top, .resolve = topkdistinct_type, .shown_result = "ARRAY<ANY>",
               .example = "TOPKDISTINCT(price, 3)", .has_nested_state = true),
 };
 const function_family top_family = FAMILY_ROWS(ROWS);

@@ -243,8 +243,8 @@ ROW(uuid_of_bytes)
     return print_uuid(x, (const unsigned char *)args[0].str.data, out);
 }
 
-#define NUMBER_ROWS(name, result_, body, sentence)                                     \
-    SCALAR(name, "BYTES", result_, NULL_IN_OUT, body, sentence),                       \
+#define NUMBER_ROWS(name, result_, body, sentence, example_)                           \
+    SCALAR(name, "BYTES", result_, NULL_IN_OUT, body, sentence, .example = example_),  \
         SCALAR(name, "BYTES, STRING", result_, NULL_IN_OUT, body, sentence)
 
 static const function ROWS[] = {
@@ -254,12 +254,17 @@ static const function ROWS[] = {
            .example = "FROM_BYTES(TO_BYTES('weir', 'utf8'), 'hex')"),
     SCALAR("ENCODE", "STRING, STRING, STRING", "STRING", NULL_IN_OUT, encode,
            "A text from one encoding in another: hex, utf8, ascii or base64.", .example = "ENCODE('weir', 'utf8', 'hex')"),
-    NUMBER_ROWS("INT_FROM_BYTES", "INTEGER", int_from_bytes, "The INTEGER in 4 bytes, BIG_ENDIAN or LITTLE_ENDIAN."),
-    NUMBER_ROWS("BIGINT_FROM_BYTES", "BIGINT", bigint_from_bytes, "The BIGINT in 8 bytes, BIG_ENDIAN or LITTLE_ENDIAN."),
-    NUMBER_ROWS("DOUBLE_FROM_BYTES", "DOUBLE", double_from_bytes, "The DOUBLE in 8 bytes, BIG_ENDIAN or LITTLE_ENDIAN."),
+    NUMBER_ROWS("INT_FROM_BYTES", "INTEGER", int_from_bytes, "The INTEGER in 4 bytes, BIG_ENDIAN or LITTLE_ENDIAN.",
+                "INT_FROM_BYTES(TO_BYTES('000007E5', 'hex'))"),
+    NUMBER_ROWS("BIGINT_FROM_BYTES", "BIGINT", bigint_from_bytes, "The BIGINT in 8 bytes, BIG_ENDIAN or LITTLE_ENDIAN.",
+                "BIGINT_FROM_BYTES(TO_BYTES('E507000000000000', 'hex'), 'LITTLE_ENDIAN')"),
+    NUMBER_ROWS("DOUBLE_FROM_BYTES", "DOUBLE", double_from_bytes, "The DOUBLE in 8 bytes, BIG_ENDIAN or LITTLE_ENDIAN.",
+                "DOUBLE_FROM_BYTES(TO_BYTES('3FF8000000000000', 'hex'))"),
     SCALAR("MD5", "STRING", "STRING", NULL_IN_OUT, md5, "The MD5 digest in hexadecimal.", .example = "MD5('weir')"),
     SCALAR("SHA256", "STRING", "STRING", NULL_IN_OUT, sha256, "The SHA-256 digest in hexadecimal.", .example = "SHA256('weir')"),
-    SCALAR("UUID", "", "STRING", NULL_IN_OUT, uuid, "A random identifier (version 4), or that of 16 bytes.", .is_volatile = true),
-    SCALAR("UUID", "BYTES", "STRING", NULL_IN_OUT, uuid_of_bytes, "A random identifier (version 4), or that of 16 bytes."),
+    SCALAR("UUID", "", "STRING", NULL_IN_OUT, uuid, "A random identifier (version 4), or that of 16 bytes.", .is_volatile = true,
+           .example = "UUID()"),
+    SCALAR("UUID", "BYTES", "STRING", NULL_IN_OUT, uuid_of_bytes, "A random identifier (version 4), or that of 16 bytes.",
+           .example = "UUID(TO_BYTES('237e9877e79b42d4a765321741963000', 'hex'))"),
 };
 const function_family bytes_family = FAMILY_ROWS(ROWS);

@@ -35,7 +35,7 @@ MAP_KERNEL(sign_i64, i32, (A_I64 > 0) - (A_I64 < 0))
 MAP_KERNEL(sign_f64, i32, (A_F64 > 0) - (A_F64 < 0))
 MAP_KERNEL(sign_dec, i32, (A_DEC > 0) - (A_DEC < 0))
 MAP_KERNEL(sqrt_f64, f64, sqrt(A_F64))
-MAP_KERNEL(cbrt_f64, f64, cbrt(A_F64))
+MAP_KERNEL(cbrt_f64, f64, (double)cbrtl(A_F64)) /* so that the root of 27 is 3 */
 MAP_KERNEL(exp_f64, f64, exp(A_F64))
 MAP_KERNEL(ln_f64, f64, log(A_F64))
 MAP_KERNEL(log10_f64, f64, log10(A_F64))
@@ -272,14 +272,17 @@ static const function ROWS[] = {
     KERNEL("ROUND", "BIGINT", "BIGINT", NULL_IN_OUT, same_i64, ROUND_SENTENCE),
     KERNEL("ROUND", "DOUBLE", "BIGINT", NULL_IN_OUT, round_f64, ROUND_SENTENCE),
     KERNEL("ROUND", "DECIMAL", NULL, NULL_IN_OUT, round_dec, ROUND_SENTENCE, .resolve = whole_type),
-    KERNEL("ROUND", "DOUBLE, INTEGER", "DOUBLE", NULL_IN_OUT, round_f64_places, ROUND_SENTENCE),
-    KERNEL("ROUND", "DECIMAL, INTEGER", NULL, NULL_IN_OUT, round_dec, ROUND_SENTENCE, .resolve = same_type),
+    KERNEL("ROUND", "DOUBLE, INTEGER", "DOUBLE", NULL_IN_OUT, round_f64_places, ROUND_SENTENCE,
+           .example = "ROUND(2.5e-1, 1)"),
+    KERNEL("ROUND", "DECIMAL, INTEGER", NULL, NULL_IN_OUT, round_dec, ROUND_SENTENCE, .resolve = same_type,
+           .example = "ROUND(12.345, -1)"),
     KERNEL("TRUNC", "INTEGER", "BIGINT", NULL_IN_OUT, widen_i32, TRUNC_SENTENCE, .example = "TRUNC(1.7)"),
     KERNEL("TRUNC", "BIGINT", "BIGINT", NULL_IN_OUT, same_i64, TRUNC_SENTENCE),
     KERNEL("TRUNC", "DOUBLE", "BIGINT", NULL_IN_OUT, trunc_f64, TRUNC_SENTENCE),
     KERNEL("TRUNC", "DECIMAL", NULL, NULL_IN_OUT, trunc_dec, TRUNC_SENTENCE, .resolve = whole_type),
     KERNEL("TRUNC", "DOUBLE, INTEGER", "DOUBLE", NULL_IN_OUT, trunc_f64_places, TRUNC_SENTENCE),
-    KERNEL("TRUNC", "DECIMAL, INTEGER", NULL, NULL_IN_OUT, trunc_dec, TRUNC_SENTENCE, .resolve = same_type),
+    KERNEL("TRUNC", "DECIMAL, INTEGER", NULL, NULL_IN_OUT, trunc_dec, TRUNC_SENTENCE, .resolve = same_type,
+           .example = "TRUNC(12.345, 2)"),
     DOUBLE_FUNCTION("SQRT", sqrt_f64, "Square root.", "SQRT(2.0)"),
     DOUBLE_FUNCTION("CBRT", cbrt_f64, "Cube root.", "CBRT(27.0)"),
     DOUBLE_FUNCTION("EXP", exp_f64, "e to the power of the argument.", "EXP(1)"),
@@ -305,11 +308,12 @@ static const function ROWS[] = {
     DOUBLE_FUNCTION("RADIANS", radians_f64, "Degrees in radians.", "RADIANS(180)"),
     KERNEL("PI", "", "DOUBLE", NULL_IN_OUT, pi_f64, "The number pi.", .example = "PI()"),
     KERNEL("RANDOM", "", "DOUBLE", NULL_IN_OUT, random_f64, "A random number, at least 0 and below 1.",
-           .is_volatile = true),
+           .is_volatile = true, .example = "RANDOM()"),
     SCALAR("GEO_DISTANCE", "DOUBLE, DOUBLE, DOUBLE, DOUBLE", "DOUBLE", NULL_IN_OUT, geo_distance,
            "Great-circle distance of two places (latitude, longitude), in KM or MILES.",
            .example = "GEO_DISTANCE(37.4133, -122.1162, 51.5, -0.118)"),
     SCALAR("GEO_DISTANCE", "DOUBLE, DOUBLE, DOUBLE, DOUBLE, STRING", "DOUBLE", NULL_IN_OUT, geo_distance,
-           "Great-circle distance of two places (latitude, longitude), in KM or MILES."),
+           "Great-circle distance of two places (latitude, longitude), in KM or MILES.",
+           .example = "GEO_DISTANCE(37.4133, -122.1162, 51.5, -0.118, 'MILES')"),
 };
 const function_family math_family = FAMILY_ROWS(ROWS);

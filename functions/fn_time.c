@@ -222,19 +222,21 @@ static weir_rc prepare_unit(call *c, arena *a, weir_error *err)
 #define WITH_PATTERN .prepare = prepare_pattern
 #define BY_PATTERN(name, from, to, body, sentence, example_)                                                       \
     KERNEL(name, from ", STRING", to, NULL_IN_OUT, body, sentence, WITH_PATTERN, .example = example_)
-#define BY_PATTERN_AND_ZONE(name, from, to, body, sentence, example_)                                              \
+#define BY_PATTERN_AND_ZONE(name, from, to, body, sentence, example_, zone_example)                                \
     BY_PATTERN(name, from, to, body, sentence, example_),                                                          \
-        KERNEL(name, from ", STRING, STRING", to, NULL_IN_OUT, body, sentence, WITH_PATTERN)
+        KERNEL(name, from ", STRING, STRING", to, NULL_IN_OUT, body, sentence, WITH_PATTERN, .example = zone_example)
 #define INTERVAL(name, of, body, sentence, example_)                                                               \
     KERNEL(name, "INTERVALUNIT, INTEGER, " of, of, NULL_IN_OUT, body, sentence, .prepare = prepare_unit,           \
            .example = example_)
 
 static const function ROWS[] = {
     BY_PATTERN_AND_ZONE("FORMAT_TIMESTAMP", "TIMESTAMP", "STRING", format_ms, "A timestamp as text, by a pattern, in a zone.",
-                        "FORMAT_TIMESTAMP(FROM_UNIXTIME(0), 'yyyy-MM-dd HH:mm:ss')"),
+                        "FORMAT_TIMESTAMP(FROM_UNIXTIME(0), 'yyyy-MM-dd HH:mm:ss')",
+                        "FORMAT_TIMESTAMP(FROM_UNIXTIME(0), 'yyyy-MM-dd HH:mm', 'America/New_York')"),
     BY_PATTERN_AND_ZONE("PARSE_TIMESTAMP", "STRING", "TIMESTAMP", parse_ms,
                         "The timestamp a text states, by a pattern, in a zone unless the text names one.",
-                        "PARSE_TIMESTAMP('2021-05-01 14:30:00', 'yyyy-MM-dd HH:mm:ss')"),
+                        "PARSE_TIMESTAMP('2021-05-01 14:30:00', 'yyyy-MM-dd HH:mm:ss')",
+                        "PARSE_TIMESTAMP('2021-05-01 14:30', 'yyyy-MM-dd HH:mm', 'Europe/Paris')"),
     BY_PATTERN("FORMAT_DATE", "DATE", "STRING", format_days, "A date as text, by a pattern.",
                "FORMAT_DATE(FROM_DAYS(0), 'dd/MM/yyyy')"),
     BY_PATTERN("PARSE_DATE", "STRING", "DATE", parse_date_before, "The date a text begins with, by a pattern.",
@@ -245,10 +247,12 @@ static const function ROWS[] = {
                "PARSE_TIME('14:30', 'HH:mm')"),
     BY_PATTERN_AND_ZONE("TIMESTAMPTOSTRING", "BIGINT", "STRING", format_ms,
                         "Milliseconds since 1970 as text; FORMAT_TIMESTAMP is the newer form.",
-                        "TIMESTAMPTOSTRING(0, 'yyyy-MM-dd HH:mm:ss')"),
+                        "TIMESTAMPTOSTRING(0, 'yyyy-MM-dd HH:mm:ss')",
+                        "TIMESTAMPTOSTRING(0, 'yyyy-MM-dd HH:mm', 'America/New_York')"),
     BY_PATTERN_AND_ZONE("STRINGTOTIMESTAMP", "STRING", "BIGINT", parse_ms,
                         "The milliseconds since 1970 that a text states; PARSE_TIMESTAMP is the newer form.",
-                        "STRINGTOTIMESTAMP('2021-05-01', 'yyyy-MM-dd')"),
+                        "STRINGTOTIMESTAMP('2021-05-01', 'yyyy-MM-dd')",
+                        "STRINGTOTIMESTAMP('2021-05-01', 'yyyy-MM-dd', 'Europe/Paris')"),
     BY_PATTERN("DATETOSTRING", "INTEGER", "STRING", format_days, "Days since 1970 as text; FORMAT_DATE is the newer form.",
                "DATETOSTRING(0, 'yyyy-MM-dd')"),
     BY_PATTERN("STRINGTODATE", "STRING", "INTEGER", parse_days,
@@ -258,10 +262,12 @@ static const function ROWS[] = {
            "What the clocks of the second zone show when those of the first show the timestamp.",
            .example = "CONVERT_TZ(FROM_UNIXTIME(0), 'America/Los_Angeles', 'America/New_York')"),
     KERNEL("UNIX_TIMESTAMP", "", "BIGINT", NULL_IN_OUT, now_ms,
-           "Milliseconds since 1970: of a timestamp, or of now.", .is_volatile = true),
+           "Milliseconds since 1970: of a timestamp, or of now.", .is_volatile = true,
+           .example = "UNIX_TIMESTAMP()"),
     KERNEL("UNIX_TIMESTAMP", "TIMESTAMP", "BIGINT", NULL_IN_OUT, same_i64,
            "Milliseconds since 1970: of a timestamp, or of now.", .example = "UNIX_TIMESTAMP(FROM_UNIXTIME(5))"),
-    KERNEL("UNIX_DATE", "", "INTEGER", NULL_IN_OUT, today, "Days since 1970: of a date, or of today.", .is_volatile = true),
+    KERNEL("UNIX_DATE", "", "INTEGER", NULL_IN_OUT, today, "Days since 1970: of a date, or of today.", .is_volatile = true,
+           .example = "UNIX_DATE()"),
     KERNEL("UNIX_DATE", "DATE", "INTEGER", NULL_IN_OUT, same_i32, "Days since 1970: of a date, or of today.",
            .example = "UNIX_DATE(FROM_DAYS(5))"),
     KERNEL("FROM_UNIXTIME", "BIGINT", "TIMESTAMP", NULL_IN_OUT, same_i64, "The timestamp so many milliseconds after 1970.",

@@ -242,6 +242,39 @@ const function *const *function_list(uint32_t *count)
     return table.rows;
 }
 
+/* "DECIMAL(T)" is for us, and INTERVALUNIT a word users never write. */
+static void print_types(text *out, const char *types)
+{
+    static const struct {
+        const char *ours, *shown;
+    } words[] = { { "DECIMAL(T)", "DECIMAL" }, { "INTERVALUNIT", "UNIT" } };
+
+    while (*types != '\0') {
+        size_t w = 0;
+        while (w < 2 && strncmp(types, words[w].ours, strlen(words[w].ours)) != 0) w++;
+        if (w < 2) {
+            text_add_c(out, words[w].shown);
+            types += strlen(words[w].ours);
+        } else {
+            text_add_char(out, *types++);
+        }
+    }
+}
+
+static void print_call(text *out, const function *fn)
+{
+    text_printf(out, "%s(", fn->name);
+    print_types(out, strcmp(fn->name, "COUNT") == 0 && fn->params[0] == '\0' ? "*" : fn->params);
+    text_add_char(out, ')');
+}
+
+void function_print(text *out, const function *fn)
+{
+    print_call(out, fn);
+    text_add_c(out, " -> ");
+    print_types(out, fn->result != NULL ? fn->result : fn->shown_result != NULL ? fn->shown_result : "DECIMAL");
+}
+
 /* Names in the table are in upper case, and sorted by their bytes. */
 static int compare_name(slice name, const char *row)
 {
@@ -488,7 +521,7 @@ static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const 
         text_add_c(&message, "; there is ");
         for (uint32_t i = first; i < end; i++) {
             if (i > first) text_add_c(&message, ", ");
-            text_printf(&message, "%s(%s)", fn->name, table.rows[i]->params);
+            print_call(&message, table.rows[i]);
         }
     }
     weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%s", message.data);

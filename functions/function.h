@@ -81,6 +81,7 @@ struct function {
     const aggregate *agg;
     /* The result type where it depends on more than type variables (decimals). NULL result: err is filled. */
     const type *(*resolve)(arena *a, const type *const *args, uint32_t count, weir_error *err);
+    const char *shown_result; /* then: what users read it to be; NULL: DECIMAL */
     /* Once a call, after binding: may reject constants (semantic error) and set c->state in the arena; release() undoes
      * what is not arena memory. */
     weir_rc (*prepare)(call *c, arena *a, weir_error *err);
@@ -142,6 +143,8 @@ typedef struct resolved {
 weir_rc function_resolve(slice name, const type *const *args, uint32_t count, const lambda_binder *lambdas, sql_pos at,
                          arena *a, resolved *out, weir_error *err) WEIR_CHECKED;
 bool function_exists(slice name, function_kind *kind);
+/* As users read it: "SUBSTRING(STRING, INTEGER) -> STRING". */
+void function_print(text *out, const function *fn);
 /* All rows, in order of name: for SHOW FUNCTIONS and the manual. */
 const function *const *function_list(uint32_t *count);
 

@@ -183,11 +183,11 @@ static weir_rc bind_name(binder *b, const expr *e, bound **out)
     return WEIR_OK;
 }
 
-/* DAY, HOUR, MINUTE, SECOND may name columns; where no such column is, the word is a unit. */
+/* DAY, HOUR and the like may name columns; where no such column is, the word is a unit. */
 static bool is_unit_word(binder *b, const expr *e)
 {
-    static const char *const words[] = { "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND",
-                                         "DAYS", "HOURS", "MINUTES", "SECONDS", "MILLISECONDS" };
+    static const char *const words[] = { "YEAR",  "MONTH",  "WEEK",  "DAY",  "HOUR",  "MINUTE",  "SECOND",  "MILLISECOND",
+                                         "YEARS", "MONTHS", "WEEKS", "DAYS", "HOURS", "MINUTES", "SECONDS", "MILLISECONDS" };
 
     if (e->kind != EXPR_COLUMN || identifier_present(&e->column.source) || e->column.name.quoted) return false;
     for (uint32_t i = 0; i < b->scope.count; i++) {

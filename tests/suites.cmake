@@ -8,6 +8,9 @@ if(TARGET weir)
     set_tests_properties(scenario_${name} PROPERTIES LABELS scenario TIMEOUT 120)
   endforeach()
 
+  # The functions' manual is what the table of functions says today, examples and all.
+  add_test(NAME functions_manual COMMAND sh -c "$<TARGET_FILE:print_functions> | diff ${CMAKE_SOURCE_DIR}/docs/functions.md -")
+
   add_test(NAME examples COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_examples.sh $<TARGET_FILE:weir>)
   add_test(NAME command_line COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/command_line.py $<TARGET_FILE:weir>)
   add_test(NAME crash_local COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_local.py --weir $<TARGET_FILE:weir> --rounds 8)
