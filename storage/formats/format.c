@@ -1,19 +1,16 @@
 /* storage/formats/format.c - the table of formats, and what is alike for all of them. */
-#include "storage/formats/format_class.h"
-
-#include "core/bytes.h"
+#include "storage/formats/frame.h"
 
 #define BOTH_SIDES (FORMAT_KEY | FORMAT_VALUE)
 #define BOTH_WAYS (FORMAT_WRAPS | FORMAT_UNWRAPS)
 
 /* Known by name, so that statements and properties can be judged; to be opened once they are written. */
-static const format_class AVRO = { .name = "AVRO", .traits = BOTH_SIDES | BOTH_WAYS };
-static const format_class JSON_SR = { .name = "JSON_SR", .traits = BOTH_SIDES | BOTH_WAYS };
-static const format_class PROTOBUF = { .name = "PROTOBUF", .traits = BOTH_SIDES | FORMAT_WRAPS };
+static const format_class JSON_SR = { .name = "JSON_SR", .traits = BOTH_SIDES | BOTH_WAYS | FORMAT_SCHEMAS };
+static const format_class PROTOBUF = { .name = "PROTOBUF", .traits = BOTH_SIDES | FORMAT_WRAPS | FORMAT_SCHEMAS };
 static const format_class PROTOBUF_NOSR = { .name = "PROTOBUF_NOSR", .traits = BOTH_SIDES | FORMAT_WRAPS };
 
 static const format_class *const FORMATS[] = {
-    &format_json, &format_delimited, &format_kafka, &format_none, &AVRO, &JSON_SR, &PROTOBUF, &PROTOBUF_NOSR,
+    &format_json, &format_delimited, &format_kafka, &format_none, &format_avro, &JSON_SR, &PROTOBUF, &PROTOBUF_NOSR,
 };
 
 static const format_class *class_of(slice name)
@@ -73,7 +70,11 @@ weir_rc format_open(format **out, const format_spec *spec, const schema_column *
     uint32_t *index = ARENA_ARRAY(a, uint32_t, count);
     bool *is_wanted = ARENA_ARRAY(a, bool, count);
     f->class = class;
-    f->spec = (format_spec){ slice_of(class->name), spec->is_key, arena_copy(a, spec->delimiter), spec->is_unwrapped };
+    f->spec = *spec;
+    f->spec.name = slice_of(class->name);
+    f->spec.delimiter = arena_copy(a, spec->delimiter);
+    f->spec.subject = arena_copy(a, spec->subject);
+    f->spec.schema_name = arena_copy(a, spec->schema_name);
     f->columns = copy_columns(a, columns, count);
     f->count = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -96,8 +97,50 @@ void format_close(format *f)
     if (f != NULL && f->class->close != NULL) f->class->close(f);
 }
 
+weir_rc format_columns(const format_spec *spec, arena *a, const schema_column **columns, uint32_t *count, weir_error *err)
+{
+    const format_class *class = class_of(spec->name);
+
+    if (class != NULL && class->columns != NULL) return class->columns(spec, a, columns, count, err);
+    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "format %.*s has no schemas that tell the columns", SLICE_ARG(spec->name));
+}
+
+weir_rc format_start_writing(format *f, arena *a, weir_error *err)
+{
+    return f->class->start_writing == NULL ? WEIR_OK : f->class->start_writing(f, a, err);
+}
+
+weir_rc format_register(const format_spec *spec, const schema_column *columns, uint32_t count, bool unless_there,
+                        weir_error *err)
+{
+    const format_class *class = class_of(spec->name);
+    const registered_schema *there = NULL;
+    format *f;
+
+    if (class == NULL || !(class->traits & FORMAT_SCHEMAS) || count == 0) return WEIR_OK;
+    WEIR_TRY(need_registry(spec, err));
+    if (unless_there) WEIR_TRY(registry_version(spec->registry, spec->subject, 0, &there, err));
+    if (there != NULL) return WEIR_OK;
+    arena *a = arena_new(0);
+    weir_rc rc = format_open(&f, spec, columns, count, NULL, a, err);
+    if (rc == WEIR_OK) {
+        rc = format_start_writing(f, a, err);
+        format_close(f);
+    }
+    arena_free(a);
+    return rc;
+}
+
+weir_rc format_failure(const format *f, weir_error *err)
+{
+    if (f == NULL || !f->has_failed) return WEIR_OK;
+    *err = f->failure;
+    return err->rc;
+}
+
 row_set format_decode(format *f, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report)
 {
+    f->has_failed = false;
     return f->class->decode(f, bytes, rows, a, columns, report);
 }
 

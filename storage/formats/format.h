@@ -12,11 +12,23 @@
 
 typedef struct format format;
 
+typedef enum format_nulls {
+    NULLS_DEFAULT, /* PROTOBUF: a null reads back as 0, "" or false */
+    NULLS_OPTIONAL,
+    NULLS_WRAPPER
+} format_nulls;
+
 typedef struct format_spec {
     slice name;      /* "JSON", "DELIMITED", "KAFKA", "NONE" ...; any case */
     bool is_key;
     slice delimiter; /* DELIMITED: one character, or SPACE or TAB; absent: a comma */
     bool is_unwrapped; /* a single column stands alone, without an object round it; for formats that can do both */
+    /* Formats whose schemas are kept in a registry: */
+    struct registry *registry; /* NULL: there is none; of the process, never stored */
+    slice subject;         /* "<topic>-value" */
+    slice schema_name;     /* AVRO: the record's full name; PROTOBUF: the message's; absent: the default */
+    int32_t schema_id;     /* rows are written with this schema; 0: with one made of the columns */
+    format_nulls nulls;    /* PROTOBUF */
 } format_spec;
 
 typedef struct row_report {
@@ -29,6 +41,7 @@ typedef enum format_traits {
     FORMAT_UNWRAPS = 2, /* can leave it bare */
     FORMAT_KEY = 4,     /* fit for keys */
     FORMAT_VALUE = 8,
+    FORMAT_SCHEMAS = 16, /* schemas are kept in a registry, and tell the columns */
 } format_traits;
 
 /* Unknown names: *found is false. */
@@ -42,10 +55,23 @@ weir_rc format_open(format **out, const format_spec *spec, const schema_column *
                     const bool *wanted, arena *a, weir_error *err) WEIR_CHECKED;
 void format_close(format *f); /* NULL is fine */
 
+/* The columns that the registry's schema has: of the spec's schema_id with names as they are, else the subject's latest with
+ * names in upper case. For formats with FORMAT_SCHEMAS. */
+weir_rc format_columns(const format_spec *spec, arena *a, const schema_column **columns, uint32_t *count,
+                       weir_error *err) WEIR_CHECKED;
+/* To be called once before format_encode(): formats with a registry put their schema there. */
+weir_rc format_start_writing(format *f, arena *a, weir_error *err) WEIR_CHECKED;
+/* The schema of the columns goes to the registry; with unless_there only where the subject has none. */
+weir_rc format_register(const format_spec *spec, const schema_column *columns, uint32_t count, bool unless_there,
+                        weir_error *err) WEIR_CHECKED;
+
 /* Reads bytes[r] of each row into columns[i], which are allocated, for the wanted i. Absent bytes give nulls. Strings may be
  * lent from the bytes or stand in the arena. Returns the rows that could be read. Each bytes[r] is followed by 64
  * readable bytes. */
 row_set format_decode(format *f, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report);
+/* What kept the last format_decode() from reading rows it could not judge (a registry that did not answer): its result must
+ * not be used then. */
+weir_rc format_failure(const format *f, weir_error *err) WEIR_CHECKED;
 /* Writes the columns of each row into out[r], in the arena; rows with out of range values are reported and left out. */
 row_set format_encode(format *f, const column *columns, row_set rows, arena *a, slice *out, const row_report *report);
 

@@ -16,6 +16,9 @@ typedef struct format_class {
     weir_rc (*open)(format *self, arena *a, weir_error *err); /* the base is filled, what follows it cleared */
     row_set (*decode)(format *self, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report);
     row_set (*encode)(format *self, const column *columns, row_set rows, arena *a, slice *out, const row_report *report);
+    /* For formats with a registry, see format.h. */
+    weir_rc (*start_writing)(format *self, arena *a, weir_error *err);
+    weir_rc (*columns)(const format_spec *spec, arena *a, const schema_column **columns, uint32_t *count, weir_error *err);
     void (*close)(format *self); /* called once after open, also where that failed */
 } format_class;
 
@@ -27,9 +30,11 @@ struct format {
     const uint32_t *wanted; /* the indexes of the columns to decode, rising */
     uint32_t wanted_count;
     const bool *is_wanted;  /* by column */
+    bool has_failed;        /* while decoding, for no fault of the record: see format_failure() */
+    weir_error failure;
 };
 
-extern const format_class format_json, format_delimited, format_kafka, format_none;
+extern const format_class format_json, format_delimited, format_kafka, format_none, format_avro;
 
 /* The rows that came through so far. While none is lost it is the input's own set, and nothing is written. */
 typedef struct survivors {

@@ -4,7 +4,7 @@
 #define WEIR_TESTS_RUNNER_CODEC_H
 
 #include "planner/catalog.h"
-#include "tests/runner/node.h"
+#include "core/json_tree.h"
 
 /* The key or the value of the records of a topic. */
 typedef struct side {

@@ -1,7 +1,7 @@
-/* tests/runner/node.h - JSON as a tree that keeps what was written: each node knows its own source text, so a number is
+/* core/json_tree.h - JSON as a tree that keeps what was written: each node knows its own source text, so a number is
  * its digits and a value can be passed on as it stands. Strict. All memory is the arena's, or the text's. */
-#ifndef WEIR_TESTS_RUNNER_NODE_H
-#define WEIR_TESTS_RUNNER_NODE_H
+#ifndef WEIR_CORE_JSON_TREE_H
+#define WEIR_CORE_JSON_TREE_H
 
 #include "core/text.h"
 

@@ -1,5 +1,5 @@
-/* tests/runner/node.c - see node.h. */
-#include "tests/runner/node.h"
+/* core/json_tree.c - see json_tree.h. */
+#include "core/json_tree.h"
 
 #include "core/json_index.h"
 #include "core/number.h"

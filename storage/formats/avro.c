@@ -1,0 +1,1017 @@
+/* storage/formats/avro.c - AVRO: the frame, then a record of the schema it names, or a lone value.
+ * Reading: a schema met for the first time becomes a list of its fields, each with the column it fills or none; a row is one
+ * pass over that list, straight from the bytes into the columns. What no column wants is passed over. Names match as written,
+ * else ignoring case; types are brought together as ksqlDB does it.
+ * Writing: by the schema made of the columns, or the given one, whose defaults stand in for nulls it does not allow. */
+#include "storage/formats/avro_schema.h"
+#include "storage/formats/frame.h"
+
+#include "core/json_tree.h"
+#include "core/number.h"
+#include "core/utf8.h"
+
+#include <stdio.h>
+
+#define ITEMS_MAX 8000000 /* in one array or map */
+#define DEPTH_MAX 200
+#define DEFAULT_NAME "io.confluent.ksql.avro_schemas.KsqlDataSourceSchema"
+
+typedef struct read_field {
+    const avro_schema *schema;
+    int32_t column; /* -1: nobody wants it */
+} read_field;
+
+typedef struct read_plan {
+    int32_t id;
+    const avro_schema *root; /* NULL: unfit, reason says why */
+    read_field *fields;
+    uint32_t count;
+    const char *reason;
+    struct read_plan *next;
+} read_plan;
+
+typedef struct write_field {
+    const avro_field *field;
+    int32_t column; /* -1: the default, or null */
+} write_field;
+
+typedef struct avro_format {
+    format base;
+    arena *arena;      /* of what lives as long as the format */
+    read_plan *plans;  /* the one last used first */
+    const avro_schema *root; /* written; NULL until start_writing */
+    write_field *fields;
+    int32_t id;
+    text out;
+} avro_format;
+
+/* ---- setting up ---- */
+
+static weir_rc avro_check(const format_spec *spec, const schema_column *columns, uint32_t count, weir_error *err)
+{
+    text ignored = TEXT_EMPTY;
+
+    weir_rc rc = spec->schema_id > 0 ? WEIR_OK : avro_print(&ignored, columns, count, spec->is_unwrapped, SLICE(DEFAULT_NAME), err);
+    text_free(&ignored);
+    return rc;
+}
+
+static weir_rc avro_open(format *self, arena *a, weir_error *err)
+{
+    (void)a;
+    WEIR_TRY(need_registry(&self->spec, err));
+    ((avro_format *)self)->arena = arena_new(0);
+    return WEIR_OK;
+}
+
+static void avro_close(format *self)
+{
+    avro_format *f = (avro_format *)self;
+
+    arena_free(f->arena);
+    text_free(&f->out);
+}
+
+/* ---- the columns of a schema ---- */
+
+static weir_rc avro_columns(const format_spec *spec, arena *a, const schema_column **columns, uint32_t *count, weir_error *err)
+{
+    const registered_schema *found;
+    const avro_schema *root;
+    const type *t;
+
+    WEIR_TRY(frame_schema(spec, SCHEMA_AVRO, &found, err));
+    WEIR_TRY(avro_parse(found->schema.text, a, &root, err));
+    WEIR_TRY(avro_type(root, spec->schema_id <= 0, a, &t, err));
+    if (spec->is_unwrapped) {
+        frame_lone_column(spec, t, a, columns, count);
+        return WEIR_OK;
+    }
+    if (avro_not_null(root)->kind != AVRO_RECORD) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "schema %d in the registry is no record%s", found->id,
+                         spec->is_key ? "" : "; WRAP_SINGLE_VALUE = FALSE reads a value that stands alone");
+    }
+    schema_column *all = ARENA_ZEROS(a, schema_column, t->field_count);
+    for (uint32_t i = 0; i < t->field_count; i++) all[i] = (schema_column){ .name = t->fields[i].name, .type = t->fields[i].type };
+    *columns = all;
+    *count = t->field_count;
+    return WEIR_OK;
+}
+
+/* ---- reading ---- */
+
+typedef struct avro_in {
+    reader_bytes r;
+    arena *arena;
+    uint32_t depth;
+    char reason[REASON_BYTES];
+} avro_in;
+
+static bool read_value(avro_in *in, const avro_schema *s, const type *t, value *out);
+
+static inline int64_t read_long(avro_in *in)
+{
+    uint64_t n = read_varint(&in->r);
+    return (int64_t)(n >> 1) ^ -(int64_t)(n & 1);
+}
+
+static inline slice read_string(avro_in *in)
+{
+    int64_t len = read_long(in);
+
+    if (len < 0 || len > in->r.end - in->r.at) in->r.bad = true;
+    const char *at = in->r.bad ? NULL : read_bytes(&in->r, (size_t)len);
+    return at == NULL ? SLICE("") : (slice){ at, (size_t)len };
+}
+
+/* The numbers of Avro stand in the other byte order than bytes.h reads. */
+static inline double read_double(avro_in *in)
+{
+    uint64_t bits = __builtin_bswap64(read_u64(&in->r));
+    double number;
+
+    memcpy(&number, &bits, 8);
+    return number;
+}
+
+static inline double read_float(avro_in *in)
+{
+    uint32_t bits = __builtin_bswap32(read_u32(&in->r));
+    float number;
+
+    memcpy(&number, &bits, 4);
+    return number;
+}
+
+static bool fail_bytes(avro_in *in)
+{
+    snprintf(in->reason, REASON_BYTES, "the bytes are not of their schema: they end too early, or hold what it does not allow");
+    return false;
+}
+
+static bool fail_type(avro_in *in, const avro_schema *s, const type *t)
+{
+    static const char *const names[] = { "null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed",
+                                         "enum", "array", "map", "record", "union" };
+    text wanted = TEXT_EMPTY;
+
+    type_print(&wanted, t);
+    snprintf(in->reason, REASON_BYTES, "%.100s expected, the schema has %s", wanted.data, names[s->kind]);
+    text_free(&wanted);
+    return false;
+}
+
+static const avro_schema *read_branch(avro_in *in, const avro_schema *s, int64_t *branch)
+{
+    *branch = read_long(in);
+    if (in->r.bad || *branch < 0 || *branch >= s->count) {
+        in->r.bad = true;
+        return NULL;
+    }
+    return s->branches[*branch];
+}
+
+static bool skip(avro_in *in, const avro_schema *s);
+
+static bool skip_items(avro_in *in, const avro_schema *s)
+{
+    for (uint64_t total = 0;;) {
+        int64_t count = read_long(in);
+        if (in->r.bad) return fail_bytes(in);
+        if (count == 0) return true;
+        if (count < 0) { /* the block's bytes follow: one step over it */
+            int64_t bytes = read_long(in);
+            if (bytes < 0 || bytes > in->r.end - in->r.at) in->r.bad = true;
+            if (in->r.bad || read_bytes(&in->r, (size_t)bytes) == NULL) return fail_bytes(in);
+            continue;
+        }
+        if ((total += (uint64_t)count) > ITEMS_MAX) return fail_bytes(in);
+        for (int64_t i = 0; i < count; i++) {
+            if (s->kind == AVRO_MAP) read_string(in);
+            if (!skip(in, s->items)) return false;
+        }
+    }
+}
+
+static bool skip_nested(avro_in *in, const avro_schema *s)
+{
+    int64_t branch;
+    bool is_good = true;
+
+    if (++in->depth > DEPTH_MAX) return fail_bytes(in);
+    if (s->kind == AVRO_UNION) {
+        const avro_schema *part = read_branch(in, s, &branch);
+        is_good = part == NULL ? fail_bytes(in) : skip(in, part);
+    } else if (s->kind == AVRO_RECORD) {
+        for (uint32_t i = 0; is_good && i < s->count; i++) is_good = skip(in, s->fields[i].schema);
+    } else {
+        is_good = skip_items(in, s);
+    }
+    in->depth--;
+    return is_good;
+}
+
+static bool skip(avro_in *in, const avro_schema *s)
+{
+    switch (s->kind) {
+    case AVRO_NULL: break;
+    case AVRO_BOOLEAN: read_bytes(&in->r, 1); break;
+    case AVRO_INT:
+    case AVRO_LONG:
+    case AVRO_ENUM: read_varint(&in->r); break;
+    case AVRO_FLOAT: read_bytes(&in->r, 4); break;
+    case AVRO_DOUBLE: read_bytes(&in->r, 8); break;
+    case AVRO_BYTES:
+    case AVRO_STRING: read_string(in); break;
+    case AVRO_FIXED: read_bytes(&in->r, s->bytes); break;
+    default: return skip_nested(in, s);
+    }
+    return !in->r.bad || fail_bytes(in);
+}
+
+static bool out_of_bounds(avro_in *in, int64_t number, const type *t)
+{
+    text wanted = TEXT_EMPTY;
+
+    type_print(&wanted, t);
+    snprintf(in->reason, REASON_BYTES, "%lld does not fit %.100s", (long long)number, wanted.data);
+    text_free(&wanted);
+    return false;
+}
+
+static slice lend_text(avro_in *in, const text *made)
+{
+    return arena_copy(in->arena, (slice){ made->data, made->len });
+}
+
+static bool read_number(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    int64_t number = read_long(in);
+
+    if (in->r.bad) return fail_bytes(in);
+    bool is_int = number >= INT32_MIN && number <= INT32_MAX;
+    if (s->kind == AVRO_INT && !is_int) return fail_bytes(in);
+    switch (t->kind) {
+    case TYPE_INTEGER:
+    case TYPE_DATE:
+    case TYPE_TIME:
+        if (s->kind == AVRO_LONG && t->kind == TYPE_INTEGER) return fail_type(in, s, t);
+        if (!is_int) return out_of_bounds(in, number, t);
+        out->i32 = (int32_t)number;
+        return true;
+    case TYPE_BIGINT:
+    case TYPE_TIMESTAMP: out->i64 = number; return true;
+    case TYPE_STRING: {
+        text made = TEXT_EMPTY;
+        print_i64(&made, number);
+        out->str = lend_text(in, &made);
+        text_free(&made);
+        return true;
+    }
+    default: return fail_type(in, s, t);
+    }
+}
+
+static bool read_fraction(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    double number = s->kind == AVRO_FLOAT ? read_float(in) : read_double(in);
+
+    if (in->r.bad) return fail_bytes(in);
+    if (t->kind == TYPE_DOUBLE) {
+        out->f64 = number;
+        return true;
+    }
+    if (t->kind != TYPE_STRING) return fail_type(in, s, t);
+    text made = TEXT_EMPTY;
+    print_double(&made, number);
+    out->str = lend_text(in, &made);
+    text_free(&made);
+    return true;
+}
+
+/* Two's complement, big-endian. */
+static bool decimal_of(slice bytes, decimal *out)
+{
+    bool is_negative = bytes.len > 0 && (bytes.data[0] & 0x80) != 0;
+    unsigned __int128 number = is_negative ? ~(unsigned __int128)0 : 0;
+
+    while (bytes.len > 16 && bytes.data[0] == (is_negative ? (char)0xFF : 0)) { /* more sign than needed */
+        bytes.data++;
+        bytes.len--;
+    }
+    if (bytes.len > 16 || (bytes.len > 0 && ((bytes.data[0] & 0x80) != 0) != is_negative)) return false;
+    for (size_t i = 0; i < bytes.len; i++) number = number << 8 | (unsigned char)bytes.data[i];
+    *out = (decimal)number;
+    return true;
+}
+
+static bool read_decimal(avro_in *in, const avro_schema *s, slice bytes, const type *t, value *out)
+{
+    decimal number;
+    char digits[DECIMAL_TEXT_MAX + 8];
+
+    if (!decimal_of(bytes, &number)) return fail_bytes(in);
+    if (s->scale != t->scale || s->precision > t->precision) { /* by its text: seldom, and rounded as everywhere */
+        char *end = write_decimal(digits, number, s->scale);
+        if (parse_decimal((slice){ digits, (size_t)(end - digits) }, t->precision, t->scale, ROUND_HALF_UP, &number) != NUMBER_FITS) {
+            snprintf(in->reason, REASON_BYTES, "%.*s does not fit DECIMAL(%u, %u)", (int)(end - digits), digits, t->precision,
+                     t->scale);
+            return false;
+        }
+    }
+    out->dec = number;
+    return true;
+}
+
+static bool read_blob(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    slice bytes = SLICE("");
+
+    if (s->kind == AVRO_FIXED) bytes = (slice){ read_bytes(&in->r, s->bytes), s->bytes };
+    else bytes = read_string(in);
+    if (in->r.bad) return fail_bytes(in);
+    if (s->logical == LOGICAL_DECIMAL && t->kind == TYPE_DECIMAL) return read_decimal(in, s, bytes, t, out);
+    if (t->kind != TYPE_BYTES) return fail_type(in, s, t);
+    out->str = bytes;
+    return true;
+}
+
+static bool read_text(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    if (s->kind == AVRO_ENUM) {
+        int64_t symbol = read_long(in);
+        if (in->r.bad || symbol < 0 || symbol >= s->count) return fail_bytes(in);
+        out->str = s->symbols[symbol];
+    } else {
+        out->str = read_string(in);
+        if (in->r.bad) return fail_bytes(in);
+        if (utf8_fault(out->str) >= 0) {
+            snprintf(in->reason, REASON_BYTES, "a string is not UTF-8");
+            return false;
+        }
+    }
+    return t->kind == TYPE_STRING || fail_type(in, s, t);
+}
+
+/* Arrays and maps as they come: blocks of counted items, a count of 0 at the end. */
+typedef struct items {
+    value *keys, *values;
+    uint32_t count, room;
+} items;
+
+static bool make_room(avro_in *in, items *list, bool has_keys)
+{
+    if (list->count < list->room) return true;
+    if (list->room >= ITEMS_MAX) {
+        snprintf(in->reason, REASON_BYTES, "more than %d items in an array or map", ITEMS_MAX);
+        return false;
+    }
+    uint32_t room = list->room == 0 ? 8 : list->room * 2;
+    value *values = ARENA_ARRAY(in->arena, value, room);
+    if (list->count > 0) memcpy(values, list->values, list->count * sizeof *values);
+    list->values = values;
+    if (has_keys) {
+        value *keys = ARENA_ARRAY(in->arena, value, room);
+        if (list->count > 0) memcpy(keys, list->keys, list->count * sizeof *keys);
+        list->keys = keys;
+    }
+    list->room = room;
+    return true;
+}
+
+static bool read_entry(avro_in *in, const avro_schema *s, const type *t, value *key, value *v)
+{
+    int64_t branch;
+
+    if (s->kind == AVRO_MAP) {
+        *key = (value){ .str = read_string(in) };
+        if (in->r.bad) return fail_bytes(in);
+        if (utf8_fault(key->str) >= 0) return fail_bytes(in);
+        return (t->key->kind == TYPE_STRING || fail_type(in, s, t)) && read_value(in, s->items, t->element, v);
+    }
+    const avro_schema *entry = s->items;
+    if (entry->kind == AVRO_UNION) entry = read_branch(in, entry, &branch);
+    if (entry == NULL || entry->kind != AVRO_RECORD || entry->count != 2) return fail_bytes(in);
+    return read_value(in, entry->fields[0].schema, t->key, key) && read_value(in, entry->fields[1].schema, t->element, v);
+}
+
+/* Later entries of a key replace the one before. */
+static void put_entry(items *list, const type *t, value key, value v)
+{
+    if (key.is_null) return;
+    for (uint32_t i = 0; list->count <= 64 && i < list->count; i++) {
+        if (!value_equal(t->key, &list->keys[i], &key)) continue;
+        list->values[i] = v;
+        return;
+    }
+    list->keys[list->count] = key;
+    list->values[list->count++] = v;
+}
+
+static bool read_items(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    bool is_map = t->kind == TYPE_MAP;
+    items list = { 0 };
+    value key, v;
+
+    if (is_map ? s->kind != AVRO_MAP && !avro_is_map(s) : t->kind != TYPE_ARRAY || s->kind != AVRO_ARRAY) return fail_type(in, s, t);
+    for (;;) {
+        int64_t count = read_long(in);
+        if (count < 0) {
+            read_long(in); /* the block's bytes */
+            count = count == INT64_MIN ? INT64_MAX : -count;
+        }
+        if (in->r.bad) return fail_bytes(in);
+        if (count == 0) break;
+        for (int64_t i = 0; i < count; i++) {
+            if (!make_room(in, &list, is_map)) return false;
+            if (!is_map) {
+                if (!read_value(in, s->items, t->element, &list.values[list.count++])) return false;
+                continue;
+            }
+            if (!read_entry(in, s, t, &key, &v)) return false;
+            put_entry(&list, t, key, v);
+        }
+    }
+    if (is_map) out->map = (value_map){ list.keys, list.values, list.count };
+    else out->list = (value_list){ list.values, list.count };
+    return true;
+}
+
+static int32_t find_field(const type *t, slice name)
+{
+    int32_t found = -1;
+
+    for (uint32_t i = 0; i < t->field_count; i++) {
+        if (slice_equal(t->fields[i].name, name)) return (int32_t)i;
+        if (found < 0 && slice_equal_nocase(t->fields[i].name, name)) found = (int32_t)i;
+    }
+    return found;
+}
+
+static bool read_record(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    if (t->kind != TYPE_STRUCT) return fail_type(in, s, t);
+    value *fields = ARENA_ARRAY(in->arena, value, t->field_count);
+    for (uint32_t i = 0; i < t->field_count; i++) fields[i] = NULL_VALUE;
+    for (uint32_t i = 0; i < s->count; i++) {
+        int32_t at = find_field(t, s->fields[i].name);
+        if (at < 0 ? !skip(in, s->fields[i].schema) : !read_value(in, s->fields[i].schema, t->fields[at].type, &fields[at])) {
+            return false;
+        }
+    }
+    out->list = (value_list){ fields, t->field_count };
+    return true;
+}
+
+/* Of more than null and one other: a STRUCT with the branch that is there, unless another type is wanted. */
+static bool read_union(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    int64_t branch;
+    const avro_schema *part = read_branch(in, s, &branch);
+
+    if (part == NULL) return fail_bytes(in);
+    if (part->kind == AVRO_NULL) {
+        out->is_null = true;
+        return true;
+    }
+    if (s->null_branch >= 0 || t->kind != TYPE_STRUCT) return read_value(in, part, t, out);
+    int32_t at = find_field(t, avro_branch_name(part, false, in->arena));
+    if (at < 0) return part->kind == AVRO_RECORD ? read_value(in, part, t, out) : fail_type(in, part, t);
+    value *fields = ARENA_ARRAY(in->arena, value, t->field_count);
+    for (uint32_t i = 0; i < t->field_count; i++) fields[i] = NULL_VALUE;
+    out->list = (value_list){ fields, t->field_count };
+    return read_value(in, part, t->fields[at].type, &fields[at]);
+}
+
+static bool read_value(avro_in *in, const avro_schema *s, const type *t, value *out)
+{
+    bool is_good;
+
+    out->is_null = false;
+    switch (s->kind) {
+    case AVRO_NULL: out->is_null = true; return true;
+    case AVRO_BOOLEAN: {
+        uint8_t byte = read_u8(&in->r);
+        if (in->r.bad || byte > 1) return fail_bytes(in);
+        if (t->kind == TYPE_STRING) out->str = byte ? SLICE("true") : SLICE("false");
+        else out->boolean = byte;
+        return t->kind == TYPE_STRING || t->kind == TYPE_BOOLEAN || fail_type(in, s, t);
+    }
+    case AVRO_INT:
+    case AVRO_LONG: return read_number(in, s, t, out);
+    case AVRO_FLOAT:
+    case AVRO_DOUBLE: return read_fraction(in, s, t, out);
+    case AVRO_BYTES:
+    case AVRO_FIXED: return read_blob(in, s, t, out);
+    case AVRO_STRING:
+    case AVRO_ENUM: return read_text(in, s, t, out);
+    default: break;
+    }
+    if (++in->depth > DEPTH_MAX) return fail_bytes(in);
+    if (s->kind == AVRO_UNION) is_good = read_union(in, s, t, out);
+    else if (s->kind == AVRO_RECORD) is_good = read_record(in, s, t, out);
+    else is_good = read_items(in, s, t, out);
+    in->depth--;
+    return is_good;
+}
+
+/* A field into its column: what is common goes straight there. */
+static inline bool read_column(avro_in *in, const avro_schema *s, column *c, uint32_t r)
+{
+    value v;
+
+    if (s->kind == AVRO_UNION && s->null_branch >= 0) {
+        int64_t branch = read_long(in);
+        if (in->r.bad || (uint64_t)branch > 1) return fail_bytes(in);
+        if (branch == s->null_branch) {
+            c->null[r] = 1;
+            return true;
+        }
+        s = s->branches[branch];
+    }
+    c->null[r] = 0;
+    if (s->kind == AVRO_LONG && (c->type->kind == TYPE_BIGINT || c->type->kind == TYPE_TIMESTAMP)) {
+        c->i64[r] = read_long(in);
+        return !in->r.bad || fail_bytes(in);
+    }
+    if (s->kind == AVRO_DOUBLE && c->type->kind == TYPE_DOUBLE) {
+        c->f64[r] = read_double(in);
+        return !in->r.bad || fail_bytes(in);
+    }
+    if (!read_value(in, s, c->type, &v)) return false;
+    column_set(c, r, &v);
+    return true;
+}
+
+/* ---- a schema's plan ---- */
+
+static bool make_plan(avro_format *f, int32_t id, read_plan **out, char *reason)
+{
+    const registered_schema *found;
+    read_plan *p = ARENA_NEW(f->arena, read_plan);
+    weir_error err;
+
+    if (!frame_schema_of_record(&f->base, id, SCHEMA_AVRO, &found, reason)) return false;
+    p->id = id;
+    p->next = f->plans;
+    if (avro_parse(found->schema.text, f->arena, &p->root, &err) != WEIR_OK) {
+        p->root = NULL;
+        p->reason = arena_c_string(f->arena, slice_of(err.message));
+    } else if (!f->base.spec.is_unwrapped) {
+        const avro_schema *record = avro_not_null(p->root);
+        if (record->kind != AVRO_RECORD) {
+            p->root = NULL;
+            p->reason = arena_printf(f->arena, "a record is expected, and schema %d is none", id).data;
+        } else {
+            p->fields = ARENA_ARRAY(f->arena, read_field, record->count);
+            p->count = record->count;
+            for (uint32_t i = 0; i < record->count; i++) {
+                int32_t column = frame_find_column(&f->base, record->fields[i].name);
+                if (column >= 0 && !f->base.is_wanted[column]) column = -1;
+                p->fields[i] = (read_field){ record->fields[i].schema, column };
+            }
+        }
+    }
+    f->plans = *out = p;
+    return true;
+}
+
+static bool find_plan(avro_format *f, int32_t id, read_plan **out, char *reason)
+{
+    for (read_plan **at = &f->plans; *at != NULL; at = &(*at)->next) {
+        if ((*at)->id != id) continue;
+        read_plan *p = *at;
+        *at = p->next; /* to the front */
+        p->next = f->plans;
+        f->plans = *out = p;
+        return true;
+    }
+    return make_plan(f, id, out, reason);
+}
+
+static bool read_row(avro_format *f, avro_in *in, slice bytes, column *columns, uint32_t r)
+{
+    int32_t id;
+    slice body;
+    read_plan *p;
+
+    if (!frame_read(bytes, &id, &body)) {
+        snprintf(in->reason, REASON_BYTES, FRAME_REASON);
+        return false;
+    }
+    if (f->plans != NULL && f->plans->id == id) p = f->plans;
+    else if (!find_plan(f, id, &p, in->reason)) return false;
+    if (p->root == NULL) {
+        snprintf(in->reason, REASON_BYTES, "%s", p->reason);
+        return false;
+    }
+    in->r = read_from(body);
+    in->depth = 0;
+    if (f->base.spec.is_unwrapped) {
+        bool is_wanted = f->base.wanted_count > 0;
+        if (is_wanted ? !read_column(in, p->root, &columns[0], r) : !skip(in, p->root)) return false;
+    } else {
+        if (p->root->kind == AVRO_UNION) {
+            int64_t branch = read_long(in);
+            if (branch == p->root->null_branch) return true;
+            if (branch != 1 - p->root->null_branch) return fail_bytes(in);
+        }
+        for (uint32_t i = 0; i < p->count; i++) {
+            const read_field *field = &p->fields[i];
+            if (field->column < 0) {
+                if (!skip(in, field->schema)) return false;
+            } else if (!read_column(in, field->schema, &columns[field->column], r)) {
+                char why[REASON_BYTES];
+                memcpy(why, in->reason, sizeof why);
+                snprintf(in->reason, REASON_BYTES, "column `%.*s`: %.150s", SLICE_ARG(f->base.columns[field->column].name), why);
+                return false;
+            }
+        }
+    }
+    return in->r.at == in->r.end || fail_bytes(in);
+}
+
+static row_set avro_decode(format *self, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report)
+{
+    avro_format *f = (avro_format *)self;
+    survivors alive = { .in = rows };
+    avro_in in = { .arena = a };
+
+    EACH_ROW (r, rows) {
+        for (uint32_t w = 0; w < self->wanted_count; w++) columns[self->wanted[w]].null[r] = 1;
+        if (bytes[r].data != NULL && !read_row(f, &in, bytes[r], columns, r)) {
+            if (self->has_failed) return (row_set){ NULL, 0 };
+            row_is_lost(&alive, a, r, in.reason, report);
+            continue;
+        }
+        row_survives(&alive, r);
+    }
+    return survivors_rows(&alive);
+}
+
+/* ---- writing ---- */
+
+static weir_rc avro_start_writing(format *self, arena *a, weir_error *err)
+{
+    avro_format *f = (avro_format *)self;
+    const registered_schema *given;
+    slice name = self->spec.schema_name.data != NULL ? self->spec.schema_name : SLICE(DEFAULT_NAME);
+    text made = TEXT_EMPTY;
+    weir_rc rc;
+
+    (void)a;
+    if (self->spec.schema_id > 0) {
+        WEIR_TRY(frame_schema(&self->spec, SCHEMA_AVRO, &given, err));
+        f->id = given->id;
+        WEIR_TRY(avro_parse(given->schema.text, f->arena, &f->root, err));
+    } else {
+        rc = avro_print(&made, self->columns, self->count, self->spec.is_unwrapped, name, err);
+        if (rc == WEIR_OK) rc = frame_register(&self->spec, SCHEMA_AVRO, text_slice(&made), &f->id, err);
+        if (rc == WEIR_OK) rc = avro_parse(arena_copy(f->arena, text_slice(&made)), f->arena, &f->root, err);
+        text_free(&made);
+        if (rc != WEIR_OK) return rc;
+    }
+    if (self->spec.is_unwrapped) return WEIR_OK;
+    const avro_schema *record = avro_not_null(f->root);
+    if (record->kind != AVRO_RECORD) return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "schema %d in the registry is no record", f->id);
+    f->fields = ARENA_ARRAY(f->arena, write_field, record->count);
+    for (uint32_t i = 0; i < record->count; i++) {
+        f->fields[i] = (write_field){ &record->fields[i], frame_find_column(self, record->fields[i].name) };
+    }
+    return WEIR_OK;
+}
+
+typedef struct avro_out {
+    text *out;
+    char reason[REASON_BYTES];
+} avro_out;
+
+static bool write_value(avro_out *o, const avro_schema *s, const type *t, const value *v);
+
+static void write_long(avro_out *o, int64_t n)
+{
+    text_add_varint(o->out, (uint64_t)n << 1 ^ (uint64_t)(n >> 63));
+}
+
+static void write_string(avro_out *o, slice s)
+{
+    write_long(o, (int64_t)s.len);
+    text_add(o->out, s);
+}
+
+static void put_double(avro_out *o, double number, bool is_float)
+{
+    char at[8];
+    uint64_t bits;
+    float narrow = (float)number;
+    uint32_t narrow_bits;
+
+    if (is_float) {
+        memcpy(&narrow_bits, &narrow, 4);
+        put_u32(at, __builtin_bswap32(narrow_bits));
+    } else {
+        memcpy(&bits, &number, 8);
+        put_u64(at, __builtin_bswap64(bits));
+    }
+    text_add(o->out, (slice){ at, is_float ? 4 : 8 });
+}
+
+static bool fail_write(avro_out *o, const char *why)
+{
+    snprintf(o->reason, REASON_BYTES, "the schema in the registry does not take it: %s", why);
+    return false;
+}
+
+/* The number of the branch of a union with null that is, or is not, null. */
+static void write_branch(avro_out *o, const avro_schema *s, bool is_null)
+{
+    write_long(o, is_null ? s->null_branch : 1 - s->null_branch);
+}
+
+/* As written in a schema. */
+static bool write_default(avro_out *o, const avro_schema *s, const node *n)
+{
+    int64_t whole;
+    double fraction;
+
+    switch (s->kind) {
+    case AVRO_NULL: return true;
+    case AVRO_BOOLEAN: text_add_char(o->out, slice_is(n->raw, "true")); return true;
+    case AVRO_INT:
+    case AVRO_LONG:
+        if (parse_i64(n->raw, &whole) != NUMBER_FITS) return fail_write(o, "a default is no number");
+        write_long(o, whole);
+        return true;
+    case AVRO_FLOAT:
+    case AVRO_DOUBLE:
+        if (!parse_double(n->raw, &fraction)) return fail_write(o, "a default is no number");
+        put_double(o, fraction, s->kind == AVRO_FLOAT);
+        return true;
+    case AVRO_STRING:
+    case AVRO_BYTES: write_string(o, node_text(n)); return true;
+    case AVRO_FIXED:
+        if (node_text(n).len != s->bytes) return fail_write(o, "a default has not its length");
+        text_add(o->out, node_text(n));
+        return true;
+    case AVRO_ENUM:
+        for (uint32_t i = 0; i < s->count; i++) {
+            if (!slice_equal(s->symbols[i], node_text(n))) continue;
+            write_long(o, i);
+            return true;
+        }
+        return fail_write(o, "a default is none of its symbols");
+    case AVRO_UNION: /* a default is of the first branch, where it is not null */
+        if (s->null_branch >= 0) {
+            write_branch(o, s, n->kind == NODE_NULL);
+            return n->kind == NODE_NULL || write_default(o, avro_not_null(s), n);
+        }
+        write_long(o, 0);
+        return write_default(o, s->branches[0], n);
+    case AVRO_ARRAY:
+    case AVRO_MAP:
+        if (n->count > 0) write_long(o, n->count);
+        for (uint32_t i = 0; i < n->count; i++) {
+            if (s->kind == AVRO_MAP) write_string(o, n->names[i]);
+            if (!write_default(o, s->items, &n->items[i])) return false;
+        }
+        write_long(o, 0);
+        return true;
+    case AVRO_RECORD:
+        for (uint32_t i = 0; i < s->count; i++) {
+            const node *part = s->fields[i].default_value;
+            for (uint32_t k = 0; n->kind == NODE_OBJECT && k < n->count; k++) {
+                if (slice_equal(n->names[k], s->fields[i].name)) part = &n->items[k];
+            }
+            if (part == NULL) return fail_write(o, "a default lacks a field");
+            if (!write_default(o, s->fields[i].schema, part)) return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* v NULL: there is no such column or field. */
+static bool write_field_value(avro_out *o, const avro_field *f, const type *t, const value *v)
+{
+    if (v != NULL && !v->is_null) return write_value(o, f->schema, t, v);
+    if (f->default_value != NULL && (v == NULL || f->schema->kind != AVRO_UNION || f->schema->null_branch < 0)) {
+        return write_default(o, f->schema, f->default_value);
+    }
+    const value none = NULL_VALUE;
+    if (write_value(o, f->schema, &type_null, &none)) return true;
+    snprintf(o->reason, REASON_BYTES, "the schema in the registry takes no null for field %.*s, and has no default for it",
+             SLICE_ARG(f->name));
+    return false;
+}
+
+static bool write_record(avro_out *o, const avro_schema *s, const type *t, const value *v)
+{
+    if (t->kind != TYPE_STRUCT) return fail_write(o, "it wants a record");
+    for (uint32_t i = 0; i < s->count; i++) {
+        int32_t at = find_field(t, s->fields[i].name);
+        if (!write_field_value(o, &s->fields[i], at < 0 ? &type_null : t->fields[at].type, at < 0 ? NULL : &v->list.items[at])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool write_items(avro_out *o, const avro_schema *s, const type *t, const value *v)
+{
+    bool is_map = t->kind == TYPE_MAP;
+    uint32_t count = is_map ? v->map.count : v->list.count;
+
+    if (is_map ? s->kind != AVRO_MAP && !avro_is_map(s) : t->kind != TYPE_ARRAY || s->kind != AVRO_ARRAY) {
+        return fail_write(o, "it wants another type");
+    }
+    if (count > 0) write_long(o, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_map) {
+            if (!write_value(o, s->items, t->element, &v->list.items[i])) return false;
+            continue;
+        }
+        if (s->kind == AVRO_MAP) {
+            if (t->key->kind != TYPE_STRING) return fail_write(o, "its maps have strings for keys");
+            write_string(o, v->map.keys[i].str);
+            if (!write_value(o, s->items, t->element, &v->map.values[i])) return false;
+            continue;
+        }
+        if (s->items->kind == AVRO_UNION) write_branch(o, s->items, false);
+        const avro_schema *entry = avro_not_null(s->items);
+        if (!write_field_value(o, &entry->fields[0], t->key, &v->map.keys[i])) return false;
+        if (!write_field_value(o, &entry->fields[1], t->element, &v->map.values[i])) return false;
+    }
+    write_long(o, 0);
+    return true;
+}
+
+static bool write_decimal_bytes(avro_out *o, const avro_schema *s, const type *t, decimal number)
+{
+    char digits[DECIMAL_TEXT_MAX + 8], bytes[16];
+    size_t len = 1;
+
+    if (s->scale != t->scale) {
+        char *end = write_decimal(digits, number, t->scale);
+        if (parse_decimal((slice){ digits, (size_t)(end - digits) }, s->precision, s->scale, ROUND_NEVER, &number) != NUMBER_FITS) {
+            return fail_write(o, "a decimal of another scale");
+        }
+    }
+    put_u64(bytes, (uint64_t)((unsigned __int128)number >> 64));
+    put_u64(bytes + 8, (uint64_t)number);
+    while (len < 16 && (number >> (8 * len - 1)) != 0 && (number >> (8 * len - 1)) != -1) len++;
+    if (s->kind == AVRO_BYTES) {
+        write_string(o, (slice){ bytes + 16 - len, len });
+        return true;
+    }
+    if (len > s->bytes) return fail_write(o, "a decimal of fewer bytes");
+    for (size_t i = len; i < s->bytes; i++) text_add_char(o->out, number < 0 ? (char)0xFF : 0);
+    text_add(o->out, (slice){ bytes + 16 - len, len });
+    return true;
+}
+
+static bool write_blob(avro_out *o, const avro_schema *s, const type *t, const value *v)
+{
+    if (t->kind == TYPE_DECIMAL && s->logical == LOGICAL_DECIMAL) return write_decimal_bytes(o, s, t, v->dec);
+    if (t->kind != TYPE_BYTES) return fail_write(o, "it wants bytes");
+    if (s->kind == AVRO_BYTES) {
+        write_string(o, v->str);
+        return true;
+    }
+    if (v->str.len != s->bytes) return fail_write(o, "bytes of another length");
+    text_add(o->out, v->str);
+    return true;
+}
+
+static bool write_union(avro_out *o, const avro_schema *s, const type *t, const value *v)
+{
+    if (s->null_branch >= 0) {
+        write_branch(o, s, v->is_null);
+        return v->is_null || write_value(o, avro_not_null(s), t, v);
+    }
+    arena *a = arena_new(256);
+    bool is_done = false, is_good = false;
+    for (uint32_t i = 0; i < s->count && !is_done; i++) {
+        const avro_schema *part = s->branches[i];
+        int32_t at = -1;
+        if (v->is_null ? part->kind != AVRO_NULL : part->kind == AVRO_NULL) continue;
+        if (!v->is_null && t->kind == TYPE_STRUCT) at = find_field(t, avro_branch_name(part, false, a));
+        if (!v->is_null && (at < 0 || v->list.items[at].is_null)) continue;
+        write_long(o, i);
+        is_good = v->is_null || write_value(o, part, t->fields[at].type, &v->list.items[at]);
+        is_done = true;
+    }
+    arena_free(a);
+    return is_done ? is_good : fail_write(o, "no branch of its union is given");
+}
+
+static bool write_number(avro_out *o, const avro_schema *s, const type *t, const value *v)
+{
+    int64_t number;
+
+    switch (t->kind) {
+    case TYPE_INTEGER:
+    case TYPE_DATE:
+    case TYPE_TIME: number = v->i32; break;
+    case TYPE_BIGINT:
+    case TYPE_TIMESTAMP: number = v->i64; break;
+    default: return fail_write(o, "it wants a whole number");
+    }
+    if (s->kind == AVRO_INT && (number < INT32_MIN || number > INT32_MAX)) return fail_write(o, "the number is too large for an int");
+    write_long(o, number);
+    return true;
+}
+
+static bool write_symbol(avro_out *o, const avro_schema *s, slice symbol)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!slice_equal(s->symbols[i], symbol)) continue;
+        write_long(o, i);
+        return true;
+    }
+    return fail_write(o, "the text is none of its enum's symbols");
+}
+
+static bool write_value(avro_out *o, const avro_schema *s, const type *t, const value *v)
+{
+    if (s->kind == AVRO_UNION) return write_union(o, s, t, v);
+    if (v->is_null) return s->kind == AVRO_NULL || fail_write(o, "a null where it has none");
+    switch (s->kind) {
+    case AVRO_BOOLEAN:
+        if (t->kind != TYPE_BOOLEAN) return fail_write(o, "it wants a boolean");
+        text_add_char(o->out, v->boolean);
+        return true;
+    case AVRO_INT:
+    case AVRO_LONG: return write_number(o, s, t, v);
+    case AVRO_FLOAT:
+    case AVRO_DOUBLE:
+        if (t->kind != TYPE_DOUBLE) return fail_write(o, "it wants a double");
+        put_double(o, v->f64, s->kind == AVRO_FLOAT);
+        return true;
+    case AVRO_BYTES:
+    case AVRO_FIXED: return write_blob(o, s, t, v);
+    case AVRO_STRING:
+        if (t->kind != TYPE_STRING) return fail_write(o, "it wants a string");
+        write_string(o, v->str);
+        return true;
+    case AVRO_ENUM: return t->kind == TYPE_STRING ? write_symbol(o, s, v->str) : fail_write(o, "it wants a string");
+    case AVRO_ARRAY:
+    case AVRO_MAP: return write_items(o, s, t, v);
+    case AVRO_RECORD: return write_record(o, s, t, v);
+    default: return fail_write(o, "it wants null");
+    }
+}
+
+static bool write_row(avro_format *f, avro_out *o, const column *columns, uint32_t r)
+{
+    if (f->base.spec.is_unwrapped) {
+        value v = column_get(&columns[0], r);
+        return write_value(o, f->root, columns[0].type, &v);
+    }
+    const avro_schema *record = avro_not_null(f->root);
+    if (f->root->kind == AVRO_UNION) write_branch(o, f->root, false);
+    for (uint32_t i = 0; i < record->count; i++) {
+        const write_field *w = &f->fields[i];
+        value v = w->column < 0 ? NULL_VALUE : column_get(&columns[w->column], r);
+        const type *t = w->column < 0 ? &type_null : columns[w->column].type;
+        if (!write_field_value(o, w->field, t, w->column < 0 ? NULL : &v)) return false;
+    }
+    return true;
+}
+
+static row_set avro_encode(format *self, const column *columns, row_set rows, arena *a, slice *out, const row_report *report)
+{
+    avro_format *f = (avro_format *)self;
+    survivors alive = { .in = rows };
+    avro_out o = { .out = &f->out };
+    char frame[FRAME_BYTES];
+
+    frame_write(frame, f->id);
+    EACH_ROW (r, rows) {
+        out[r] = NO_SLICE;
+        if (!self->spec.is_unwrapped || !columns[0].null[r]) {
+            text_clear(&f->out);
+            text_add(&f->out, (slice){ frame, FRAME_BYTES });
+            if (f->root == NULL || !write_row(f, &o, columns, r)) {
+                row_is_lost(&alive, a, r, f->root == NULL ? "the format has not been started for writing" : o.reason, report);
+                continue;
+            }
+            out[r] = arena_copy(a, text_slice(&f->out));
+        }
+        row_survives(&alive, r);
+    }
+    return survivors_rows(&alive);
+}
+
+const format_class format_avro = {
+    .name = "AVRO",
+    .traits = FORMAT_KEY | FORMAT_VALUE | FORMAT_WRAPS | FORMAT_UNWRAPS | FORMAT_SCHEMAS,
+    .bytes = sizeof(avro_format),
+    .check = avro_check,
+    .open = avro_open,
+    .decode = avro_decode,
+    .encode = avro_encode,
+    .start_writing = avro_start_writing,
+    .columns = avro_columns,
+    .close = avro_close,
+};

@@ -1,0 +1,44 @@
+/* storage/formats/frame.h - what formats with a schema registry have in common: the five bytes before each record, a zero
+ * and the id of the schema it was written with. */
+#ifndef WEIR_STORAGE_FORMATS_FRAME_H
+#define WEIR_STORAGE_FORMATS_FRAME_H
+
+#include "core/bytes.h"
+#include "storage/formats/format_class.h"
+#include "storage/registry.h"
+
+#define FRAME_BYTES 5
+
+static inline bool frame_read(slice bytes, int32_t *id, slice *body)
+{
+    if (bytes.len < FRAME_BYTES || bytes.data[0] != 0) return false;
+    *id = (int32_t)get_u32(bytes.data + 1);
+    *body = (slice){ bytes.data + FRAME_BYTES, bytes.len - FRAME_BYTES };
+    return true;
+}
+
+static inline void frame_write(char *at, int32_t id)
+{
+    at[0] = 0;
+    put_u32(at + 1, (uint32_t)id);
+}
+
+#define FRAME_REASON "no schema id stands before the record: it was not written with a schema registry"
+
+/* Semantic error without one. */
+weir_rc need_registry(const format_spec *spec, weir_error *err) WEIR_CHECKED;
+/* The schema that spec speaks of: of its id, else the subject's latest. Semantic error: there is none, or it is of another
+ * language. */
+weir_rc frame_schema(const format_spec *spec, schema_language language, const registered_schema **out,
+                     weir_error *err) WEIR_CHECKED;
+/* The schema of a record. False: the row is bad, reason says why; or, with f->has_failed, the registry did not answer. */
+bool frame_schema_of_record(format *f, int32_t id, schema_language language, const registered_schema **out, char *reason);
+/* Puts the schema under the spec's subject. */
+weir_rc frame_register(const format_spec *spec, schema_language language, slice schema, int32_t *id, weir_error *err) WEIR_CHECKED;
+/* The one column of a schema that is no record: ROWKEY or ROWVAL. */
+void frame_lone_column(const format_spec *spec, const type *t, arena *a, const schema_column **columns, uint32_t *count);
+/* The wanted column, or any, of that name: as written, else ignoring case; or -1. */
+int32_t frame_find_column(const format *f, slice name);
+slice frame_cased(const format_spec *spec, slice name, arena *a); /* as inferred names are: upper unless of a given id */
+
+#endif
