@@ -161,7 +161,7 @@ static bool topic_grows(void *self, slice reader, slice topic)
 
 static query_env env_of(weir *w)
 {
-    return (query_env){ .storage = w->storage, .clock = &w->clock, .threads = w->options.threads,
+    return (query_env){ .storage = w->storage, .registry = w->registry, .clock = &w->clock, .threads = w->options.threads,
                         .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)32 << 20, .commit_interval_ms = 100,
                         .is_deterministic = w->options.is_deterministic, .until_end = w->until_end,
                         .single_partition = w->options.single_partition, .log_topic = w->log_topic, .topic_grows = topic_grows, .self = w };

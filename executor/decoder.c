@@ -112,7 +112,7 @@ static void fill_headers(const decoder *d, batch *b, const fetch *records)
     }
 }
 
-void decoder_read(decoder *d, const fetch *records, batch **out)
+weir_rc decoder_read(decoder *d, const fetch *records, batch **out, weir_error *err)
 {
     arena *a = d->task->batch_arena;
     const schema *s = &d->source->schema;
@@ -147,10 +147,12 @@ void decoder_read(decoder *d, const fetch *records, batch **out)
             if (b->columns[i].null == NULL) b->columns[i] = column_new(a, s->columns[i].type, rows);
         }
         live = format_decode(d->key, keys, live, a, b->columns, &report);
+        WEIR_TRY(format_failure(d->key, err));
     }
     column *values = ARENA_ARRAY(a, column, d->value_count);
     for (uint32_t i = 0; i < d->value_count; i++) values[i] = b->columns[d->value_columns[i]];
     live = format_decode(d->value, records->value, live, a, values, &report);
+    WEIR_TRY(format_failure(d->value, err));
     for (uint32_t i = 0; i < d->value_count; i++) b->columns[d->value_columns[i]] = values[i];
     fill_headers(d, b, records);
     if (d->source->is_table && s->key_count > 0) { /* a table's row must have a key */
@@ -163,4 +165,5 @@ void decoder_read(decoder *d, const fetch *records, batch **out)
     }
     b->live = timestamp_read(&d->timestamp, &d->task->eval, b, live, b->event_ms, &report);
     *out = b->live.count == 0 ? NULL : b;
+    return WEIR_OK;
 }

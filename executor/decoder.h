@@ -10,6 +10,6 @@ typedef struct decoder decoder;
 weir_rc decoder_open(decoder **out, task *t, const step *source, weir_error *err) WEIR_CHECKED;
 void decoder_close(decoder *d); /* NULL is fine */
 /* All in the task's batch arena. *out NULL: no row was left. */
-void decoder_read(decoder *d, const fetch *records, batch **out);
+weir_rc decoder_read(decoder *d, const fetch *records, batch **out, weir_error *err) WEIR_CHECKED;
 
 #endif

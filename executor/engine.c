@@ -2,6 +2,7 @@
 #include "executor/weir.h"
 
 #include "executor/bad_log.h"
+#include "storage/registry.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -26,6 +27,7 @@ static void copy_options(weir *w, const weir_options *from)
     o->data_dir = from->data_dir.data == NULL ? SLICE("./weir-data") : arena_copy(a, from->data_dir);
     o->service = from->service.data == NULL ? SLICE("weir") : arena_copy(a, from->service);
     o->kafka_brokers = arena_copy(a, from->kafka_brokers);
+    o->schema_registry_url = arena_copy(a, from->schema_registry_url);
     if (o->batch_rows == 0 || o->batch_rows > BATCH_ROWS_MAX) o->batch_rows = BATCH_ROWS_MAX;
     if (o->threads == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -43,12 +45,14 @@ static weir_rc open_storage(weir *w, weir_error *err)
         return storage_open_local(&w->storage, o->data_dir, &local, err);
     }
     property *properties = ARENA_ARRAY(w->arena, property, o->client_property_count);
+    uint32_t count = 0;
     for (uint32_t i = 0; i < o->client_property_count; i++) {
-        properties[i] = (property){ arena_copy(w->arena, o->client_properties[i].name),
+        if (is_registry_property(o->client_properties[i].name)) continue;
+        properties[count++] = (property){ arena_copy(w->arena, o->client_properties[i].name),
                                     arena_copy(w->arena, o->client_properties[i].value) };
     }
     const kafka_options kafka = { .brokers = o->kafka_brokers, .service = o->service, .properties = properties,
-                                  .property_count = o->client_property_count, .clock = &w->clock };
+                                  .property_count = count, .clock = &w->clock };
     return storage_open_kafka(&w->storage, o->data_dir, &kafka, err);
 }
 
@@ -79,6 +83,8 @@ weir_rc weir_open(weir **out, const weir_options *options, weir_error *err)
         w->command_topic = arena_printf(a, "%.*sweir-commands", SLICE_ARG(prefix));
         w->log_topic = arena_printf(a, "%.*s" PROCESSING_LOG_TOPIC, SLICE_ARG(prefix));
         rc = add_processing_log(w, err);
+        if (rc == WEIR_OK) rc = open_registry(w, err);
+        catalog_use_registry(w->catalog, w->registry);
         if (rc == WEIR_OK) rc = catalog_refresh(w, err);
     }
     if (rc != WEIR_OK) {
@@ -98,6 +104,7 @@ void weir_close(weir *w)
     free(w->queries);
     free(w->declared);
     catalog_free(w->catalog);
+    registry_close(w->registry);
     storage_close(w->storage);
     pthread_mutex_destroy(&w->lock);
     arena_free(w->arena);

@@ -33,7 +33,8 @@ typedef struct weir_options {
     bool is_read_only;    /* the embedded log, opened without writing anything */
     slice kafka_brokers;  /* absent: the embedded log */
     slice service;        /* "weir" where absent */
-    const weir_setting *client_properties; /* -X: librdkafka's own */
+    slice schema_registry_url; /* absent: on the embedded log a registry of weir's own; on Kafka none */
+    const weir_setting *client_properties; /* -X: librdkafka's own; schema.registry.*: the registry's client */
     uint32_t client_property_count;
     uint32_t threads;     /* workers a query may use; 0: one for each core, at most 2 on Kafka */
     uint32_t batch_rows;  /* 0: BATCH_ROWS_MAX; tests: 1, 2, 7 */

@@ -34,6 +34,8 @@ static weir_rc sink_open(op *self, weir_error *err)
     s->record_bytes_max = self->task->shared->sink_record_bytes_max[s->sink];
     WEIR_TRY(format_open(&s->key, &st->sink.key, st->schema.columns, keys, NULL, a, err));
     WEIR_TRY(format_open(&s->value, &st->sink.value, st->schema.columns + keys, st->schema.count - keys, NULL, a, err));
+    WEIR_TRY(format_start_writing(s->key, a, err));
+    WEIR_TRY(format_start_writing(s->value, a, err));
     return timestamp_reader_open(&s->timestamp, &st->schema, st->sink.timestamp_column, st->sink.timestamp_format, a, err);
 }
 

@@ -597,6 +597,7 @@ static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
     q->entry.sink = arena_copy(q->arena, of->sink);
     q->entry.status = of->status;
     WEIR_TRY(plan_parse(kept, q->arena, &q->entry.plan, err));
+    plan_use_registry(&q->entry.plan, q->env.registry);
     plan_prepare(&q->entry.plan);
     return WEIR_OK;
 }

@@ -10,6 +10,7 @@ typedef struct query query;
 
 typedef struct query_env {
     storage *storage;
+    struct registry *registry;
     const weir_clock *clock;
     uint32_t threads;
     uint32_t batch_rows;

@@ -103,7 +103,7 @@ static slice ask_setting(void *self, const char *name)
 
 void planner_env_of(weir_session *s, planner_env *env)
 {
-    *env = (planner_env){ .catalog = s->weir->catalog, .topic_partitions = ask_partitions, .self = s,
+    *env = (planner_env){ .catalog = s->weir->catalog, .registry = s->weir->registry, .topic_partitions = ask_partitions, .self = s,
                           .setting = ask_setting, .now_ms = clock_now_ms(&s->weir->clock) };
 }
 
@@ -150,6 +150,22 @@ static weir_rc make_topics(weir *w, const planned *p, weir_error *err)
 
     if (what->kind != COMMAND_CREATE_SOURCE || !(p->makes_topic || what->plan != NULL)) return WEIR_OK;
     return make_topic(w, what->source->topic, what->source->partitions, what->source->replicas, what->source->retention_ms, err);
+}
+
+/* What is declared is written down where others look, unless they have done so; what a query writes is what counts. */
+static weir_rc register_schemas(const command *what, arena *a, weir_error *err)
+{
+    const source *s = what->source;
+    bool unless_there = what->plan == NULL;
+    uint32_t count = 0;
+
+    if (what->kind != COMMAND_CREATE_SOURCE) return WEIR_OK;
+    schema_column *values = ARENA_ARRAY(a, schema_column, s->schema.count);
+    for (uint32_t i = s->schema.key_count; i < s->schema.count; i++) {
+        if (!s->schema.columns[i].is_headers && s->schema.columns[i].header_key.data == NULL) values[count++] = s->schema.columns[i];
+    }
+    WEIR_TRY(format_register(&s->key, s->schema.columns, s->schema.key_count, unless_there, err));
+    return format_register(&s->value, values, count, unless_there, err);
 }
 
 static weir_result *command_done(const command *what)
@@ -236,9 +252,11 @@ static weir_rc insert_values(weir *w, const planned *p, weir_error *err)
         has_key |= i < key_count && !p->row[i].is_null;
     }
     if (key_count > 0) rc = format_open(&key, &into->key, into->schema.columns, key_count, NULL, a, err);
+    if (rc == WEIR_OK && has_key) rc = format_start_writing(key, a, err);
     if (rc == WEIR_OK && has_key) one = format_encode(key, columns, one, a, &key_bytes, &report);
     if (rc == WEIR_OK && !p->is_tombstone) {
         rc = format_open(&body, &into->value, into->schema.columns + key_count, into->schema.count - key_count, NULL, a, err);
+        if (rc == WEIR_OK) rc = format_start_writing(body, a, err);
         if (rc == WEIR_OK) one = format_encode(body, columns + key_count, one, a, &value_bytes, &report);
     }
     if (rc == WEIR_OK && one.count == 0) {
@@ -300,6 +318,7 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
         bool accepted = false;
         slice topic = topic_of(w, &p.command, *kept);
         weir_rc rc = make_topics(w, &p, err);
+        if (rc == WEIR_OK) rc = register_schemas(&p.command, *kept, err);
         if (rc == WEIR_OK) rc = command_append(w, &p.command, version, &accepted, err);
         if (rc == WEIR_OK && accepted && p.command.deletes_topic && topic.data != NULL) rc = topic_delete(w->storage, topic, err);
         if (p.command.plan != NULL) plan_release(p.command.plan); /* the catalog has its own */

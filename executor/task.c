@@ -329,7 +329,7 @@ weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *
         arena_reset(t->batch_arena);
         t->current = records;
         t->current_topic = input->step->source.topic;
-        decoder_read(input->decoder, records, &rows);
+        WEIR_TRY(decoder_read(input->decoder, records, &rows, err));
         if (rows != NULL && t->shared->is_transient) rows->upstream = records->partition;
         if (rows != NULL) rc = task_enter(t, input, rows, err);
         t->current = NULL;

@@ -22,6 +22,7 @@ struct weir {
     weir_options options;
     weir_clock clock;
     storage *storage;
+    struct registry *registry;  /* of schemas; NULL: on Kafka, without an address */
     pthread_mutex_t lock;       /* of the catalog and the list of queries */
     catalog *catalog;
     slice command_topic, log_topic;
@@ -49,6 +50,12 @@ struct weir_session {
     uint32_t setting_count, setting_room;
     atomic_bool cancelled;
 };
+
+/* ---- the schema registry (schema_log.c) ---- */
+
+/* As the options say: a server; on the embedded log one of our own, whose schemas are kept in a topic. */
+weir_rc open_registry(weir *w, weir_error *err) WEIR_CHECKED;
+bool is_registry_property(slice name); /* of -X: the registry's, not librdkafka's */
 
 /* ---- the command log (command_log.c); all with the lock held ---- */
 

@@ -126,6 +126,14 @@ weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct);
 
 /* ---- WITH (with.c) ---- */
 
+/* What WITH says of the schemas of one side. */
+typedef struct schema_options {
+    int32_t id;   /* 0: not given */
+    slice name;
+    int nulls;    /* a format_nulls; -1: not given */
+    sql_pos id_at, name_at, nulls_at;
+} schema_options;
+
 /* What WITH says; absent and -1: not given. */
 typedef struct with_values {
     slice topic, key_format, value_format, key_delimiter, value_delimiter;
@@ -133,8 +141,7 @@ typedef struct with_values {
     int64_t retention_ms, window_size_ms;
     slice timestamp, timestamp_format;
     slice query_id;
-    slice registry_property; /* the name of one that is about a schema registry */
-    sql_pos registry_at;
+    schema_options key_schema, value_schema;
     window_kind windowed;
     int wrap; /* -1: not given */
     sql_pos topic_at, key_format_at, value_format_at, timestamp_at, windowed_at, wrap_at, partitions_at, query_id_at;
@@ -144,8 +151,24 @@ typedef enum with_use { WITH_CREATE, WITH_CREATE_AS, WITH_INSERT } with_use;
 
 weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err) WEIR_CHECKED;
 /* The specs of a topic's key and value: given ones, else defaults (inherit), checked against the columns. */
-weir_rc make_formats(const planner_env *env, const with_values *with, const source *inherit, const schema *columns,
-                     arena *a, format_spec *key, format_spec *value, sql_pos at, weir_error *err) WEIR_CHECKED;
+weir_rc make_formats(const planner_env *env, const with_values *with, const source *inherit, slice owner, slice topic,
+                     const schema *columns, arena *a, format_spec *key, format_spec *value, sql_pos at, weir_error *err) WEIR_CHECKED;
+/* ---- schemas of a registry (schemas.c) ---- */
+
+/* What the options say of one side, in its spec, whose format is known. owner: the stream or table. */
+weir_rc settle_schema(const planner_env *env, const with_values *with, slice owner, slice topic, arena *a, format_spec *spec,
+                      sql_pos at, weir_error *err) WEIR_CHECKED;
+/* CREATE: columns that are not declared, from the registry's schemas, where the formats have some. */
+weir_rc infer_columns(const planner_env *env, const with_values *with, slice owner, slice topic, arena *a, schema *columns,
+                      sql_pos at, weir_error *err) WEIR_CHECKED;
+/* CREATE ... AS: the columns of a side must be those of the schema it names, in order; it may have more. */
+weir_rc check_against_schema(const format_spec *spec, const schema_column *columns, uint32_t count, sql_pos at, arena *a,
+                             weir_error *err) WEIR_CHECKED;
+slice key_format_name(const planner_env *env, const with_values *with, arena *a);
+slice value_format_name(const planner_env *env, const with_values *with, arena *a);
+
+/* ---- topics and event time (with.c) ---- */
+
 /* The topic as it is, or is to be: its partitions and replicas from WITH, else as given (partitions 0: 1). */
 weir_rc settle_topic(const planner_env *env, const with_values *with, slice topic, int32_t partitions, int32_t replicas,
                      source *out, bool *makes_topic, weir_error *err) WEIR_CHECKED;

@@ -28,6 +28,7 @@ typedef struct entity_list {
 struct catalog {
     entity_list sources, queries, types;
     uint64_t version;
+    struct registry *registry;
 };
 
 /* ---- lists ---- */
@@ -305,7 +306,12 @@ static weir_rc copy_command(const command *what, arena *a, command *out, weir_er
     return rc;
 }
 
-static weir_rc make_query(const command *what, query_entity **out, weir_error *err)
+void catalog_use_registry(catalog *c, struct registry *registry)
+{
+    c->registry = registry;
+}
+
+static weir_rc make_query(const catalog *c, const command *what, query_entity **out, weir_error *err)
 {
     arena *a = arena_new(0);
     text printed = TEXT_EMPTY;
@@ -320,6 +326,7 @@ static weir_rc make_query(const command *what, query_entity **out, weir_error *e
         return rc;
     }
     e->arena = a;
+    plan_use_registry(&e->entry.plan, c->registry);
     e->entry.id = e->entry.plan.query_id;
     e->entry.sink = arena_copy(a, what->name);
     e->entry.status = QUERY_RUNNING;
@@ -327,7 +334,7 @@ static weir_rc make_query(const command *what, query_entity **out, weir_error *e
     return WEIR_OK;
 }
 
-static weir_rc make_source(const command *what, source_entity **out, weir_error *err)
+static weir_rc make_source(const catalog *c, const command *what, source_entity **out, weir_error *err)
 {
     arena *a = arena_new(0);
     source_entity *e = ARENA_NEW(a, source_entity);
@@ -341,6 +348,7 @@ static weir_rc make_source(const command *what, source_entity **out, weir_error 
     }
     e->arena = a;
     e->source = *copy.source;
+    e->source.key.registry = e->source.value.registry = c->registry;
     *out = e;
     return WEIR_OK;
 }
@@ -374,8 +382,8 @@ static weir_rc apply_create(catalog *c, const command *what, weir_error *err)
     query_entity *q = NULL;
     int64_t i = find_source_index(c, what->name);
 
-    if (what->plan != NULL) WEIR_TRY(make_query(what, &q, err));
-    weir_rc rc = make_source(what, &s, err);
+    if (what->plan != NULL) WEIR_TRY(make_query(c, what, &q, err));
+    weir_rc rc = make_source(c, what, &s, err);
     if (rc != WEIR_OK) {
         if (q != NULL) free_query(q);
         return rc;
@@ -449,7 +457,7 @@ weir_rc catalog_apply(catalog *c, const command *what, weir_error *err)
     case COMMAND_CREATE_SOURCE: WEIR_TRY(apply_create(c, what, err)); break;
     case COMMAND_INSERT_INTO: {
         query_entity *q;
-        WEIR_TRY(make_query(what, &q, err));
+        WEIR_TRY(make_query(c, what, &q, err));
         put_query(c, q);
         break;
     }

@@ -40,6 +40,8 @@ typedef struct catalog catalog;
 
 catalog *catalog_new(void);
 void catalog_free(catalog *c);
+/* Where the formats of its sources and queries find their schemas, from now on; NULL: nowhere. */
+void catalog_use_registry(catalog *c, struct registry *registry);
 /* Names are exact: the parser has put unquoted ones in upper case. NULL: not there. */
 const source *catalog_source(const catalog *c, slice name);
 const query_entry *catalog_query(const catalog *c, slice id);

@@ -125,14 +125,15 @@ static weir_rc fill_source(const planner_env *env, const statement *s, const wit
     made->windowed = with->windowed;
     made->window_size_ms = with->windowed == WINDOW_SESSION || with->windowed == WINDOW_NONE ? 0 : with->window_size_ms;
     WEIR_TRY(make_schema(env, &s->create.columns, made->is_table, a, &made->schema, err));
-    WEIR_TRY(make_formats(env, with, NULL, &made->schema, a, &made->key, &made->value, s->create.name.at, err));
+    slice topic = with->topic.data != NULL ? with->topic : made->name;
+    WEIR_TRY(infer_columns(env, with, made->name, topic, a, &made->schema, s->create.name.at, err));
+    WEIR_TRY(make_formats(env, with, NULL, made->name, topic, &made->schema, a, &made->key, &made->value, s->create.name.at, err));
     WEIR_TRY(check_key_columns(s, with, made, err));
     if (made->schema.count == 0) {
         return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "%.*s needs columns: format %.*s does not tell them",
                          SLICE_ARG(made->name), SLICE_ARG(made->value.name));
     }
     WEIR_TRY(find_timestamp(with, &made->schema, &made->timestamp_column, &made->timestamp_format, err));
-    slice topic = with->topic.data != NULL ? with->topic : made->name;
     return settle_topic(env, with, arena_copy(a, topic), 0, 0, made, makes_topic, err);
 }
 

@@ -54,11 +54,23 @@ void line_type(text *out, const char *name, const type *t)
     text_free(&printed);
 }
 
+/* Formats with schemas have lines that others lack. */
+static bool has_schema_lines(slice name)
+{
+    bool found;
+    return (format_traits_of(name, &found) & (FORMAT_SCHEMAS | FORMAT_NULLS)) != 0;
+}
+
 void line_format(text *out, const char *name, const format_spec *f)
 {
     line_text(out, name, f->name);
     line_text(out, "delimiter", f->delimiter);
     line_number(out, "unwrapped", f->is_unwrapped);
+    if (!has_schema_lines(f->name)) return;
+    line_text(out, "subject", f->subject);
+    line_text(out, "schema-name", f->schema_name);
+    line_number(out, "schema-id", f->schema_id);
+    line_number(out, "nulls", f->nulls);
 }
 
 /* ---- reading ---- */
@@ -187,5 +199,14 @@ weir_rc read_format_line(line_reader *r, const char *name, format_spec *f)
 {
     WEIR_TRY(read_text(r, name, &f->name));
     WEIR_TRY(read_text(r, "delimiter", &f->delimiter));
-    return read_flag(r, "unwrapped", &f->is_unwrapped);
+    WEIR_TRY(read_flag(r, "unwrapped", &f->is_unwrapped));
+    if (!has_schema_lines(f->name)) return WEIR_OK;
+    int64_t id, nulls;
+    WEIR_TRY(read_text(r, "subject", &f->subject));
+    WEIR_TRY(read_text(r, "schema-name", &f->schema_name));
+    WEIR_TRY(read_number_line(r, "schema-id", 0, INT32_MAX, &id));
+    WEIR_TRY(read_number_line(r, "nulls", NULLS_DEFAULT, NULLS_WRAPPER, &nulls));
+    f->schema_id = (int32_t)id;
+    f->nulls = (format_nulls)nulls;
+    return WEIR_OK;
 }

@@ -148,6 +148,8 @@ typedef struct plan {
 /* The plan as text that plan_parse() reads back to an equal plan; expressions are SQL over the input's columns. */
 void plan_print(text *out, const plan *p);
 weir_rc plan_parse(slice in, arena *a, plan *out, weir_error *err) WEIR_CHECKED;
+/* Where its formats find their schemas: no part of the text, so that it is to be set after plan_parse(). */
+void plan_use_registry(plan *p, struct registry *registry);
 /* Gives back what the plan's calls hold beside its arena; to be called before the arena goes. */
 void plan_release(const plan *p);
 /* For people: the tree, sub-topologies, what is decoded, how many epochs of latency. */

@@ -419,6 +419,15 @@ static weir_rc read_plan(line_reader *r, plan *out)
     return WEIR_OK;
 }
 
+void plan_use_registry(plan *p, struct registry *registry)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        step *s = &p->steps[i];
+        if (s->kind == STEP_SOURCE) s->source.key.registry = s->source.value.registry = registry;
+        if (s->kind == STEP_SINK) s->sink.key.registry = s->sink.value.registry = registry;
+    }
+}
+
 weir_rc plan_parse(slice in, arena *a, plan *out, weir_error *err)
 {
     held_call *held = NULL;

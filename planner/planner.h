@@ -8,6 +8,7 @@
 /* What the planner must ask of the world outside. */
 typedef struct planner_env {
     const catalog *catalog;
+    struct registry *registry; /* NULL: formats that keep schemas in one are an error */
     /* The number of partitions of a topic, 0 when there is none. */
     weir_rc (*topic_partitions)(void *self, slice topic, int32_t *partitions, int32_t *replicas, weir_error *err);
     void *self;

@@ -239,11 +239,45 @@ static weir_rc read_query_id(with_reader *r)
     return read_string(r, &r->out->query_id);
 }
 
-/* Judged once the formats are known. */
-static weir_rc read_registry_property(with_reader *r)
+/* Whether the format has schemas is judged once it is known. */
+static schema_options *schema_of_side(with_reader *r)
 {
-    r->out->registry_property = r->p->name;
-    r->out->registry_at = r->p->at;
+    return r->p->name.data[0] == 'K' ? &r->out->key_schema : &r->out->value_schema;
+}
+
+static weir_rc read_schema_id(with_reader *r)
+{
+    schema_options *o = schema_of_side(r);
+    int64_t number;
+
+    o->id_at = r->p->value->at;
+    WEIR_TRY(read_number(r, 1, INT32_MAX, &number));
+    o->id = (int32_t)number;
+    return WEIR_OK;
+}
+
+static weir_rc read_schema_name(with_reader *r)
+{
+    schema_options *o = schema_of_side(r);
+
+    if (o->name.data != NULL) return fail_value(r, "names the schema a second time");
+    o->name_at = r->p->value->at;
+    WEIR_TRY(read_string(r, &o->name));
+    while (o->name.len > 0 && isspace((unsigned char)o->name.data[0])) o->name = (slice){ o->name.data + 1, o->name.len - 1 };
+    while (o->name.len > 0 && isspace((unsigned char)o->name.data[o->name.len - 1])) o->name.len--;
+    return o->name.len > 0 ? WEIR_OK : fail_value(r, "must not be empty");
+}
+
+static weir_rc read_nulls(with_reader *r)
+{
+    schema_options *o = schema_of_side(r);
+    slice word;
+
+    o->nulls_at = r->p->value->at;
+    WEIR_TRY(read_string(r, &word));
+    if (slice_equal_nocase(word, SLICE("OPTIONAL"))) o->nulls = NULLS_OPTIONAL;
+    else if (slice_equal_nocase(word, SLICE("WRAPPER"))) o->nulls = NULLS_WRAPPER;
+    else return fail_value(r, "is OPTIONAL or WRAPPER");
     return WEIR_OK;
 }
 
@@ -279,13 +313,13 @@ static const struct {
     { "KEY_DELIMITER", IN_CREATE | IN_CREATE_AS, read_key_delimiter },
     { "WRAP_SINGLE_VALUE", IN_CREATE | IN_CREATE_AS, read_wrap },
     { "QUERY_ID", IN_INSERT, read_query_id },
-    { "KEY_SCHEMA_ID", IN_CREATE | IN_CREATE_AS, read_registry_property },
-    { "VALUE_SCHEMA_ID", IN_CREATE | IN_CREATE_AS, read_registry_property },
-    { "KEY_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_registry_property },
-    { "VALUE_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_registry_property },
-    { "VALUE_AVRO_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_registry_property },
-    { "KEY_PROTOBUF_NULLABLE_REPRESENTATION", IN_CREATE | IN_CREATE_AS, read_registry_property },
-    { "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", IN_CREATE | IN_CREATE_AS, read_registry_property },
+    { "KEY_SCHEMA_ID", IN_CREATE | IN_CREATE_AS, read_schema_id },
+    { "VALUE_SCHEMA_ID", IN_CREATE | IN_CREATE_AS, read_schema_id },
+    { "KEY_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_schema_name },
+    { "VALUE_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_schema_name },
+    { "VALUE_AVRO_SCHEMA_FULL_NAME", IN_CREATE | IN_CREATE_AS, read_schema_name },
+    { "KEY_PROTOBUF_NULLABLE_REPRESENTATION", IN_CREATE | IN_CREATE_AS, read_nulls },
+    { "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", IN_CREATE | IN_CREATE_AS, read_nulls },
 };
 
 static weir_rc read_property(with_reader *r, with_use use)
@@ -304,7 +338,8 @@ static weir_rc read_property(with_reader *r, with_use use)
 
 weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err)
 {
-    *out = (with_values){ .partitions = -1, .replicas = -1, .retention_ms = -1, .window_size_ms = -1, .wrap = -1 };
+    *out = (with_values){ .partitions = -1, .replicas = -1, .retention_ms = -1, .window_size_ms = -1, .wrap = -1,
+                          .key_schema.nulls = -1, .value_schema.nulls = -1 };
     with_reader r = { out, a, err, NULL };
 
     for (uint32_t pass = 0; pass < 2; pass++) { /* FORMAT last: it must meet the other two */
@@ -354,16 +389,6 @@ static weir_rc traits_of(slice name, uint32_t *traits, sql_pos at, weir_error *e
     return weir_fail(err, WEIR_SEMANTIC, at, "unknown format %.*s%s", SLICE_ARG(name), nearest_hint(&n));
 }
 
-static bool needs_registry(slice name)
-{
-    static const char *const names[] = { "AVRO", "JSON_SR", "PROTOBUF" };
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (slice_equal_nocase(name, slice_of(names[i]))) return true;
-    }
-    return false;
-}
-
 /* Can it hold the columns, and can it be opened? */
 static weir_rc try_format(const format_spec *spec, const schema_column *columns, uint32_t count, arena *a, weir_error *err)
 {
@@ -381,10 +406,6 @@ static weir_rc check_format(const format_spec *spec, const schema_column *column
     if (slice_is(spec->name, "NONE") && count > 0) {
         return weir_fail(err, WEIR_SEMANTIC, at, "format NONE holds nothing, and there is the column %.*s",
                          SLICE_ARG(columns[0].name));
-    }
-    if (count == 0 && needs_registry(spec->name)) {
-        return weir_fail(err, WEIR_UNSUPPORTED, at, "columns of format %.*s, from a schema registry, are not supported yet",
-                         SLICE_ARG(spec->name));
     }
     err->at = NOWHERE;
     weir_rc rc = count == 0 ? WEIR_OK : try_format(spec, columns, count, a, err);
@@ -407,7 +428,6 @@ static weir_rc settle_wrapping(const planner_env *env, const with_values *with, 
     bool wraps = true;
 
     if (with->wrap >= 0) {
-        if (value_count == 0 && needs_registry(spec->name)) return WEIR_OK; /* the registry knows how many there are */
         if (value_count != 1) {
             return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "WRAP_SINGLE_VALUE is for values of a single column; there are %u",
                              value_count);
@@ -449,8 +469,18 @@ static uint32_t value_columns_of(const schema *s, arena *a, const schema_column 
     return count;
 }
 
-weir_rc make_formats(const planner_env *env, const with_values *with, const source *inherit, const schema *columns, arena *a,
-                     format_spec *key, format_spec *value, sql_pos at, weir_error *err)
+slice key_format_name(const planner_env *env, const with_values *with, arena *a)
+{
+    return upper_case(a, first_present(with->key_format, default_key_format(env), NO_SLICE));
+}
+
+slice value_format_name(const planner_env *env, const with_values *with, arena *a)
+{
+    return upper_case(a, first_present(with->value_format, setting_of(env, "ksql.persistence.default.format.value"), SLICE("")));
+}
+
+weir_rc make_formats(const planner_env *env, const with_values *with, const source *inherit, slice owner, slice topic,
+                     const schema *columns, arena *a, format_spec *key, format_spec *value, sql_pos at, weir_error *err)
 {
     uint32_t key_traits, value_traits;
     const schema_column *values;
@@ -469,13 +499,8 @@ weir_rc make_formats(const planner_env *env, const with_values *with, const sour
     sql_pos value_at = with->value_format.data != NULL ? with->value_format_at : at;
     WEIR_TRY(traits_of(key->name, &key_traits, key_at, err));
     WEIR_TRY(traits_of(value->name, &value_traits, value_at, err));
-    if (with->registry_property.data != NULL && !needs_registry(key->name) && !needs_registry(value->name)) {
-        return weir_fail(err, WEIR_SEMANTIC, with->registry_at, "%.*s is for formats with a schema registry; %.*s has none",
-                         SLICE_ARG(with->registry_property), SLICE_ARG(value->name));
-    }
-    if (with->registry_property.data != NULL) {
-        return weir_fail(err, WEIR_UNSUPPORTED, with->registry_at, "%.*s is not supported yet", SLICE_ARG(with->registry_property));
-    }
+    WEIR_TRY(settle_schema(env, with, owner, topic, a, key, key_at, err));
+    WEIR_TRY(settle_schema(env, with, owner, topic, a, value, value_at, err));
     bool both = with->key_format.data != NULL && with->value_format.data != NULL &&
                 with->key_format_at.line == with->value_format_at.line &&
                 with->key_format_at.column == with->value_format_at.column;
@@ -486,8 +511,16 @@ weir_rc make_formats(const planner_env *env, const with_values *with, const sour
     bool same_value = inherit != NULL && slice_equal_nocase(inherit->value.name, value->name);
     key->delimiter = first_present(with->key_delimiter, same_key ? arena_copy(a, inherit->key.delimiter) : NO_SLICE, NO_SLICE);
     value->delimiter = first_present(with->value_delimiter, same_value ? arena_copy(a, inherit->value.delimiter) : NO_SLICE, NO_SLICE);
+    if (same_key && with->key_schema.nulls < 0) key->nulls = inherit->key.nulls;
+    if (same_value && with->value_schema.nulls < 0) value->nulls = inherit->value.nulls;
     key->is_unwrapped = columns->key_count == 1 && (key_traits & FORMAT_UNWRAPS) != 0;
     WEIR_TRY(settle_wrapping(env, with, value_count, value_traits, value, err));
+    if (inherit != NULL && key->schema_id > 0) {
+        WEIR_TRY(check_against_schema(key, columns->columns, columns->key_count, with->key_schema.id_at, a, err));
+    }
+    if (inherit != NULL && value->schema_id > 0) {
+        WEIR_TRY(check_against_schema(value, values, value_count, with->value_schema.id_at, a, err));
+    }
     WEIR_TRY(check_format(key, columns->columns, columns->key_count, a, key_at, err));
     return check_format(value, values, value_count, a, value_at, err);
 }

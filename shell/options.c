@@ -9,13 +9,15 @@
 #include "shell/command.h"
 #include "shell/report.h"
 
-enum { OPTION_DATA = 256, OPTION_KAFKA, OPTION_SERVICE, OPTION_THREADS, OPTION_SET };
+enum { OPTION_DATA = 256, OPTION_KAFKA, OPTION_SERVICE, OPTION_THREADS, OPTION_SET, OPTION_REGISTRY };
 
 const char COMMON_OPTIONS_HELP[] =
     "Common options:\n"
     "      --data DIR          data directory (default: ./weir-data)\n"
     "      --kafka BROKERS     topics on Kafka, host:port[,...]; without it: the embedded log\n"
     "  -X KEY=VALUE            a property of the Kafka client (librdkafka's names)\n"
+    "      --schema-registry URL  where AVRO, JSON_SR and PROTOBUF keep their schemas; without it, on the\n"
+    "                          embedded log: there; -X schema.registry.basic.auth.user.info=USER:PASSWORD\n"
     "      --service ID        names this service's groups and internal topics (default: weir)\n"
     "      --threads N         worker threads\n"
     "  -D NAME=VALUE           what ${NAME} stands for in statements\n"
@@ -26,6 +28,7 @@ const char COMMON_OPTIONS_HELP[] =
 static const struct option COMMON[] = {
     { "data", required_argument, NULL, OPTION_DATA },
     { "kafka", required_argument, NULL, OPTION_KAFKA },
+    { "schema-registry", required_argument, NULL, OPTION_REGISTRY },
     { "service", required_argument, NULL, OPTION_SERVICE },
     { "threads", required_argument, NULL, OPTION_THREADS },
     { "set", required_argument, NULL, OPTION_SET },
@@ -87,6 +90,7 @@ int options_next(options *o, int argc, char **argv, const struct option *own, bo
         switch (found) {
         case OPTION_DATA: o->engine.data_dir = slice_of(optarg); break;
         case OPTION_KAFKA: o->engine.kafka_brokers = slice_of(optarg); break;
+        case OPTION_REGISTRY: o->engine.schema_registry_url = slice_of(optarg); break;
         case OPTION_SERVICE: o->engine.service = slice_of(optarg); break;
         case OPTION_THREADS:
             if (!parse_number(optarg, 1, 1024, &number)) {

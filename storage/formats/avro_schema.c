@@ -36,7 +36,7 @@ static weir_rc parse_node(parsing *p, const node *from, slice space, const avro_
 static weir_rc fail_schema(parsing *p, const char *why, slice what)
 {
     return weir_fail(p->err, WEIR_SEMANTIC, NOWHERE, "the Avro schema is wrong: %s%s%.*s", why, what.len > 0 ? " " : "",
-         XX
+                     (int)(what.len > 100 ? 100 : what.len), what.data == NULL ? "" : what.data);
 }
 
 static slice full_name(parsing *p, slice name, slice space)
@@ -366,6 +366,7 @@ static bool is_name(slice name)
 typedef struct printing {
     text *out;
     text path; /* the full name of what is being printed, which nested records extend */
+    uint32_t inside; /* so many records, whose namespace holds for those within */
     weir_error *err;
 } printing;
 
@@ -379,7 +380,7 @@ static void print_name(printing *p)
 
     text_add_c(p->out, "\"name\":");
     print_json_string(p->out, last);
-    if (space.len == 0) return;
+    if (space.len == 0 || p->inside > 0) return;
     text_add_c(p->out, ",\"namespace\":");
     print_json_string(p->out, space);
 }
@@ -394,9 +395,11 @@ static weir_rc print_within(printing *p, slice name, const type *t)
 {
     size_t before = p->path.len;
 
+    p->inside++;
     text_add_char(&p->path, '_');
     text_add(&p->path, name);
     weir_rc rc = print_type(p, t, true);
+    p->inside--;
     p->path.len = before;
     p->path.data[before] = '\0';
     return rc;

@@ -6,8 +6,8 @@
 
 /* Known by name, so that statements and properties can be judged; to be opened once they are written. */
 static const format_class JSON_SR = { .name = "JSON_SR", .traits = BOTH_SIDES | BOTH_WAYS | FORMAT_SCHEMAS };
-static const format_class PROTOBUF = { .name = "PROTOBUF", .traits = BOTH_SIDES | FORMAT_WRAPS | FORMAT_SCHEMAS };
-static const format_class PROTOBUF_NOSR = { .name = "PROTOBUF_NOSR", .traits = BOTH_SIDES | FORMAT_WRAPS };
+static const format_class PROTOBUF = { .name = "PROTOBUF", .traits = BOTH_SIDES | FORMAT_WRAPS | FORMAT_SCHEMAS | FORMAT_NULLS };
+static const format_class PROTOBUF_NOSR = { .name = "PROTOBUF_NOSR", .traits = BOTH_SIDES | FORMAT_WRAPS | FORMAT_NULLS };
 
 static const format_class *const FORMATS[] = {
     &format_json, &format_delimited, &format_kafka, &format_none, &format_avro, &JSON_SR, &PROTOBUF, &PROTOBUF_NOSR,

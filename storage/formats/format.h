@@ -42,6 +42,7 @@ typedef enum format_traits {
     FORMAT_KEY = 4,     /* fit for keys */
     FORMAT_VALUE = 8,
     FORMAT_SCHEMAS = 16, /* schemas are kept in a registry, and tell the columns */
+    FORMAT_NULLS = 32,   /* there is a choice of how nulls are written */
 } format_traits;
 
 /* Unknown names: *found is false. */

@@ -1,5 +1,6 @@
 /* tests/runner/codec.c - see codec.h. */
 #include "tests/runner/codec.h"
+#include "tests/runner/typed.h"
 
 #include "core/bytes.h"
 #include "core/json.h"
@@ -139,6 +140,10 @@ static const codec CODECS[] = {
     { "DELIMITED", line_encode, line_print },
     { "KAFKA", kafka_encode, kafka_print },
     { "NONE", none_encode, none_print },
+    { "AVRO", typed_encode, typed_print },
+    { "JSON_SR", typed_encode, typed_print },
+    { "PROTOBUF", typed_encode, typed_print },
+    { "PROTOBUF_NOSR", typed_encode, typed_print },
 };
 
 static const codec *codec_of(const side *s)
@@ -165,6 +170,10 @@ void sides_of(const source *from, arena *a, side *key, side *value)
     value->spec.name = arena_copy(a, from->value.name);
     key->spec.delimiter = arena_copy(a, from->key.delimiter);
     value->spec.delimiter = arena_copy(a, from->value.delimiter);
+    key->spec.subject = arena_copy(a, from->key.subject);
+    value->spec.subject = arena_copy(a, from->value.subject);
+    key->spec.schema_name = arena_copy(a, from->key.schema_name);
+    value->spec.schema_name = arena_copy(a, from->value.schema_name);
 }
 
 bool side_encode(const side *s, const node *from, arena *a, slice *out)

@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/number.h"
 #include "storage/storage.h"
+#include "tests/runner/schemas.h"
 
 static void print_member(text *out, const char *name)
 {
@@ -159,12 +160,40 @@ static void print_features(text *out, const char *name, const side *s)
     text_add_c(out, has_choice && s->spec.is_unwrapped ? "[\"UNWRAP_SINGLES\"]" : "[]");
 }
 
+static void print_properties(text *out, const side *s)
+{
+    static const char *const nulls[] = { "", "OPTIONAL", "WRAPPER" };
+    bool found;
+    bool has_nulls = (format_traits_of(s->spec.name, &found) & (FORMAT_NULLS | FORMAT_SCHEMAS)) == (FORMAT_NULLS | FORMAT_SCHEMAS);
+
+    if (s->spec.schema_name.data == NULL && !has_nulls) return;
+    print_member(out, "properties");
+    text_add_char(out, '{');
+    if (s->spec.schema_name.data != NULL) print_text_member(out, "fullSchemaName", s->spec.schema_name);
+    if (has_nulls && s->spec.nulls == NULLS_DEFAULT) print_text_member(out, "unwrapPrimitives", SLICE("true"));
+    if (has_nulls && s->spec.nulls != NULLS_DEFAULT) print_text_member(out, "nullableRepresentation", slice_of(nulls[s->spec.nulls]));
+    text_add_char(out, '}');
+}
+
+static void print_schema_members(text *out, const side *s)
+{
+    text schema = TEXT_EMPTY;
+
+    if (s->spec.schema_id > 0) print_number_member(out, s->is_key ? "keySchemaId" : "valueSchemaId", s->spec.schema_id);
+    if (print_schema_of(&schema, &s->spec)) {
+        print_member(out, s->is_key ? "keySchema" : "valueSchema");
+        text_add(out, text_slice(&schema));
+    }
+    text_free(&schema);
+}
+
 static void print_topic_format(text *out, const char *name, const side *s)
 {
     print_member(out, name);
     text_add_char(out, '{');
     print_text_member(out, "format", s->spec.name);
     print_features(out, "features", s);
+    print_properties(out, s);
     if (s->windowed != WINDOW_NONE) {
         print_member(out, "windowInfo");
         text_add_char(out, '{');
@@ -195,6 +224,8 @@ static void print_topic(text *out, const run *r, const topic_info *info)
     if (t != NULL && t->has_sides) {
         print_topic_format(out, "keyFormat", &t->key);
         print_topic_format(out, "valueFormat", &t->value);
+        print_schema_members(out, &t->key);
+        print_schema_members(out, &t->value);
     }
     if (is_repartition(info)) print_text_member(out, "internal", SLICE("repartition"));
     text_add_char(out, '}');

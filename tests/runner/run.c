@@ -4,6 +4,7 @@
 
 #include "core/number.h"
 #include "storage/storage.h"
+#include "tests/runner/schemas.h"
 
 #define DEFAULT_PARTITIONS 4
 /* Where the wall clock stands: some day, since cases expect that from the functions that tell the date; no window or
@@ -79,17 +80,53 @@ static void declare_of_statement(run *r, const statement *s)
     declare(r, topic, partitions, replicas);
 }
 
-/* A script that does not parse declares nothing: the engine will say why. */
-static void declare_of_statements(run *r)
+static bool brings_schema(const node *topics, slice topic, const char *member)
 {
+    for (uint32_t i = 0; topics != NULL && i < topics->count; i++) {
+        if (slice_equal(node_member_text(&topics->items[i], "name"), topic) && node_member(&topics->items[i], member) != NULL) return true;
+    }
+    return false;
+}
+
+/* Sides with declared columns whose formats keep schemas. */
+static uint32_t schemas_of_statement(const run *r, const statement *s)
+{
+    const node *topics = node_member(r->data, "topics");
+    slice topic = s->create.name.name, key = SLICE("KAFKA"), body = NO_SLICE;
+    bool has_key = false, has_value = false, found;
+
+    for (uint32_t i = 0; i < s->create.with.count; i++) {
+        const with_property *p = &s->create.with.items[i];
+        if (p->value->kind != EXPR_STRING) continue;
+        if (slice_is(p->name, "KAFKA_TOPIC")) topic = p->value->string;
+        if (slice_is(p->name, "KEY_FORMAT") || slice_is(p->name, "FORMAT")) key = p->value->string;
+        if (slice_is(p->name, "VALUE_FORMAT") || slice_is(p->name, "FORMAT")) body = p->value->string;
+    }
+    for (uint32_t i = 0; i < s->create.columns.count; i++) {
+        column_role role = s->create.columns.items[i].role;
+        has_key |= role == COLUMN_KEY || role == COLUMN_PRIMARY_KEY;
+        has_value |= role == COLUMN_VALUE;
+    }
+    has_key = has_key && (format_traits_of(key, &found) & FORMAT_SCHEMAS) && !brings_schema(topics, topic, "keySchema");
+    has_value = has_value && (format_traits_of(body, &found) & FORMAT_SCHEMAS) && !brings_schema(topics, topic, "valueSchema");
+    return (uint32_t)has_key + (uint32_t)has_value;
+}
+
+/* A script that does not parse declares nothing: the engine will say why. */
+static uint32_t declare_of_statements(run *r)
+{
+    uint32_t schemas = 0;
     statements all;
     weir_error err;
 
-    if (parse_script(r->arena, r->sql, NULL, &all, &err) != WEIR_OK) return;
+    if (parse_script(r->arena, r->sql, NULL, &all, &err) != WEIR_OK) return 0;
     for (uint32_t i = 0; i < all.count; i++) {
         const statement *s = all.items[i];
-        if (s->kind == STATEMENT_CREATE_SOURCE && s->create.columns.count > 0) declare_of_statement(r, s);
+        if (s->kind != STATEMENT_CREATE_SOURCE || s->create.columns.count == 0) continue;
+        schemas += schemas_of_statement(r, s);
+        declare_of_statement(r, s);
     }
+    return schemas;
 }
 
 static void declare_topics(run *r)
@@ -101,7 +138,8 @@ static void declare_topics(run *r)
         const node *t = &topics->items[i];
         declare(r, node_member_text(t, "name"), node_member_i64(t, "partitions", 1), node_member_i64(t, "replicas", 1));
     }
-    declare_of_statements(r);
+    uint32_t declared = declare_of_statements(r);
+    register_topics(r->weir->registry, topics, declared, r->arena);
     for (size_t k = 0; k < 2; k++) {
         const node *records = node_member(r->data, lists[k]);
         for (uint32_t i = 0; records != NULL && i < records->count; i++) {

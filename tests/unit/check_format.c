@@ -872,7 +872,7 @@ START_TEST(formats_refuse_what_they_cannot_hold)
     assert_refused("JSON", BAD_MAPS, 1, false, WEIR_SEMANTIC, "STRING keys");
     assert_refused("JSON", ABC, 3, true, WEIR_SEMANTIC, "single column");
     assert_refused("PROTOBUF", FLAGS, 1, true, WEIR_SEMANTIC, "unwrapped");
-    assert_refused("AVRO", ABC, 3, false, WEIR_UNSUPPORTED, "AVRO");
+    assert_refused("AVRO", ABC, 3, false, WEIR_SEMANTIC, "AVRO");
     assert_refused("JSON_SR", ABC, 3, false, WEIR_UNSUPPORTED, "JSON_SR");
     assert_refused("PROTOBUF_NOSR", ABC, 3, false, WEIR_UNSUPPORTED, "PROTOBUF_NOSR");
     assert_refused("XML", ABC, 3, false, WEIR_SEMANTIC, "unknown format XML");
