@@ -2,6 +2,7 @@
  * them, \w and \d ASCII. A constant pattern is compiled once a call and shared by all threads, a varying one is kept per
  * thread while it stays the same. Matching is bounded: a pattern that explodes fails its row and nothing else. */
 #include "functions/family.h"
+#include "functions/java_regex.h"
 #include "core/utf8.h"
 
 #include <pthread.h>
@@ -79,7 +80,7 @@ static matcher *matcher_for(uint32_t groups)
 
 /* ---- patterns ---- */
 
-static pcre2_code *compile(slice pattern, int *error, size_t *at)
+static pcre2_code *compile_plain(slice pattern, int *error, size_t *at)
 {
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
 
@@ -89,6 +90,24 @@ static pcre2_code *compile(slice pattern, int *error, size_t *at)
     pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern.data, pattern.len, PCRE2_UTF | PCRE2_MATCH_INVALID_UTF, error,
                                      at, context);
     pcre2_compile_context_free(context);
+    return code;
+}
+
+static pcre2_code *compile(slice pattern, int *error, size_t *at)
+{
+    text ours = TEXT_EMPTY;
+
+    java_regex_print(&ours, pattern);
+    pcre2_code *code = compile_plain(text_slice(&ours), error, at);
+    if (code == NULL && !slice_equal(text_slice(&ours), pattern)) { /* where it is wrong as it was written */
+        int of_plain;
+        size_t at_plain;
+        pcre2_code *plain = compile_plain(pattern, &of_plain, &at_plain);
+        if (plain == NULL) *error = of_plain, *at = at_plain;
+        else *at = 0;
+        pcre2_code_free(plain);
+    }
+    text_free(&ours);
     if (code != NULL) pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it, it is only slower */
     return code;
 }

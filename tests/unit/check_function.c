@@ -891,6 +891,49 @@ START_TEST(many_distinct)
 }
 END_TEST
 
+/* Beyond what is found by looking at each: values are found by their hash, and taken back out. */
+START_TEST(many_values)
+{
+    static const int zeros[8] = { 0 };
+    const type *types[] = { &type_bigint };
+    aggregation g;
+
+    aggregation_open(&g, "COLLECT_SET", types, 1, NULL);
+    to_groups(&g, zeros, 8);
+    for (int64_t round = 0; round < 2; round++) {
+        for (int64_t i = 0; i < 4000; i += 4) {
+            column in = ints(&type_bigint, 8, N(i), N(i + 1), N(i + 2), N(i + 3), N(i), N(i + 1), N(i + 2), N(NULL_INT));
+            g.c.fn->agg->step(&g.c, &g.x, g.groups, 16, &in, ALL(8), NULL);
+        }
+        column set = results(&g, 1);
+        ck_assert_uint_eq(set.nested[0].list.count, 4001);
+        ck_assert(set.nested[0].list.items[4].is_null && set.nested[0].list.items[4000].i64 == 3999);
+    }
+    aggregation_close(&g);
+
+    const type *text_types[] = { &type_string };
+    aggregation_open(&g, "HISTOGRAM", text_types, 1, NULL);
+    to_groups(&g, zeros, 8);
+    for (int i = 0; i < 1200; i++) {
+        column in = texts(1, arena_printf(a, "v%d", i % 600).data);
+        g.c.fn->agg->step(&g.c, &g.x, g.groups, 16, &in, ALL(1), NULL);
+    }
+    for (int i = 0; i < 600; i += 2) {
+        column in = texts(1, arena_printf(a, "v%d", i).data);
+        for (int k = 0; k < 2; k++) g.c.fn->agg->undo(&g.c, &g.x, g.groups, 16, &in, ALL(1), NULL);
+    }
+    through_disk(&g, 0, 1);
+    for (int of = 0; of < 2; of++) {
+        static const int both[] = { 0, 1 };
+        to_groups(&g, &both[of], 1);
+        column counted = results(&g, 1);
+        ck_assert_uint_eq(counted.nested[0].map.count, 300);
+        ck_assert(slice_is(counted.nested[0].map.keys[299].str, "v599") && counted.nested[0].map.values[299].i64 == 2);
+    }
+    aggregation_close(&g);
+}
+END_TEST
+
 /* ---- scalars ---- */
 
 START_TEST(text_functions)
@@ -970,6 +1013,47 @@ START_TEST(regular_expressions)
                          .null[0], 1);
     ck_assert_int_eq(run2("REGEXP_EXTRACT", texts(1, "("), texts(1, "x"), 1).null[0], 1);
     ck_assert_uint_ge(failures, 1);
+}
+END_TEST
+
+/* What Java's patterns have beyond PCRE2's. */
+static const struct {
+    const char *pattern, *in, *found;
+} JAVA_PATTERNS[] = {
+    { "[a-z&&[^aeiou]]+", "aeibcdf", "bcdf" },
+    { "[a-z&&def]+", "abcdefg", "def" },
+    { "[a-c[x-z]]+", "mnaxbzq", "axbz" },
+    { "[^a-c[x-z]]+", "axmnb", "mn" },
+    { "[^a-z&&[^m]]+", "abmAB", "mAB" },
+    { "[\\w&&[^\\d_]]+", "12ab_3", "ab" },
+    { "[a-z&&[^b-y]&&[^z]]", "bza", "a" },
+    { "\\p{Lower}+", "ABcdé", "cd" },
+    { "[\\p{Upper}\\d]+", "abC1d", "C1" },
+    { "\\P{Alpha}+", "ab12c", "12" },
+    { "\\p{IsLatin}+", "αβabé", "abé" },
+    { "\\Q[a]\\E+", "x[a]]]", "[a]]]" },
+    { "[\\Q^-]\\E]+", "ab^-]c", "^-]" },
+    { "[]a]+", "xa]b", "a]" },
+    { "[[:x]]+", "ab:x:", ":x:" },
+    { "a[bc]\\[d\\]", "ab[d]", "ab[d]" },
+};
+
+START_TEST(java_patterns)
+{
+    column c = run2("REGEXP_EXTRACT", texts(1, JAVA_PATTERNS[_i].pattern), texts(1, JAVA_PATTERNS[_i].in), 1);
+
+    ck_assert_int_eq(c.null[0], 0);
+    ck_text(c, 0, JAVA_PATTERNS[_i].found);
+}
+END_TEST
+
+START_TEST(patterns_that_do_not_close)
+{
+    static const char *const patterns[] = { "[", "[a&&", "[a[b]", "[[[[", "[a&&[b", "\\", "[\\", "\\p{", "[\\Qa", "&&]" };
+    column c = texts(1, "x");
+
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) run2("REGEXP_EXTRACT", texts(1, patterns[i]), c, 1);
+    ck_assert_uint_ge(failures, 7);
 }
 END_TEST
 
@@ -1341,9 +1425,12 @@ int main(void)
     tcase_add_test(tests, collections);
     tcase_add_test(tests, statistics);
     tcase_add_test(tests, many_distinct);
+    tcase_add_test(tests, many_values);
     tcase_add_test(tests, text_functions);
     tcase_add_test(tests, finding_text);
     tcase_add_test(tests, regular_expressions);
+    tcase_add_loop_test(tests, java_patterns, 0, sizeof JAVA_PATTERNS / sizeof JAVA_PATTERNS[0]);
+    tcase_add_test(tests, patterns_that_do_not_close);
     tcase_add_test(tests, wrong_constant_pattern);
     tcase_add_test(tests, math);
     tcase_add_test(tests, null_functions);
