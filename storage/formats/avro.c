@@ -87,15 +87,7 @@ static weir_rc avro_columns(const format_spec *spec, arena *a, const schema_colu
         frame_lone_column(spec, t, a, columns, count);
         return WEIR_OK;
     }
-    if (avro_not_null(root)->kind != AVRO_RECORD) {
-        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "schema %d in the registry is no record%s", found->id,
-                         spec->is_key ? "" : "; WRAP_SINGLE_VALUE = FALSE reads a value that stands alone");
-    }
-    schema_column *all = ARENA_ZEROS(a, schema_column, t->field_count);
-    for (uint32_t i = 0; i < t->field_count; i++) all[i] = (schema_column){ .name = t->fields[i].name, .type = t->fields[i].type };
-    *columns = all;
-    *count = t->field_count;
-    return WEIR_OK;
+    return frame_columns_of(spec, found->id, avro_not_null(root)->kind == AVRO_RECORD ? t : &type_null, a, columns, count, err);
 }
 
 /* ---- reading ---- */

@@ -72,6 +72,20 @@ void frame_lone_column(const format_spec *spec, const type *t, arena *a, const s
     *count = 1;
 }
 
+weir_rc frame_columns_of(const format_spec *spec, int32_t id, const type *t, arena *a, const schema_column **columns,
+                         uint32_t *count, weir_error *err)
+{
+    if (t->kind != TYPE_STRUCT) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "schema %d in the registry is no record%s", id,
+                         spec->is_key ? "" : "; WRAP_SINGLE_VALUE = FALSE reads a value that stands alone");
+    }
+    schema_column *all = ARENA_ZEROS(a, schema_column, t->field_count);
+    for (uint32_t i = 0; i < t->field_count; i++) all[i] = (schema_column){ .name = t->fields[i].name, .type = t->fields[i].type };
+    *columns = all;
+    *count = t->field_count;
+    return WEIR_OK;
+}
+
 int32_t frame_find_column(const format *f, slice name)
 {
     int32_t found = -1;
@@ -81,15 +95,4 @@ int32_t frame_find_column(const format *f, slice name)
         if (found < 0 && slice_equal_nocase(f->columns[i].name, name)) found = (int32_t)i;
     }
     return found;
-}
-
-slice frame_cased(const format_spec *spec, slice name, arena *a)
-{
-    char *copy = ARENA_ARRAY(a, char, name.len + 1);
-
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        copy[i] = spec->schema_id <= 0 && c >= 'a' && c <= 'z' ? (char)(c - 0x20) : c;
-    }
-    return (slice){ copy, name.len };
 }

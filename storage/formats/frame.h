@@ -37,8 +37,10 @@ bool frame_schema_of_record(format *f, int32_t id, schema_language language, con
 weir_rc frame_register(const format_spec *spec, schema_language language, slice schema, int32_t *id, weir_error *err) WEIR_CHECKED;
 /* The one column of a schema that is no record: ROWKEY or ROWVAL. */
 void frame_lone_column(const format_spec *spec, const type *t, arena *a, const schema_column **columns, uint32_t *count);
+/* The fields of a schema that is a record, as columns. Semantic error: it is none. */
+weir_rc frame_columns_of(const format_spec *spec, int32_t id, const type *t, arena *a, const schema_column **columns,
+                         uint32_t *count, weir_error *err) WEIR_CHECKED;
 /* The wanted column, or any, of that name: as written, else ignoring case; or -1. */
 int32_t frame_find_column(const format *f, slice name);
-slice frame_cased(const format_spec *spec, slice name, arena *a); /* as inferred names are: upper unless of a given id */
 
 #endif
