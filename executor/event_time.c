@@ -5,7 +5,7 @@ void event_time_open(event_time *t, uint32_t upstreams, arena *a)
 {
     if (upstreams == 0) upstreams = 1;
     *t = (event_time){ .max_ms = ARENA_ARRAY(a, int64_t, upstreams), .is_idle = ARENA_ZEROS(a, bool, upstreams),
-                       .upstreams = upstreams, .now_ms = TIME_UNKNOWN, .sealed_ms = TIME_UNKNOWN };
+                       .upstreams = upstreams, .now_ms = TIME_UNKNOWN };
     for (uint32_t i = 0; i < upstreams; i++) t->max_ms[i] = TIME_UNKNOWN;
 }
 
@@ -35,14 +35,16 @@ void event_time_advance(event_time *t, int32_t upstream, const int64_t *event_ms
     for (uint32_t i = 0; i < t->upstreams; i++) {
         if (i != mine && !t->is_idle[i] && t->max_ms[i] < others) others = t->max_ms[i];
     }
-    t->is_idle[mine] = false;
     int64_t mine_max = t->max_ms[mine], now = t->now_ms;
+    bool was_idle = t->is_idle[mine];
+    t->is_idle[mine] = false;
     EACH_ROW (r, rows) {
         if (event_ms[r] > mine_max) mine_max = event_ms[r];
         int64_t least = mine_max < others ? mine_max : others;
         if (least > now) now = least;
         time_ms[r] = now;
     }
+    t->is_changed |= was_idle || mine_max != t->max_ms[mine] || now != t->now_ms;
     t->max_ms[mine] = mine_max;
     t->now_ms = now;
 }
@@ -52,13 +54,14 @@ void event_time_mark(event_time *t, int32_t upstream, int64_t event_ms, bool is_
     uint32_t mine = slot_of(t, upstream);
 
     if (upstream < 0 && t->upstreams > 1) return; /* of this task's own input: says nothing of one upstream */
+    t->is_changed |= event_ms > t->max_ms[mine] || is_idle != t->is_idle[mine];
     if (event_ms > t->max_ms[mine]) t->max_ms[mine] = event_ms;
     t->is_idle[mine] = is_idle;
     settle(t);
 }
 
-/* Stored: the time itself only. After a restart each upstream starts from it: none has rows older than what was judged
- * late by it, and none is waited for longer than until its first block or mark. */
+/* Stored: the time, then, behind an exchange, each upstream's maximum and whether it is idle. An upstream that was told of
+ * as idle may have nothing more to say for ever: what is read again must not wait for it. */
 weir_rc event_time_load(event_time *t, task_state *state, uint16_t store, weir_error *err)
 {
     slice value;
@@ -68,17 +71,35 @@ weir_rc event_time_load(event_time *t, task_state *state, uint16_t store, weir_e
         t->max_ms[i] = TIME_UNKNOWN;
         t->is_idle[i] = false;
     }
-    t->now_ms = t->sealed_ms = TIME_UNKNOWN;
+    t->now_ms = TIME_UNKNOWN;
+    t->is_changed = false;
     WEIR_TRY(task_state_get(state, TIME_STORE(store), SLICE("now"), &value, &found, err));
-    if (found && value.len == 8) t->now_ms = t->sealed_ms = unsortable_i64(get_u64(value.data));
+    if (!found) return WEIR_OK;
+    reader_bytes in = read_from(value);
+    t->now_ms = unsortable_i64(read_u64(&in));
+    if (in.bad) t->now_ms = TIME_UNKNOWN;
+    for (uint32_t i = 0; i < t->upstreams && in.at < in.end; i++) {
+        int64_t max_ms = unsortable_i64(read_u64(&in));
+        bool is_idle = read_u8(&in);
+        if (in.bad) break;
+        t->max_ms[i] = max_ms;
+        t->is_idle[i] = is_idle;
+    }
     return WEIR_OK;
 }
 
 void event_time_seal(event_time *t, uint16_t store, arena *a, change_list *changes)
 {
-    if (t->now_ms == t->sealed_ms) return;
-    char *bytes = arena_alloc(a, 8);
-    put_u64(bytes, sortable_i64(t->now_ms));
-    change_list_add(changes, (state_change){ TIME_STORE(store), SLICE("now"), { bytes, 8 } });
-    t->sealed_ms = t->now_ms;
+    if (!t->is_changed) return;
+    uint32_t upstreams = t->upstreams > 1 ? t->upstreams : 0;
+    char *bytes = arena_alloc(a, 8 + upstreams * 9), *at = bytes;
+    put_u64(at, sortable_i64(t->now_ms));
+    at += 8;
+    for (uint32_t i = 0; i < upstreams; i++) {
+        put_u64(at, sortable_i64(t->max_ms[i]));
+        at[8] = (char)t->is_idle[i];
+        at += 9;
+    }
+    change_list_add(changes, (state_change){ TIME_STORE(store), SLICE("now"), { bytes, (size_t)(at - bytes) } });
+    t->is_changed = false;
 }

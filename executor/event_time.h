@@ -14,7 +14,7 @@ typedef struct event_time {
     bool *is_idle;
     uint32_t upstreams; /* 1 where there is no exchange */
     int64_t now_ms;
-    int64_t sealed_ms; /* as stored */
+    bool is_changed; /* since it was stored */
 } event_time;
 
 void event_time_open(event_time *t, uint32_t upstreams, arena *a);

@@ -140,15 +140,19 @@ static weir_rc exchange_batch(op *self, batch *in, weir_error *err)
     slice *keys = ARENA_ARRAY(a, slice, in->rows);
     uint32_t *to = ARENA_ARRAY(a, uint32_t, in->rows), *from = ARENA_ARRAY(a, uint32_t, in->rows);
 
+    int64_t time_ms = x->time_ms;
+
     keys_encode(in->columns, self->step->schema.key_count, in->live, in->rows, a, keys);
     EACH_ROW (r, in->live) {
-        if (in->event_ms[r] > x->time_ms) x->time_ms = in->event_ms[r];
+        if (in->event_ms[r] > time_ms) time_ms = in->event_ms[r];
         to[r] = lane_of(x, keys[r]);
     }
     x->is_idle = false;
     self->rows_out += in->live.count;
     bool moves = self->step->wants_old && in->old != NULL && find_former(x, in, to, from);
-    return moves ? send_moving_rows(x, in, from, to, err) : send_rows(x, in, to, err);
+    WEIR_TRY(moves ? send_moving_rows(x, in, from, to, err) : send_rows(x, in, to, err));
+    x->time_ms = time_ms; /* only now: a block that left meanwhile must not tell of rows that come after it */
+    return WEIR_OK;
 }
 
 static weir_rc exchange_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
@@ -186,6 +190,7 @@ static weir_rc exchange_forget(op *self, weir_error *err)
         x->lanes[p].told_idle = false;
     }
     x->time_ms = INT64_MIN;
+    x->is_idle = false;
     (void)err;
     return WEIR_OK;
 }

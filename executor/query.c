@@ -18,6 +18,9 @@ typedef struct worker {
     uint32_t task_count, task_room;
     pthread_t thread;
     bool has_thread, is_ready;
+    bool must_abort;        /* the last step failed: its epoch is abandoned before anything else */
+    int32_t *assigned;      /* partitions whose tasks are still to be opened */
+    uint32_t assigned_count;
     int64_t epoch_began_ms, committed_ms;
     bool is_behind;  /* every poll of this epoch came back full */
     query_stats published; /* under the query's lock */
@@ -238,13 +241,20 @@ static bool reached(query *q, const task *t)
 static weir_rc check_ends(worker *w, weir_error *err)
 {
     query *q = w->query;
-    bool some_end = false;
+    bool some_end = false, is_told = false;
 
     pthread_mutex_lock(&q->lock);
     weir_rc rc = learn_targets(q, err);
-    for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) some_end |= !w->tasks[i]->is_done && reached(q, w->tasks[i]);
+    for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) {
+        task *t = w->tasks[i];
+        if (t->is_done || !reached(q, t)) continue;
+        some_end = true;
+        /* Told of, and committed, before it counts: those downstream read up to there, and must not wait for it. */
+        for (uint32_t k = 0; rc == WEIR_OK && k < t->input_count; k++) rc = task_idle(t, &t->inputs[k], err);
+        is_told |= task_has_work(t);
+    }
     pthread_mutex_unlock(&q->lock);
-    if (rc != WEIR_OK) return rc;
+    if (rc != WEIR_OK || is_told) return rc;
     if (some_end) WEIR_TRY(client_settle(w->client, err)); /* what comes after reads up to the ends as they are then */
 
     pthread_mutex_lock(&q->lock);
@@ -269,12 +279,20 @@ static weir_rc check_ends(worker *w, weir_error *err)
 
 /* ---- tasks of a worker ---- */
 
+static task *find_task(worker *w, uint32_t stage, int32_t partition)
+{
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        if (w->tasks[i]->subtopology == stage && w->tasks[i]->partition == partition) return w->tasks[i];
+    }
+    return NULL;
+}
+
 static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
 {
     query *q = w->query;
 
     for (uint32_t s = 0; s < q->entry.plan.subtopology_count; s++) {
-        if (partition >= q->stage_partitions[s]) continue;
+        if (partition >= q->stage_partitions[s] || find_task(w, s, partition) != NULL) continue;
         if (w->task_count == w->task_room) {
             w->task_room = w->task_room == 0 ? 8 : w->task_room * 2;
             w->tasks = realloc(w->tasks, w->task_room * sizeof *w->tasks);
@@ -294,26 +312,46 @@ static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
     return WEIR_OK;
 }
 
+/* The tasks of all partitions assigned; those it could not open are tried again in the next step. */
+static weir_rc open_assigned(worker *w, weir_error *err)
+{
+    query *q = w->query;
+
+    for (uint32_t i = 0; i < w->assigned_count; i++) WEIR_TRY(add_tasks(w, w->assigned[i], err));
+    w->assigned_count = 0;
+    pthread_mutex_lock(&q->lock);
+    if (!w->is_ready) q->ready_workers++;
+    w->is_ready = true;
+    if (q->ready_workers == q->worker_count && q->state == QUERY_STARTING) q->state = QUERY_AT_WORK;
+    pthread_mutex_unlock(&q->lock);
+    return WEIR_OK;
+}
+
+static weir_rc take_assignment(worker *w, const fetch *f, weir_error *err)
+{
+    w->assigned = realloc(w->assigned, (f->partition_count + 1) * sizeof *w->assigned);
+    if (w->assigned == NULL) abort();
+    if (f->partition_count > 0) memcpy(w->assigned, f->partitions, f->partition_count * sizeof *w->assigned);
+    w->assigned_count = f->partition_count;
+    return open_assigned(w, err);
+}
+
 static void drop_tasks(worker *w, int32_t partition)
 {
+    query *q = w->query;
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < w->task_count; i++) {
         if (partition < 0 || w->tasks[i]->partition == partition) {
+            pthread_mutex_lock(&q->lock);
+            if (w->tasks[i]->is_done) q->stage_done[w->tasks[i]->subtopology]--; /* whoever gets it counts it again */
+            pthread_mutex_unlock(&q->lock);
             task_close(w->tasks[i]);
         } else {
             w->tasks[kept++] = w->tasks[i];
         }
     }
     w->task_count = kept;
-}
-
-static task *find_task(worker *w, uint32_t stage, int32_t partition)
-{
-    for (uint32_t i = 0; i < w->task_count; i++) {
-        if (w->tasks[i]->subtopology == stage && w->tasks[i]->partition == partition) return w->tasks[i];
-    }
-    return NULL;
 }
 
 /* ---- a worker's step ---- */
@@ -377,25 +415,26 @@ static weir_rc take_end(worker *w, const fetch *f, weir_error *err)
     return WEIR_OK;
 }
 
+/* Whatever comes of the commit, the tasks are another's from here on. */
+static weir_rc take_revocation(worker *w, const fetch *f, weir_error *err)
+{
+    weir_rc rc = f->is_lost ? WEIR_OK : commit_worker(w, err);
+
+    for (uint32_t i = 0; i < f->partition_count; i++) drop_tasks(w, f->partitions[i]);
+    w->assigned_count = 0;
+    if (rc == WEIR_OK && f->is_lost) {
+        return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_ABORT, "the partitions have gone to another member of the group");
+    }
+    return rc;
+}
+
 static weir_rc take_event(worker *w, const fetch *f, weir_error *err)
 {
-    query *q = w->query;
-
     switch (f->kind) {
     case FETCH_RECORDS: return take_records(w, f, err);
     case FETCH_END: return take_end(w, f, err);
-    case FETCH_ASSIGNED:
-        for (uint32_t i = 0; i < f->partition_count; i++) WEIR_TRY(add_tasks(w, f->partitions[i], err));
-        pthread_mutex_lock(&q->lock);
-        if (!w->is_ready) q->ready_workers++;
-        w->is_ready = true;
-        if (q->ready_workers == q->worker_count && q->state == QUERY_STARTING) q->state = QUERY_AT_WORK;
-        pthread_mutex_unlock(&q->lock);
-        return WEIR_OK;
-    case FETCH_REVOKED:
-        if (!f->is_lost) WEIR_TRY(commit_worker(w, err));
-        for (uint32_t i = 0; i < f->partition_count; i++) drop_tasks(w, f->partitions[i]);
-        return WEIR_OK;
+    case FETCH_ASSIGNED: return take_assignment(w, f, err);
+    case FETCH_REVOKED: return take_revocation(w, f, err);
     }
     return WEIR_OK;
 }
@@ -454,6 +493,7 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     int timeout_ms = q->env.is_deterministic ? 0 : dirty ? (storage_is_kafka(q->env.storage) ? KAFKA_IDLE_COMMIT_MS : 0) : IDLE_POLL_MS;
 
     *progressed = false;
+    if (w->assigned_count > 0) WEIR_TRY(open_assigned(w, err));
     if (q->limits != NULL) WEIR_TRY(apply_limits(w, err));
     if (q->env.until_end && timeout_ms > 20) timeout_ms = 20; /* an end may become known without an event */
     WEIR_TRY(client_poll(w->client, timeout_ms, q->limits != NULL ? 1 : q->env.batch_rows, &events, &count, err));
@@ -494,14 +534,40 @@ static weir_rc abort_epoch(worker *w, weir_error *err)
         task *t = w->tasks[i];
         WEIR_TRY(task_forget(t, err));
         for (uint32_t k = 0; k < t->input_count; k++) {
-            if (t->partition >= w->query->source_partitions[t->inputs[k].source]) continue;
+            if (t->partition >= w->query->source_partitions[t->inputs[k].source]) {
+                t->inputs[k].is_idle = true;
+                continue;
+            }
             WEIR_TRY(client_position(w->client, t->inputs[k].source, t->partition, &t->inputs[k].position, err));
         }
     }
     w->epoch_began_ms = 0;
+    w->must_abort = false;
     return WEIR_OK;
 }
 
+/* A step. When one fails, its epoch is computed again from the committed positions, and never gone on with: an abort that
+ * fails half way is begun again as well. */
+static weir_rc advance_worker(worker *w, bool *progressed, weir_error *err)
+{
+    *progressed = false;
+    if (w->must_abort) WEIR_TRY(abort_epoch(w, err));
+    weir_rc rc = step_worker(w, progressed, err);
+    w->must_abort = rc != WEIR_OK;
+    return rc;
+}
+
+/* Of a query that is held or stopped: commits what is complete. */
+static weir_rc rest_worker(worker *w, weir_error *err)
+{
+    size_t bytes;
+
+    if (w->must_abort) return abort_epoch(w, err);
+    if (!is_dirty(w, &bytes)) return WEIR_OK;
+    weir_rc rc = commit_worker(w, err);
+    w->must_abort = rc != WEIR_OK;
+    return rc;
+}
 
 static void sleep_ms(int64_t ms)
 {
@@ -523,34 +589,24 @@ static void *run_worker(void *argument)
 
     while (!atomic_load(&q->stopping) && !query_has_ended(q)) {
         weir_error err = { .rc = WEIR_OK };
-        bool progressed;
-        if (atomic_load(&q->held)) {
-            sleep_ms(20);
-            continue;
-        }
-        weir_rc rc = step_worker(w, &progressed, &err);
+        bool progressed, is_held = atomic_load(&q->held);
+        weir_rc rc = is_held ? rest_worker(w, &err) : advance_worker(w, &progressed, &err);
         if (rc == WEIR_OK) {
             retry_ms = 10;
+            if (is_held) sleep_ms(20);
             continue;
         }
         if (err.act == WEIR_ACT_STOP) {
             note_error(q, &err, true);
             break;
         }
-        /* The epoch is computed again from the committed positions; whatever was at fault gets time to recover. */
+        /* Whatever was at fault gets time to recover. */
         note_error(q, &err, false);
         sleep_ms(retry_ms);
         retry_ms = retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : retry_ms * 2;
-        if (abort_epoch(w, &err) != WEIR_OK && err.act == WEIR_ACT_STOP) {
-            note_error(q, &err, true);
-            break;
-        }
     }
     weir_error err = { .rc = WEIR_OK };
-    size_t bytes;
-    if (atomic_load(&q->stopping) && !query_has_ended(q) && is_dirty(w, &bytes)) {
-        if (commit_worker(w, &err) != WEIR_OK) note_error(q, &err, false);
-    }
+    if (atomic_load(&q->stopping) && !query_has_ended(q) && rest_worker(w, &err) != WEIR_OK) note_error(q, &err, false);
     publish(w);
     return NULL;
 }
@@ -662,6 +718,7 @@ void query_stop(query *q)
         if (w->has_thread) pthread_join(w->thread, NULL);
         drop_tasks(w, -1);
         free(w->tasks);
+        free(w->assigned);
         client_close(w->client);
         bad_log_free(w->log);
     }
@@ -719,7 +776,7 @@ weir_rc query_advance(query *q, bool *progressed, weir_error *err)
     weir_error failed;
     *progressed = false;
     if (atomic_load(&q->held) || query_state_of(q, &failed) == QUERY_FAILED) return WEIR_OK;
-    weir_rc rc = step_worker(&q->workers[0], progressed, err);
+    weir_rc rc = advance_worker(&q->workers[0], progressed, err);
     if (rc != WEIR_OK && err->act == WEIR_ACT_STOP) note_error(q, err, true);
     return rc;
 }
