@@ -107,13 +107,14 @@ static weir_rc describe_function(slice name, sql_pos at, arena *a, weir_result *
         text_clear(&signature);
         function_print(&signature, all[i]);
         ROW(*out, arena_copy(a, text_slice(&signature)), kind_word(all[i]->kind), slice_of(all[i]->family),
-            slice_of(all[i]->description), slice_of(all[i]->example));
+            slice_of(all[i]->description), slice_of(all[i]->example == NULL ? "" : all[i]->example));
     }
     text_free(&signature);
     if (found > 0) return WEIR_OK;
     weir_result_close(*out);
     *out = NULL;
-    return weir_fail(err, WEIR_SEMANTIC, at, "there is no function %.*s; SHOW FUNCTIONS lists them", SLICE_ARG(name));
+    resolved none;
+    return function_resolve(name, NULL, 0, NULL, at, a, &none, err); /* which says what may be meant */
 }
 
 static weir_result *show_properties(const weir_session *s)

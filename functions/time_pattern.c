@@ -44,8 +44,8 @@ static uint8_t fixed_width(const element *e)
 
 static const char *check_letter(char letter, uint32_t count, uint32_t allowed)
 {
-    uint32_t part = strchr("GyuMLdDEQq", letter) != NULL ? PATTERN_DATE
-                    : strchr("aHhKkmsSnA", letter) != NULL ? PATTERN_TIME
+    uint32_t part = strchr("GyuYMLwWdDEecQq", letter) != NULL ? PATTERN_DATE
+                    : strchr("aHhKkmsSnNA", letter) != NULL ? PATTERN_TIME
                     : strchr("XxZzVO", letter) != NULL ? PATTERN_ZONE : 0;
 
     if (part == 0) return "it has a letter that means nothing; text stands in single quotes";
@@ -53,8 +53,8 @@ static const char *check_letter(char letter, uint32_t count, uint32_t allowed)
         return part == PATTERN_DATE ? "it has a letter of a date" : part == PATTERN_TIME ? "it has a letter of a time of day"
                                                                                           : "it has a letter of a time zone";
     }
-    uint32_t most = letter == 'S' ? 9 : strchr("yunA", letter) != NULL ? 19 : strchr("GMLEQqXxZ", letter) != NULL ? 5
-                    : letter == 'D' ? 3 : strchr("zO", letter) != NULL ? 4 : letter == 'a' ? 1 : 2;
+    uint32_t most = letter == 'S' ? 9 : strchr("yuYnNA", letter) != NULL ? 19 : strchr("GMLEecQqXxZ", letter) != NULL ? 5
+                    : letter == 'D' ? 3 : strchr("zO", letter) != NULL ? 4 : strchr("aW", letter) != NULL ? 1 : 2;
     return count > most ? "it repeats a letter too often" : NULL;
 }
 
@@ -237,6 +237,25 @@ static slice name_of(const char *name, uint32_t count)
     return s;
 }
 
+/* Weeks as the United States count them: from Sunday on, and the one with January 1 is the first. */
+static int64_t sunday_before(int64_t days)
+{
+    return days - floor_rest(days + 4, 7);
+}
+
+static void put_of_week(writer *w, const element *e, const moment *m)
+{
+    int64_t sunday = sunday_before(m->days);
+    int32_t year = date_of(sunday + 6).year;
+
+    switch (e->letter) {
+    case 'Y': put_year(w, year, e->count); break;
+    case 'w': put_number(w, (sunday - sunday_before(days_of((civil_date){ year, 1, 1 }))) / 7 + 1, e->count); break;
+    case 'W': put_number(w, (sunday - sunday_before(m->days - m->date.day + 1)) / 7 + 1, e->count); break;
+    default: put_number(w, m->days - sunday + 1, e->count); break;
+    }
+}
+
 static void put_element(writer *w, const element *e, const moment *m)
 {
     int32_t hour = m->ms_of_day / MS_PER_HOUR;
@@ -265,6 +284,15 @@ static void put_element(writer *w, const element *e, const moment *m)
     }
     case 'd': put_number(w, m->date.day, e->count); break;
     case 'D': put_number(w, m->days - days_of((civil_date){ m->date.year, 1, 1 }) + 1, e->count); break;
+    case 'Y':
+    case 'w':
+    case 'W': put_of_week(w, e, m); break;
+    case 'e':
+    case 'c':
+        if (e->count <= 2) {
+            put_of_week(w, e, m);
+            break;
+        } /* fall through */
     case 'E': put_text(w, name_of(DAYS[floor_rest(m->days + 3, 7)], e->count)); break;
     case 'a': put_text(w, hour < 12 ? SLICE("AM") : SLICE("PM")); break;
     case 'H': put_number(w, hour, e->count); break;
@@ -280,6 +308,7 @@ static void put_element(writer *w, const element *e, const moment *m)
         break;
     }
     case 'n': put_number(w, (int64_t)ms * 1000000, e->count); break;
+    case 'N': put_number(w, (int64_t)m->ms_of_day * 1000000, e->count); break;
     case 'A': put_number(w, m->ms_of_day, e->count); break;
     case 'X': put_offset(w, m->offset_ms, e->count, true); break;
     case 'x': put_offset(w, m->offset_ms, e->count, false); break;
@@ -486,6 +515,12 @@ static bool read_element(reading *r, const element *e)
     case 's': return read_number(r, e, 1, 19, &n) && set_field(r, FIELD_SECOND, n, 0, 59);
     case 'S': return read_fraction(r, e);
     case 'n': return read_number(r, e, 1, 9, &n) && set_field(r, FIELD_NANO, n, 0, 999999999);
+    case 'Y':
+    case 'w':
+    case 'W':
+    case 'e':
+    case 'c':
+    case 'N': return false; /* for writing only */
     case 'A': return read_number(r, e, 1, 9, &n) && set_field(r, FIELD_MS_OF_DAY, n, 0, MS_PER_DAY - 1);
     case 'O':
         if (!read_literal(r, SLICE("GMT"))) return false;

@@ -1,5 +1,5 @@
 /* functions/time_pattern.h - dates and times as text by a pattern, in the letters of Java's DateTimeFormatter.
- * English names, any case when read. What a text leaves out is that of 1970-01-01T00:00. Private to functions/. */
+ * English names, any case when read; weeks and N are for writing only. What a text leaves out is that of 1970-01-01T00:00. Private to functions/. */
 #ifndef WEIR_FUNCTIONS_TIME_PATTERN_H
 #define WEIR_FUNCTIONS_TIME_PATTERN_H
 

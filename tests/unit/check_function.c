@@ -1293,6 +1293,7 @@ static const struct {
     { "HH:mm:ssXXX VV", "03:28:33+05:30 Asia/Kolkata", "Asia/Kolkata" },
     { "yyyyMMddHHmmssSSS Z", "20180511235833250 +0200", "+02:00" },
     { "G uuuu QQQ", "AD 2018 Q2", NULL },
+    { "YYYY w W e c EEE N", "2018 19 2 6 6 Fri 79113250000000", NULL },
     { "'['yyyy/MM/dd']' HH:mm:ss.SSSSSS", "[2018/05/11] 21:58:33.250000", NULL },
     { "ss.S", "33.2", NULL },
 };
