@@ -18,7 +18,8 @@ typedef struct op_class {
     weir_rc (*open)(op *self, weir_error *err);
     weir_rc (*batch)(op *self, batch *in, weir_error *err);
     /* Behind an exchange: upstream partition `upstream` has passed on all rows up to that time; is_idle: it has no input
-     * now and is not to be waited for until its next block. NULL: passes it on. */
+     * now and is not to be waited for until its next block. Of a step with two inputs task->watermark_side says which it
+     * is about. NULL: passes it on. */
     weir_rc (*watermark)(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err);
     weir_rc (*flush)(op *self, weir_error *err);  /* NULL, like the others below: nothing to do */
     void (*seal)(op *self, arena *a, change_list *changes);
@@ -45,7 +46,8 @@ weir_rc op_pass_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_
 
 
 /* PASS: steps that need no work: FINAL, which the aggregation below does, and an exchange where one task has all partitions. */
-extern const op_class op_filter, op_project, op_flat_map, op_exchange, op_aggregate, op_session, op_table, op_sort, op_limit,
+extern const op_class op_filter, op_project, op_flat_map, op_exchange, op_aggregate, op_session, op_table,
+    op_join_stream_stream, op_join_stream_table, op_join_table_table, op_sort, op_limit,
     op_sink, op_result, op_pass;
 
 #endif

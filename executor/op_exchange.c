@@ -1,6 +1,7 @@
 /* executor/op_exchange.c - the sending end of an exchange: rows go to the repartition topic's partition that their key
  * belongs to, gathered in blocks. A mark tells every partition how far this upstream has come, and when it is idle. */
 #include "core/hash.h"
+#include "executor/bad_log.h"
 #include "executor/block.h"
 #include "executor/key.h"
 #include "executor/task.h"
@@ -16,6 +17,7 @@ typedef struct lane { /* to one partition */
 typedef struct exchange_op {
     op base;
     lane *lanes;
+    format *key; /* rows go where a topic with such keys has them; NULL: by the hash of the key's own bytes */
     int32_t partitions;
     uint32_t sink;
     int64_t time_ms; /* the greatest event time that came here */
@@ -28,7 +30,6 @@ static weir_rc exchange_open(op *self, weir_error *err)
     const task_shared *shared = self->task->shared;
     const block_shape shape = { &self->step->schema, self->step->windowed != WINDOW_NONE, self->step->wants_old };
 
-    (void)err;
     x->sink = shared->sink_of_step[self->step - shared->plan->steps];
     x->partitions = shared->sink_partitions[x->sink];
     x->lanes = ARENA_ZEROS(self->task->plan_arena, lane, x->partitions);
@@ -37,7 +38,42 @@ static weir_rc exchange_open(op *self, weir_error *err)
         x->lanes[p].writer = block_writer_new(&shape);
         x->lanes[p].told_ms = INT64_MIN;
     }
-    return WEIR_OK;
+    if (self->step->exchange.key.name.data == NULL) return WEIR_OK;
+    return format_open(&x->key, &self->step->exchange.key, self->step->schema.columns, self->step->schema.key_count, NULL,
+                       self->task->plan_arena, err);
+}
+
+static void report_key(void *self, uint32_t row, const char *reason)
+{
+    task *t = ((exchange_op *)self)->base.task;
+
+    t->counts.bad_rows++;
+    bad_log_add(t->log, t, BAD_EXPRESSION, row, reason);
+}
+
+/* Where each of the rows goes; one without a key to the first. Those whose key the format cannot write are left out. */
+static row_set choose_lanes(exchange_op *x, const batch *in, row_set rows, uint32_t *to)
+{
+    const row_report report = { report_key, x };
+    uint32_t key_count = x->base.step->schema.key_count;
+    slice *keys = ARENA_ZEROS(in->arena, slice, in->rows), *written = keys;
+
+    keys_encode(in->columns, key_count, rows, in->rows, in->arena, keys);
+    if (x->key != NULL) {
+        written = ARENA_ZEROS(in->arena, slice, in->rows);
+        rows = format_encode(x->key, in->columns, rows, in->arena, written, &report);
+    }
+    EACH_ROW (r, rows) {
+        bool has_key = keys[r].data != NULL && key_count > 0;
+        if (!has_key) {
+            to[r] = 0;
+        } else if (x->key != NULL) {
+            to[r] = (uint32_t)partition_for_key(written[r], x->partitions);
+        } else {
+            to[r] = (uint32_t)(hash_bytes(keys[r]) % (uint64_t)x->partitions);
+        }
+    }
+    return rows;
 }
 
 static weir_rc send_block(exchange_op *x, int32_t partition, weir_error *err)
@@ -52,13 +88,6 @@ static weir_rc send_block(exchange_op *x, int32_t partition, weir_error *err)
     l->told_ms = x->time_ms;
     l->told_idle = x->is_idle;
     return client_produce(x->base.task->client, &out, err);
-}
-
-static uint32_t lane_of(const exchange_op *x, slice key)
-{
-    bool has_key = key.data != NULL && x->base.step->schema.key_count > 0;
-
-    return has_key ? (uint32_t)(hash_bytes(key) % (uint64_t)x->partitions) : 0;
 }
 
 static weir_rc add_rows(exchange_op *x, uint32_t partition, const batch *from, row_set rows, weir_error *err)
@@ -113,9 +142,8 @@ static weir_rc send_moving_rows(exchange_op *x, const batch *in, const uint32_t 
 }
 
 /* Where the former rows are; true: some are elsewhere than the new ones. */
-static bool find_former(const exchange_op *x, const batch *in, const uint32_t *to, uint32_t *from)
+static bool find_former(exchange_op *x, const batch *in, const uint32_t *to, uint32_t *from)
 {
-    slice *keys = ARENA_ARRAY(in->arena, slice, in->rows);
     uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count), count = 0;
     bool moves = false;
 
@@ -124,12 +152,8 @@ static bool find_former(const exchange_op *x, const batch *in, const uint32_t *t
         index[count] = r;
         count += in->old->kind[r] == ROW_NORMAL;
     }
-    const row_set former = { index, count };
-    keys_encode(in->old->columns, x->base.step->schema.key_count, former, in->rows, in->arena, keys);
-    EACH_ROW (r, former) {
-        from[r] = lane_of(x, keys[r]);
-        moves |= from[r] != to[r];
-    }
+    const row_set former = choose_lanes(x, in->old, (row_set){ index, count }, from);
+    EACH_ROW (r, former) moves |= from[r] != to[r];
     return moves;
 }
 
@@ -137,15 +161,12 @@ static weir_rc exchange_batch(op *self, batch *in, weir_error *err)
 {
     exchange_op *x = (exchange_op *)self;
     arena *a = in->arena;
-    slice *keys = ARENA_ARRAY(a, slice, in->rows);
     uint32_t *to = ARENA_ARRAY(a, uint32_t, in->rows), *from = ARENA_ARRAY(a, uint32_t, in->rows);
-
     int64_t time_ms = x->time_ms;
 
-    keys_encode(in->columns, self->step->schema.key_count, in->live, in->rows, a, keys);
+    in->live = choose_lanes(x, in, in->live, to);
     EACH_ROW (r, in->live) {
         if (in->event_ms[r] > time_ms) time_ms = in->event_ms[r];
-        to[r] = lane_of(x, keys[r]);
     }
     x->is_idle = false;
     self->rows_out += in->live.count;
@@ -199,6 +220,7 @@ static void exchange_close(op *self)
 {
     exchange_op *x = (exchange_op *)self;
 
+    format_close(x->key);
     for (int32_t p = 0; p < x->partitions; p++) block_writer_free(x->lanes[p].writer);
 }
 

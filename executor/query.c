@@ -3,6 +3,7 @@
 
 #include "executor/bad_log.h"
 #include "executor/commit.h"
+#include "executor/merge.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -40,7 +41,6 @@ struct query {
     task_shared shared;
     client_source *sources;
     uint32_t source_count;
-    uint32_t *source_stage;     /* the sub-topology that reads it */
     bool *source_is_internal;
     int32_t *source_partitions;
     slice *sinks;
@@ -72,13 +72,12 @@ slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
 
 /* ---- what it reads and writes ---- */
 
-static uint32_t add_source(query *q, slice topic, start_at start, uint32_t stage, bool is_internal)
+static uint32_t add_source(query *q, slice topic, start_at start, bool is_internal)
 {
     for (uint32_t i = 0; i < q->source_count; i++) {
         if (slice_equal(q->sources[i].topic, topic)) return i;
     }
     q->sources[q->source_count] = (client_source){ topic, start };
-    q->source_stage[q->source_count] = stage;
     q->source_is_internal[q->source_count] = is_internal;
     return q->source_count++;
 }
@@ -110,17 +109,16 @@ static void find_topics(query *q)
     uint32_t *source_of = ARENA_ARRAY(q->arena, uint32_t, n), *sink_of = ARENA_ARRAY(q->arena, uint32_t, n);
 
     q->sources = ARENA_ARRAY(q->arena, client_source, n);
-    q->source_stage = ARENA_ARRAY(q->arena, uint32_t, n);
     q->source_is_internal = ARENA_ARRAY(q->arena, bool, n);
     q->sinks = ARENA_ARRAY(q->arena, slice, n + 1);
     for (uint32_t i = 0; i < n; i++) {
         const step *s = &p->steps[i];
         source_of[i] = sink_of[i] = UINT32_MAX;
         if (s->kind == STEP_SOURCE) {
-            source_of[i] = add_source(q, s->source.topic, p->latest ? START_LATEST : START_EARLIEST, s->subtopology, false);
+            source_of[i] = add_source(q, s->source.topic, p->latest ? START_LATEST : START_EARLIEST, false);
         } else if (s->kind == STEP_EXCHANGE) {
             slice topic = exchange_topic(q->arena, q->env.storage, q->entry.id, s);
-            source_of[i] = add_source(q, topic, START_EARLIEST, reader_of(p, i), true);
+            source_of[i] = add_source(q, topic, START_EARLIEST, true);
             sink_of[i] = add_sink(q, topic);
         } else if (s->kind == STEP_SINK) {
             sink_of[i] = add_sink(q, s->sink.topic);
@@ -174,8 +172,13 @@ static weir_rc measure_topics(query *q, weir_error *err)
     for (uint32_t i = 0; i < q->source_count; i++) {
         WEIR_TRY(need_topic(q, q->sources[i].topic, &info, err));
         q->source_partitions[i] = info.partitions;
-        int32_t *most = &q->stage_partitions[q->source_stage[i]];
-        if (info.partitions > *most) *most = info.partitions;
+    }
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const step *s = &p->steps[i];
+        if (s->kind != STEP_SOURCE && s->kind != STEP_EXCHANGE) continue;
+        int32_t *most = &q->stage_partitions[s->kind == STEP_SOURCE ? s->subtopology : reader_of(p, i)];
+        int32_t partitions = q->source_partitions[q->shared.source_of_step[i]];
+        if (partitions > *most) *most = partitions;
     }
     for (uint32_t i = 0; i < q->sink_count; i++) {
         WEIR_TRY(need_topic(q, q->sinks[i], &info, err));
@@ -287,6 +290,31 @@ static task *find_task(worker *w, uint32_t stage, int32_t partition)
     return NULL;
 }
 
+/* A topic that several inputs read is handed out as it comes: its one position must do for all of them. */
+static bool is_shared(const plan *p, const uint32_t *source_of_step, uint32_t source)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < p->step_count; i++) count += source_of_step[i] == source;
+    return count > 1;
+}
+
+/* Several inputs are brought into order of time; the deterministic driver's order is that of arrival. */
+static weir_rc open_merge(query *q, task *t, weir_error *err)
+{
+    int32_t *partitions = ARENA_ARRAY(t->plan_arena, int32_t, t->input_count);
+    bool *is_direct = ARENA_ARRAY(t->plan_arena, bool, t->input_count);
+    uint32_t waiting = 0;
+
+    if (t->input_count < 2 || q->env.is_deterministic) return WEIR_OK;
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        partitions[i] = q->source_partitions[t->inputs[i].source];
+        is_direct[i] = is_shared(&q->entry.plan, q->shared.source_of_step, t->inputs[i].source);
+        waiting += !is_direct[i];
+    }
+    return waiting < 2 ? WEIR_OK : merge_open(&t->merge, t, partitions, is_direct, err);
+}
+
 static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
 {
     query *q = w->query;
@@ -300,6 +328,11 @@ static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
         }
         task *t;
         WEIR_TRY(task_open(&t, &q->shared, s, partition, q->stage_partitions[s], w->client, w->client, w->log, err));
+        weir_rc rc = open_merge(q, t, err);
+        if (rc != WEIR_OK) {
+            task_close(t);
+            return rc;
+        }
         w->tasks[w->task_count++] = t;
         for (uint32_t i = 0; i < t->input_count; i++) {
             if (partition >= q->source_partitions[t->inputs[i].source]) {
@@ -387,30 +420,76 @@ static weir_rc commit_worker(worker *w, weir_error *err)
     return WEIR_OK;
 }
 
+static weir_rc push_records(task *t, const fetch *f, weir_error *err)
+{
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        task_input *input = &t->inputs[i];
+        if (input->source != f->source) continue;
+        if (merge_takes(t->merge, input)) {
+            WEIR_TRY(merge_add(t->merge, input, f, err));
+        } else {
+            WEIR_TRY(task_push(t, input, f, err));
+            input->position = f->next_offset;
+        }
+    }
+    return WEIR_OK;
+}
+
+/* A topic that feeds both sides of a join: each record passes one, then the other, before the next. */
+static weir_rc push_one_by_one(task *t, const fetch *f, weir_error *err)
+{
+    for (uint32_t r = 0; r < f->rows; r++) {
+        fetch one = *f;
+        one.rows = 1;
+        one.key += r;
+        one.value += r;
+        one.timestamp_ms += r;
+        one.offset += r;
+        if (one.headers != NULL) one.headers += r;
+        if (r + 1 < f->rows) one.next_offset = f->offset[r + 1];
+        WEIR_TRY(push_records(t, &one, err));
+    }
+    return WEIR_OK;
+}
+
+static uint32_t inputs_from(const task *t, uint32_t source)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < t->input_count; i++) count += t->inputs[i].source == source;
+    return count;
+}
+
 static weir_rc take_records(worker *w, const fetch *f, weir_error *err)
 {
-    task *t = find_task(w, w->query->source_stage[f->source], f->partition);
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        task *t = w->tasks[i];
+        uint32_t inputs = t->partition == f->partition ? inputs_from(t, f->source) : 0;
+        if (inputs > 0) WEIR_TRY(inputs > 1 && f->rows > 1 ? push_one_by_one(t, f, err) : push_records(t, f, err));
+    }
+    return WEIR_OK;
+}
 
-    if (t == NULL) return WEIR_OK;
+static weir_rc end_input(task *t, const fetch *f, weir_error *err)
+{
     for (uint32_t i = 0; i < t->input_count; i++) {
-        if (t->inputs[i].source != f->source) continue;
-        WEIR_TRY(task_push(t, &t->inputs[i], f, err));
-        t->inputs[i].position = f->next_offset;
+        task_input *input = &t->inputs[i];
+        if (input->source != f->source) continue;
+        if (merge_takes(t->merge, input)) {
+            merge_end(t->merge, input, f->partition, f->next_offset);
+            continue;
+        }
+        if (f->next_offset > input->position) input->position = f->next_offset;
+        if (input->next_offset >= 0 && f->next_offset > input->next_offset) input->next_offset = f->next_offset;
+        WEIR_TRY(task_idle(t, input, err));
     }
     return WEIR_OK;
 }
 
 static weir_rc take_end(worker *w, const fetch *f, weir_error *err)
 {
-    task *t = find_task(w, w->query->source_stage[f->source], f->partition);
-
-    if (t == NULL) return WEIR_OK;
-    for (uint32_t i = 0; i < t->input_count; i++) {
-        task_input *input = &t->inputs[i];
-        if (input->source != f->source) continue;
-        if (f->next_offset > input->position) input->position = f->next_offset;
-        if (input->next_offset >= 0 && f->next_offset > input->next_offset) input->next_offset = f->next_offset;
-        WEIR_TRY(task_idle(t, input, err));
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        if (w->tasks[i]->partition == f->partition) WEIR_TRY(end_input(w->tasks[i], f, err));
     }
     return WEIR_OK;
 }
@@ -483,6 +562,16 @@ static weir_rc apply_limits(worker *w, weir_error *err)
     return WEIR_OK;
 }
 
+static weir_rc run_merges(worker *w, weir_error *err)
+{
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        if (w->tasks[i]->merge == NULL) continue;
+        WEIR_TRY(merge_run(w->tasks[i]->merge, err));
+        WEIR_TRY(merge_throttle(w->tasks[i]->merge, w->client, err));
+    }
+    return WEIR_OK;
+}
+
 static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
 {
     query *q = w->query;
@@ -502,6 +591,7 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
         *progressed |= events[i].kind != FETCH_END;
         WEIR_TRY(take_event(w, &events[i], err));
     }
+    WEIR_TRY(run_merges(w, err));
     if (rows < q->env.batch_rows / 2) w->is_behind = false;
     dirty = is_dirty(w, &dirty_bytes);
     if (is_due(w, rows > 0, dirty, dirty_bytes)) {

@@ -4,6 +4,7 @@
 
 #include "executor/agg_list.h"
 #include "executor/key.h"
+#include "executor/row_store.h"
 
 #include <stdlib.h>
 
@@ -267,7 +268,7 @@ static batch *make_batch(store_reader *r)
             out->event_ms[i] = ((group *)row->group)->event_ms;
         } else {
             int64_t end_ms = row->end_ms;
-            table_row_unpack(row->packed, &r->of->schema, out, i);
+            row_unpack_copy(row->packed, &r->of->schema, out, i);
             if (r->is_windowed && r->of->window_size_ms > 0) out->window_end[i] = end_ms;
         }
     }

@@ -4,6 +4,7 @@
 #include "executor/bad_log.h"
 #include "executor/block.h"
 #include "executor/decoder.h"
+#include "executor/merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ weir_rc op_pass_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_
     op *next = self->next;
 
     if (next == NULL) return WEIR_OK;
+    self->task->watermark_side = self->side;
     return next->class->watermark == NULL ? op_pass_watermark(next, upstream, event_ms, is_idle, err)
                                           : next->class->watermark(next, upstream, event_ms, is_idle, err);
 }
@@ -85,6 +87,17 @@ static weir_rc result_batch(op *self, batch *in, weir_error *err)
 
 const op_class op_result = { .name = "Result", .batch = result_batch };
 
+static const op_class *join_class_of(const step *s)
+{
+    switch (s->join.form) {
+    case JOIN_STREAM_STREAM: return &op_join_stream_stream;
+    case JOIN_STREAM_TABLE: return &op_join_stream_table;
+    case JOIN_TABLE_TABLE: return &op_join_table_table;
+    case JOIN_FOREIGN_KEY: return NULL;
+    }
+    return NULL;
+}
+
 static const op_class *class_of(const task *t, const step *s)
 {
     switch (s->kind) {
@@ -94,26 +107,39 @@ static const op_class *class_of(const task *t, const step *s)
     case STEP_EXCHANGE: return t->shared->is_transient ? &op_pass : &op_exchange;
     case STEP_AGGREGATE: return s->aggregate.window.kind == WINDOW_SESSION ? &op_session : &op_aggregate;
     case STEP_TABLE: return &op_table;
+    case STEP_JOIN: return join_class_of(s);
     case STEP_SINK: return &op_sink;
     case STEP_RESULT: return &op_result;
     case STEP_FINAL: return &op_pass;
     case STEP_LIMIT: return &op_limit;
     case STEP_SORT: return &op_sort;
-    default: return NULL; /* sources have no operator; joins are refused by the planner */
+    default: return NULL; /* sources have no operator */
     }
 }
 
 /* The largest operator struct is far below this; each class keeps its own beyond the base. */
 #define OP_BYTES_MAX 1024
 
-uint32_t task_upstreams(const op *self)
+/* A join of streams, or of tables, makes rows that come from no one upstream. */
+static bool hides_upstreams(const step *s)
 {
-    const task_shared *shared = self->task->shared;
-    const step *s = self->step;
+    return s->kind == STEP_JOIN && s->join.form != JOIN_STREAM_TABLE;
+}
 
-    while (s->kind != STEP_EXCHANGE && s->input_count > 0) s = &shared->plan->steps[s->inputs[0]];
+uint32_t task_upstreams_of(const task *t, uint32_t index)
+{
+    const task_shared *shared = t->shared;
+    const step *s = &shared->plan->steps[index];
+
+    while (s->kind != STEP_EXCHANGE && s->input_count > 0 && !hides_upstreams(s)) s = &shared->plan->steps[s->inputs[0]];
+    if (hides_upstreams(s)) return 1;
     if (shared->is_transient) return (uint32_t)shared->source_partitions;
     return s->kind == STEP_EXCHANGE ? (uint32_t)shared->upstreams[s - shared->plan->steps] : 1;
+}
+
+uint32_t task_upstreams(const op *self)
+{
+    return task_upstreams_of(self->task, self->step->inputs[0]);
 }
 
 static void report_expression(void *self, uint32_t row, const char *reason)
@@ -262,6 +288,7 @@ void task_close(task *t)
     for (uint32_t i = 0; i < t->op_count; i++) {
         if (t->ops[i]->class->close != NULL) t->ops[i]->class->close(t->ops[i]);
     }
+    merge_close(t->merge);
     for (uint32_t i = 0; i < t->input_count; i++) decoder_close(t->inputs[i].decoder);
     task_state_close(t->state);
     change_list_free(&t->changes);
@@ -290,6 +317,23 @@ weir_rc task_enter(task *t, task_input *input, batch *b, weir_error *err)
     return input->entry->class->batch(input->entry, b, err);
 }
 
+weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_error *err)
+{
+    return weir_fail(err, WEIR_STORAGE, NOWHERE,
+                     "the repartition topic of %.*s has a record that is not a block (partition %d, offset %lld): "
+                     "something else wrote there, or an incompatible version; drop the query and create it again",
+                     SLICE_ARG(t->shared->query_id), partition, (long long)offset);
+}
+
+weir_rc task_watermark(task *t, const task_input *input, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
+{
+    op *entry = input->entry;
+
+    t->watermark_side = input->side;
+    return entry->class->watermark != NULL ? entry->class->watermark(entry, upstream, event_ms, is_idle, err)
+                                           : op_pass_watermark(entry, upstream, event_ms, is_idle, err);
+}
+
 static weir_rc push_blocks(task *t, task_input *input, const fetch *records, weir_error *err)
 {
     const step *s = input->step;
@@ -300,16 +344,10 @@ static weir_rc push_blocks(task *t, task_input *input, const fetch *records, wei
         batch *rows;
         arena_reset(t->batch_arena);
         if (!block_read(records->value[i], &shape, t->batch_arena, &mark, &rows)) {
-            return weir_fail(err, WEIR_STORAGE, NOWHERE,
-                             "the repartition topic of %.*s has a record that is not a block (partition %d, offset %lld): "
-                             "something else wrote there, or an incompatible version; drop the query and create it again",
-                             SLICE_ARG(t->shared->query_id), records->partition, (long long)records->offset[i]);
+            return task_fail_block(t, records->partition, records->offset[i], err);
         }
         if (rows != NULL) WEIR_TRY(task_enter(t, input, rows, err));
-        const op_class *class = input->entry->class;
-        WEIR_TRY(class->watermark != NULL
-                     ? class->watermark(input->entry, mark.upstream, mark.event_ms, mark.is_idle, err)
-                     : op_pass_watermark(input->entry, mark.upstream, mark.event_ms, mark.is_idle, err));
+        WEIR_TRY(task_watermark(t, input, mark.upstream, mark.event_ms, mark.is_idle, err));
     }
     return WEIR_OK;
 }
@@ -346,9 +384,7 @@ weir_rc task_idle(task *t, task_input *input, weir_error *err)
     }
     t->is_dirty = true;
     for (uint32_t i = 0; i < t->input_count; i++) {
-        op *entry = t->inputs[i].entry;
-        WEIR_TRY(entry->class->watermark != NULL ? entry->class->watermark(entry, -1, INT64_MIN, true, err)
-                                                 : op_pass_watermark(entry, -1, INT64_MIN, true, err));
+        WEIR_TRY(task_watermark(t, &t->inputs[i], -1, INT64_MIN, true, err));
     }
     return WEIR_OK;
 }
@@ -376,6 +412,7 @@ epoch task_seal(task *t)
     for (uint32_t i = 0; i < t->op_count; i++) {
         if (t->ops[i]->class->seal != NULL) t->ops[i]->class->seal(t->ops[i], t->epoch_arena, &t->changes);
     }
+    if (t->merge != NULL) merge_seal(t->merge, t->epoch_arena, &t->changes);
     if (t->changes.count > 1) qsort(t->changes.items, t->changes.count, sizeof *t->changes.items, by_store_then_key);
     return (epoch){ t->state, t->changes.items, t->changes.count };
 }
@@ -406,7 +443,7 @@ weir_rc task_forget(task *t, weir_error *err)
     }
     t->is_dirty = false;
     arena_reset(t->epoch_arena);
-    return WEIR_OK;
+    return t->merge == NULL ? WEIR_OK : merge_forget(t->merge, err);
 }
 
 size_t task_dirty_bytes(const task *t)

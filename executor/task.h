@@ -64,11 +64,13 @@ struct task {
     uint32_t input_count;
     op **ops;            /* from the sources down */
     uint32_t op_count;
+    struct merge *merge; /* of several inputs: brings them into order; NULL: rows are taken as they come */
     change_list changes;
     bad_log *log;
     task_counts counts;
     const fetch *current; /* being pushed, for reports */
     slice current_topic;
+    uint8_t watermark_side; /* of the operator that a watermark is being told to: which of its inputs it is about */
     bool is_dirty;       /* something came in since the commit */
     bool is_limited;     /* transient: a LIMIT is reached */
     bool is_done;        /* until_end: its inputs have reached their targets, and all of it is committed */
@@ -82,6 +84,10 @@ void task_close(task *t); /* NULL is fine */
 /* The task's input that a client's source feeds, or NULL. */
 task_input *task_input_of(task *t, uint32_t source);
 
+/* Tells the input's operator that all rows up to that time have come from upstream (see op.h). */
+weir_rc task_watermark(task *t, const task_input *input, int32_t upstream, int64_t event_ms, bool is_idle,
+                       weir_error *err) WEIR_CHECKED;
+weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_error *err) WEIR_CHECKED;
 /* Rows that come from elsewhere than a record: a snapshot's. */
 weir_rc task_enter(task *t, task_input *input, batch *rows, weir_error *err) WEIR_CHECKED;
 weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *err) WEIR_CHECKED;
@@ -108,9 +114,9 @@ batch *batch_with_columns(const batch *in, column *columns, uint32_t count);
 
 /* For operators: a row came after its window had closed. Counted, and told to the log. */
 void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms, int64_t end_ms, int64_t closed_to_ms);
-/* Partitions of the sub-topology behind the exchange that feeds this operator; 1: there is none. */
+/* Partitions of the sub-topology behind the exchange that feeds this operator, or that the given step of the plan is or is
+ * fed by; 1: there is none. */
 uint32_t task_upstreams(const op *self);
+uint32_t task_upstreams_of(const task *t, uint32_t step);
 /* The live rows that can be grouped: with a value, and no null in the key. */
 row_set rows_with_whole_key(const batch *in, uint32_t key_count);
-/* Reads a STEP_TABLE's committed row into row r: its time, window end and value columns. False: not such bytes. */
-bool table_row_unpack(slice packed, const schema *s, batch *out, uint32_t r);

@@ -141,6 +141,7 @@ static void print_step(explainer *x, const step *s)
         text_add_c(x->out, "Exchange by ");
         print_key(x, &s->schema);
         text_printf(x->out, " over %d partition%s", s->exchange.partitions, s->exchange.partitions == 1 ? "" : "s");
+        if (s->exchange.key.name.data != NULL) text_printf(x->out, ", as keys in %.*s", SLICE_ARG(s->exchange.key.name));
         break;
     case STEP_AGGREGATE: print_aggregate(x, s); break;
     case STEP_TABLE:

@@ -90,6 +90,9 @@ typedef struct side {
     uint32_t equal_count;
     bool is_table;
     int32_t partitions;
+    format_spec spread_by;   /* its rows stand in the partitions that keys in this format go to; name absent: by an
+                                exchange that asked for none */
+    bool is_exchanged;
     const source *key_from; /* whose key it still has; NULL: it was given another */
     bool has_computed_key;  /* a stream, keyed for this join by an expression that is no column */
 } side;
@@ -128,7 +131,7 @@ static weir_rc plan_leaf(builder *b, const relation *from, side *out)
     *aliases = alias;
     *sources = named;
     *out = (side){ .step = r.step, .columns = columns, .count = count, .aliases = aliases, .sources = sources, .source_count = 1,
-                   .is_table = named->is_table, .partitions = named->partitions, .key_from = named };
+                   .is_table = named->is_table, .partitions = named->partitions, .spread_by = named->key, .key_from = named };
     return WEIR_OK;
 }
 
@@ -341,17 +344,45 @@ static weir_rc check_keys(builder *b, const relation *join, const join_condition
     return fail_unsupported(b->err, join->join.on->at, "a foreign-key join");
 }
 
-static int32_t join_partitions(const side *left, const side *right, const side_key *left_key, const side_key *right_key)
+/* Do equal keys stand in equal partitions? */
+static bool is_spread_alike(const side *x, const side *y)
 {
-    if (left_key->is_own) return left->partitions;
-    if (right_key->is_own) return right->partitions;
-    return left->partitions > right->partitions ? left->partitions : right->partitions;
+    if ((x->spread_by.name.data == NULL) != (y->spread_by.name.data == NULL)) return false;
+    return x->spread_by.name.data == NULL || (slice_equal_nocase(x->spread_by.name, y->spread_by.name) &&
+                                              x->spread_by.is_unwrapped == y->spread_by.is_unwrapped);
+}
+
+/* Rows stay where they are on the side that has the key already, the left one first; the other's come to it. */
+typedef struct meeting {
+    bool moves_left, moves_right;
+    int32_t partitions;
+    format_spec spread_by;
+} meeting;
+
+static weir_rc choose_meeting(builder *b, const relation *join, const side *left, const side *right, const side_key *left_key,
+                              const side_key *right_key, meeting *out)
+{
+    *out = (meeting){ .moves_left = !left_key->is_own, .moves_right = !right_key->is_own };
+    if (left_key->is_own && right_key->is_own) {
+        bool counts_differ = left->partitions != right->partitions;
+        out->moves_right = !is_spread_alike(left, right) || (counts_differ && left->is_exchanged);
+        if (counts_differ && !out->moves_right) {
+            return weir_fail(b->err, WEIR_SEMANTIC, join->at,
+                             "%.*s has %d partitions and %.*s %d: rows of one key would not meet; copy one of them WITH (PARTITIONS = ...)",
+                             SLICE_ARG(left->aliases[0]), left->partitions, SLICE_ARG(right->aliases[0]), right->partitions);
+        }
+    }
+    const side *stays = !out->moves_left ? left : !out->moves_right ? right : NULL;
+    out->partitions = stays != NULL ? stays->partitions
+                      : left->partitions > right->partitions ? left->partitions : right->partitions;
+    if (stays != NULL) out->spread_by = stays->spread_by;
+    return WEIR_OK;
 }
 
 /* ---- the steps ---- */
 
-/* Key first, then the columns used above; an EXCHANGE when the key is a new one. */
-static void key_side(builder *b, side *s, const use_list *used, const side_key *key, int32_t partitions, const char *name)
+/* Key first, then the columns used above; an EXCHANGE where its rows have to move. */
+static void key_side(builder *b, side *s, const use_list *used, const side_key *key, bool moves, const meeting *at, const char *name)
 {
     schema_column *columns = ARENA_ZEROS(b->arena, schema_column, s->count + 1);
     bound **exprs = ARENA_ZEROS(b->arena, bound *, s->count + 1);
@@ -374,12 +405,18 @@ static void key_side(builder *b, side *s, const use_list *used, const side_key *
     project->schema = (schema){ columns, 1, count };
     project->project.exprs = exprs;
     project->project.rekeys = !key->is_own;
-    if (!key->is_own) {
+    if (!key->is_own) s->key_from = NULL;
+    if (moves) {
         step *exchange = add_step(b, STEP_EXCHANGE, last_step(b));
         exchange->exchange.name = arena_printf(b->arena, "%s-%u", name, exchange->id % 100);
-        exchange->exchange.partitions = partitions;
-        s->partitions = partitions;
-        s->key_from = NULL;
+        exchange->exchange.partitions = at->partitions;
+        exchange->exchange.key = at->spread_by;
+        exchange->exchange.key.is_key = true;
+        exchange->exchange.key.name = arena_copy(b->arena, at->spread_by.name);
+        exchange->exchange.key.delimiter = arena_copy(b->arena, at->spread_by.delimiter);
+        s->partitions = at->partitions;
+        s->spread_by = exchange->exchange.key;
+        s->is_exchanged = true;
     }
     s->step = last_step(b);
     s->columns = scope_columns;
@@ -460,6 +497,7 @@ static void join_sides(builder *b, const relation *join, const join_condition *o
     sources[left->source_count] = right->sources[0];
     *out = (side){ .step = last_step(b), .columns = columns, .count = both.count, .aliases = both.sources, .sources = sources,
                    .source_count = both.source_count, .is_table = left->is_table, .partitions = left->partitions,
+                   .spread_by = left->spread_by, .is_exchanged = left->is_exchanged || right->is_exchanged,
                    .key_from = left->key_from != NULL ? left->key_from : right->key_from };
     out->has_computed_key = !left->is_table && right->is_table && on->left->kind != EXPR_COLUMN;
     if (join->join.type == FULL_JOIN) return; /* either expression may be null where the key is not */
@@ -521,6 +559,7 @@ static weir_rc plan_join(builder *b, const relation *from, bool is_last, use_lis
     side left, right, joined;
     join_condition on;
     side_key left_key, right_key;
+    meeting at;
     uint32_t used_above = used->count;
 
     if (from->kind != RELATION_JOIN) return plan_leaf(b, from, out);
@@ -535,16 +574,11 @@ static weir_rc plan_join(builder *b, const relation *from, bool is_last, use_lis
     WEIR_TRY(find_key(b, &left, on.left, &left_key));
     WEIR_TRY(find_key(b, &right, on.right, &right_key));
     WEIR_TRY(check_keys(b, from, &on, &left, &right, &left_key, &right_key));
-    if (left_key.is_own && right_key.is_own && left.partitions != right.partitions) {
-        return weir_fail(b->err, WEIR_SEMANTIC, from->at,
-                         "%.*s has %d partitions and %.*s %d: rows of one key would not meet; copy one of them WITH (PARTITIONS = ...)",
-                         SLICE_ARG(left.aliases[0]), left.partitions, SLICE_ARG(right.aliases[0]), right.partitions);
-    }
+    WEIR_TRY(choose_meeting(b, from, &left, &right, &left_key, &right_key, &at));
     join_sides(b, from, &on, &left, &right, &left_key, &joined);
     if (is_last) leave_out_key_column(&left, &right, &joined, used->q);
-    int32_t partitions = join_partitions(&left, &right, &left_key, &right_key);
-    key_side(b, &left, used, &left_key, partitions, "join-left");
-    key_side(b, &right, used, &right_key, partitions, "join-right");
+    key_side(b, &left, used, &left_key, at.moves_left, &at, "join-left");
+    key_side(b, &right, used, &right_key, at.moves_right, &at, "join-right");
     add_join(b, from, &left, &right);
     merge_subtopologies(b, right.step);
     join_sides(b, from, &on, &left, &right, &left_key, out);

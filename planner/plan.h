@@ -91,7 +91,12 @@ struct step {
         } source;
         struct { bound *predicate; } filter;
         struct { bound **exprs; bool rekeys; } project; /* FLAT_MAP too */
-        struct { slice name; int32_t partitions; } exchange; /* "<name>-repartition", behind the query's id */
+        struct {
+            slice name;        /* "<name>-repartition", behind the query's id */
+            int32_t partitions;
+            format_spec key;   /* rows go to the partition where a topic of such keys has them, so that they meet its rows;
+                                  name absent: nothing is read beside it */
+        } exchange;
         struct {
             window_spec window;
             agg_call *calls;

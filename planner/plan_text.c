@@ -119,6 +119,7 @@ static void print_step(text *out, const plan *p, const step *s)
     case STEP_EXCHANGE:
         line_text(out, "name", s->exchange.name);
         line_number(out, "partitions", s->exchange.partitions);
+        line_format(out, "key-format", &s->exchange.key);
         break;
     case STEP_AGGREGATE: print_aggregate(out, s, below); break;
     case STEP_JOIN: print_join(out, s, below); break;
@@ -334,7 +335,9 @@ static weir_rc read_step_body(line_reader *r, step *s, const schema *below)
     case STEP_FLAT_MAP: return read_exprs(r, s, below);
     case STEP_EXCHANGE:
         WEIR_TRY(read_text(r, "name", &s->exchange.name));
-        return read_i32(r, "partitions", 1, &s->exchange.partitions);
+        WEIR_TRY(read_i32(r, "partitions", 1, &s->exchange.partitions));
+        s->exchange.key.is_key = true;
+        return read_format_line(r, "key-format", &s->exchange.key);
     case STEP_AGGREGATE: return read_aggregate(r, s, below);
     case STEP_JOIN: return read_join(r, s, below);
     case STEP_LIMIT:

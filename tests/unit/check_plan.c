@@ -367,7 +367,7 @@ START_TEST(streams_are_joined_where_their_keys_meet)
                 "WHERE o.cost > a.n",
                 "persistent query CSAS_J_3, 2 sub-topologies, latency of 1 epoch for exchange\n"
                 "sub-topology 1\n"
-                "  Exchange by ROWKEY over 4 partitions\n"
+                "  Exchange by ROWKEY over 4 partitions, as keys in KAFKA\n"
                 "    Project `IP` AS ROWKEY, `COST` AS O_COST\n"
                 "      Source ORDERS: topic orders, key NONE, value JSON, decodes IP, COST\n"
                 "sub-topology 0\n"
