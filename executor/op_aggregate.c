@@ -201,6 +201,16 @@ static column gather(arena *memory, const column *from, const uint32_t *source, 
     return to;
 }
 
+#define PLACES_MAX 65536 /* of hopping windows, at a time */
+
+/* How many rows' windows are taken at a time. */
+static uint32_t rows_at_a_time(const window_spec *w)
+{
+    int64_t windows = (w->size_ms + w->advance_ms - 1) / w->advance_ms;
+
+    return windows < PLACES_MAX ? (uint32_t)(PLACES_MAX / windows) : 1;
+}
+
 /* Hopping: a row has a place for each of its windows that is still open. */
 static void hop(aggregate_op *a, const batch *in, row_set rows, const int64_t *time_ms, const slice *keys, grouped *g)
 {
@@ -224,11 +234,14 @@ static void hop(aggregate_op *a, const batch *in, row_set rows, const int64_t *t
             window_keys[count++] = window_key(memory, start, keys[r]);
         }
     }
+    column **args = ARENA_ARRAY(memory, column *, a->aggs.count);
     for (uint32_t i = 0; i < a->aggs.count; i++) {
+        args[i] = ARENA_ARRAY(memory, column, a->aggs.calls[i].call->arg_count);
         for (uint32_t k = 0; k < a->aggs.calls[i].call->arg_count; k++) {
-            g->args[i][k] = gather(memory, &g->args[i][k], source, count);
+            args[i][k] = gather(memory, &g->args[i][k], source, count);
         }
     }
+    g->args = args;
     g->rows = (row_set){ NULL, count };
     g->capacity = count;
     g->source = source;
@@ -286,6 +299,27 @@ static weir_rc emit_running(aggregate_op *a, const batch *in, const grouped *g, 
     return op_emit(&a->base, out, err);
 }
 
+/* Steps the rows that were grouped, and emits them where every change is. */
+static weir_rc take_grouped(aggregate_op *a, const batch *in, grouped *g, weir_error *err)
+{
+    WEIR_TRY(step_groups(a, in->arena, g, err));
+    return a->every_change ? emit_running(a, in, g, err) : WEIR_OK;
+}
+
+static weir_rc hop_rows(aggregate_op *a, const batch *in, const int64_t *time_ms, const grouped *all, weir_error *err)
+{
+    uint32_t some = rows_at_a_time(&a->window);
+
+    for (uint32_t from = 0; from < all->rows.count; from += some) {
+        uint32_t left = all->rows.count - from;
+        const row_set rows = { all->rows.index + from, left < some ? left : some };
+        grouped g = *all;
+        hop(a, in, rows, time_ms, all->keys, &g);
+        WEIR_TRY(take_grouped(a, in, &g, err));
+    }
+    return WEIR_OK;
+}
+
 static weir_rc stream_batch(aggregate_op *a, batch *in, weir_error *err)
 {
     arena *memory = in->arena;
@@ -298,29 +332,22 @@ static weir_rc stream_batch(aggregate_op *a, batch *in, weir_error *err)
     if (is_windowed(a)) {
         int64_t *time_ms = ARENA_ARRAY(memory, int64_t, in->rows);
         event_time_advance(&a->time, in->upstream, in->event_ms, rows, time_ms);
-        if (a->window.advance_ms >= a->window.size_ms && a->window.kind == WINDOW_TUMBLING) {
-            tumble(a, in, rows, time_ms, keys, &g);
-        } else {
-            hop(a, in, rows, time_ms, keys, &g);
-        }
+        if (a->window.kind == WINDOW_HOPPING) return hop_rows(a, in, time_ms, &g, err);
+        tumble(a, in, rows, time_ms, keys, &g);
     }
-    WEIR_TRY(step_groups(a, memory, &g, err));
-    return a->every_change ? emit_running(a, in, &g, err) : WEIR_OK;
+    return take_grouped(a, in, &g, err);
 }
 
 /* ---- a table's changes: take the former row out of its group, put the new one into its own ---- */
 
-static weir_rc change_group(aggregate_op *a, const batch *in, slice key, column **args, uint32_t r, bool is_undo,
+static weir_rc change_group(aggregate_op *a, slice key, char **groups, column **args, uint32_t r, bool is_undo,
                             int64_t event_ms, weir_error *err)
 {
     entry *e;
-    char **groups = ARENA_ARRAY(in->arena, char *, in->rows);
-    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, 1);
-    row_set one = { index, 1 };
+    const row_set one = { &r, 1 };
 
     WEIR_TRY(state_table_find(a->groups, key, true, &e, err));
     group *g = entry_payload(e);
-    index[0] = r;
     groups[r] = (char *)g;
     if (event_ms > g->event_ms) g->event_ms = event_ms;
     state_table_touch(a->groups, e);
@@ -350,6 +377,7 @@ static weir_rc table_batch(aggregate_op *a, batch *in, weir_error *err)
     row_set rows = rows_with_whole_key(in, a->aggs.key_count), old_rows = { NULL, 0 };
     slice *keys = ARENA_ZEROS(memory, slice, in->rows), *old_keys = ARENA_ZEROS(memory, slice, in->rows);
     column **args, **old_args = NULL;
+    char **groups = ARENA_ARRAY(memory, char *, in->rows);
 
     keys_encode(in->columns, a->aggs.key_count, rows, in->rows, memory, keys);
     args = agg_list_args(&a->aggs, a->base.task, in, rows);
@@ -363,11 +391,11 @@ static weir_rc table_batch(aggregate_op *a, batch *in, weir_error *err)
         bool has_old = old_keys[r].data != NULL, has_new = keys[r].data != NULL;
         bool is_same = has_old && has_new && slice_equal(keys[r], old_keys[r]);
         if (has_old) {
-            WEIR_TRY(change_group(a, in->old, old_keys[r], old_args, r, true, in->event_ms[r], err));
+            WEIR_TRY(change_group(a, old_keys[r], groups, old_args, r, true, in->event_ms[r], err));
             if (a->every_change && !is_same) WEIR_TRY(emit_group_of(a, old_keys[r], memory, err));
         }
         if (has_new) {
-            WEIR_TRY(change_group(a, in, keys[r], args, r, false, in->event_ms[r], err));
+            WEIR_TRY(change_group(a, keys[r], groups, args, r, false, in->event_ms[r], err));
             if (a->every_change) WEIR_TRY(emit_group_of(a, keys[r], memory, err));
         }
     }

@@ -260,14 +260,18 @@ static weir_rc step_pending(session_op *s, pending *p, weir_error *err)
     return agg_list_step(&s->aggs, p->groups, p->args, rows, p->running, err);
 }
 
-/* The sessions [from, to) that the row's time lies within a gap of. */
-static void find_touching(const session_op *s, const session_list *l, int64_t event_ms, uint32_t *from, uint32_t *to)
+/* The sessions [from, to) that the row's time lies within a gap of; with EMIT FINAL, of those that are not closed: what
+ * was given out stays as it is. Sessions stand in the order of their ends. */
+static void find_touching(const session_op *s, const session_list *l, int64_t event_ms, int64_t closed_ms, uint32_t *from,
+                          uint32_t *to)
 {
     uint32_t low = 0, high = l->count;
+    int64_t end_min_ms = event_ms - s->gap_ms;
 
+    if (s->is_final && closed_ms > end_min_ms) end_min_ms = closed_ms;
     while (low < high) { /* the first whose end reaches up to the row */
         uint32_t middle = (low + high) / 2;
-        if (l->items[middle].end_ms < event_ms - s->gap_ms) {
+        if (l->items[middle].end_ms < end_min_ms) {
             low = middle + 1;
         } else {
             high = middle;
@@ -283,13 +287,14 @@ static weir_rc add_row(session_op *s, const batch *in, uint32_t r, entry *e, int
     int64_t at = in->event_ms[r], start = at, end = at;
     uint32_t from, to;
 
-    find_touching(s, l, at, &from, &to);
+    int64_t closed_ms = time_ms == TIME_UNKNOWN ? INT64_MIN : time_ms - s->grace_ms - s->gap_ms;
+
+    find_touching(s, l, at, closed_ms, &from, &to);
     if (from < to) {
         if (l->items[from].start_ms < start) start = l->items[from].start_ms;
         if (l->items[to - 1].end_ms > end) end = l->items[to - 1].end_ms;
     }
-    int64_t closed_ms = time_ms - s->grace_ms - s->gap_ms;
-    if (time_ms != TIME_UNKNOWN && end < closed_ms) {
+    if (end < closed_ms) {
         task_report_late(&s->base, in, r, start, end, closed_ms);
         return WEIR_OK;
     }

@@ -56,6 +56,10 @@ row_set timestamp_read(timestamp_reader *t, evaluator *e, const batch *in, row_s
             report->bad_row(report->self, r, "the timestamp is before 1970");
             continue;
         }
+        if (event_ms[r] > EVENT_MS_MAX) {
+            report->bad_row(report->self, r, "the timestamp is further off than any calendar reaches");
+            continue;
+        }
         index[count++] = r;
     }
     return (row_set){ index, count };

@@ -4,6 +4,9 @@
 
 #include "executor/task.h"
 
+/* No event time is greater: so that windows, grace and retention can be added and taken off without a thought. */
+#define EVENT_MS_MAX (INT64_MAX / 4)
+
 typedef struct timestamp_reader {
     int32_t column; /* -1: the record's own time */
     call *parse;    /* of a text column */

@@ -361,6 +361,9 @@ static window_spec window_of(const window_clause *w)
     };
 }
 
+#define WINDOW_MS_MAX ((int64_t)36500 * 86400000)
+#define WINDOWS_PER_ROW_MAX 100000
+
 static weir_rc check_window(grouping *g)
 {
     const window_clause *w = g->q->window;
@@ -372,6 +375,13 @@ static weir_rc check_window(grouping *g)
     if (w->kind == WINDOW_HOPPING && (w->advance_ms <= 0 || w->advance_ms > w->size_ms)) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, w->at,
                          "a hopping window advances by more than 0 and at most its size; TUMBLING windows stand side by side");
+    }
+    if (w->size_ms > WINDOW_MS_MAX || w->grace_ms > WINDOW_MS_MAX || w->retention_ms > WINDOW_MS_MAX) {
+        return weir_fail(g->b->err, WEIR_SEMANTIC, w->at, "a window's size, grace and retention are at most 36500 days each");
+    }
+    if (w->kind == WINDOW_HOPPING && w->size_ms / w->advance_ms > WINDOWS_PER_ROW_MAX) {
+        return weir_fail(g->b->err, WEIR_SEMANTIC, w->at, "each row would belong to more than %d windows; let the window advance "
+                         "by more", WINDOWS_PER_ROW_MAX);
     }
     window_spec spec = window_of(w);
     int64_t least = spec.size_ms + window_grace_ms(&spec);
