@@ -224,10 +224,13 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
     for (uint32_t i = 0; i < w->query_count; i++) {
         query_stats stats;
         query_stats_of(w->queries[i], &stats);
+        int64_t lag = 0;
+        weir_error err;
+        if (query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
         (*out)[i] = (weir_query_stats){ .id = arena_copy(a, query_id(w->queries[i])),
                                         .state = names[query_state_of(w->queries[i], NULL)], .rows_in = stats.counts.rows_in,
                                         .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,
-                                        .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = stats.lag_rows,
+                                        .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = lag,
                                         .last_error = arena_copy(a, slice_of(stats.last_error)) };
     }
     pthread_mutex_unlock(&w->lock);

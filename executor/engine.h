@@ -109,6 +109,14 @@ weir_rc weir_result_next(weir_result *r, int timeout_ms, const batch **rows, wei
 bool weir_result_ended(const weir_result *r);
 void weir_result_close(weir_result *r); /* NULL is fine */
 
+typedef struct weir_progress {
+    uint64_t rows;     /* taken from the sources so far */
+    int64_t rows_left; /* until the result ends; -1: that cannot be told */
+} weir_progress;
+
+/* False: it is no query's. */
+bool weir_result_progress(const weir_result *r, weir_progress *out);
+
 typedef enum weir_print { WEIR_PRINT_TEXT, WEIR_PRINT_JSON } weir_print;
 /* A value as the shell's table shows it, or as JSON. */
 void weir_print_value(text *out, const type *t, const value *v, weir_print how);
@@ -160,9 +168,28 @@ typedef struct weir_query_stats {
     slice id;
     const char *state;      /* "RUNNING", "PAUSED", "ERROR", "RESTORING" */
     uint64_t rows_in, rows_out, bad_rows, late_rows, epochs;
-    int64_t lag_rows;
+    int64_t lag_rows;       /* records of its sources it has not taken yet; -1: cannot be told */
     slice last_error;
 } weir_query_stats;
+
+/* Names for completion. */
+typedef enum weir_name_kind {
+    WEIR_NAME_KEYWORD = 1,
+    WEIR_NAME_SOURCE = 2,
+    WEIR_NAME_COLUMN = 4,
+    WEIR_NAME_FUNCTION = 8,
+    WEIR_NAME_QUERY = 16,
+    WEIR_NAME_SETTING = 32
+} weir_name_kind;
+
+typedef struct weir_name {
+    slice name; /* as it is typed */
+    weir_name_kind kind;
+} weir_name;
+
+/* The names of these kinds (a set) that begin with the prefix, case ignored: in order, each once. Columns are those of the
+ * streams and tables that the statement names, of all where it names none. */
+void weir_names(weir *w, uint32_t kinds, slice prefix, slice statement, arena *a, weir_name **out, uint32_t *count);
 
 weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count);
 

@@ -37,8 +37,15 @@ struct op { /* first in every operator's struct */
     uint8_t side; /* of next's inputs, which it feeds */
     task *task;
     uint64_t rows_in, rows_out, late_rows;
-    int64_t busy_ns;
+    int64_t busy_ns; /* in its functions, without what it pushed on to others */
 };
+
+/* What a step has done, in one task or all together. */
+typedef struct op_stats {
+    uint64_t rows_in, rows_out, late_rows;
+    int64_t busy_ns;
+    size_t state_bytes; /* in memory */
+} op_stats;
 
 /* Pushes on to the next operator; does nothing with no live rows. */
 weir_rc op_emit(op *self, batch *out, weir_error *err);

@@ -24,7 +24,10 @@ typedef struct worker {
     uint32_t assigned_count;
     int64_t epoch_began_ms, committed_ms;
     bool is_behind;  /* every poll of this epoch came back full */
-    query_stats published; /* under the query's lock */
+    query_stats published; /* under the query's lock, as are the next three */
+    op_stats *op_published; /* per step */
+    uint64_t marked_rows;   /* rows_in at marked_ms, from which its rate counts */
+    int64_t marked_ms;
     uint64_t epochs;
 } worker;
 
@@ -43,6 +46,7 @@ struct query {
     uint32_t source_count;
     bool *source_is_internal;
     int32_t *source_partitions;
+    int64_t **position;         /* per source and partition, as committed; under the lock; -1: not known */
     slice *sinks;
     uint32_t sink_count;
     int32_t *stage_partitions;  /* per sub-topology */
@@ -62,6 +66,7 @@ struct query {
 #define KAFKA_IDLE_COMMIT_MS 10    /* a transaction is not worth less */
 #define IDLE_POLL_MS 200
 #define RETRY_MS_MAX 1000
+#define RATE_MS 1000
 
 slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
 {
@@ -389,10 +394,20 @@ static void drop_tasks(worker *w, int32_t partition)
 
 /* ---- a worker's step ---- */
 
+/* A rate is measured over a second at least; and goes down while nothing is published. */
+static double rate_now(const worker *w, int64_t now_ms)
+{
+    int64_t passed_ms = now_ms - w->marked_ms;
+
+    if (passed_ms <= 0 || (passed_ms < 2 * RATE_MS && w->published.rows_per_s > 0)) return w->published.rows_per_s;
+    return (double)(w->published.counts.rows_in - w->marked_rows) * 1000.0 / (double)passed_ms;
+}
+
 static void publish(worker *w)
 {
     query *q = w->query;
     query_stats all = { .epochs = w->epochs };
+    int64_t now_ms = clock_monotonic_ms(q->env.clock);
 
     for (uint32_t i = 0; i < w->task_count; i++) {
         const task *t = w->tasks[i];
@@ -401,11 +416,26 @@ static void publish(worker *w)
         all.counts.bad_rows += t->counts.bad_rows;
         all.counts.late_rows += t->counts.late_rows;
         all.state_bytes += task_state_bytes(t);
-        for (uint32_t k = 0; k < t->input_count; k++) all.lag_rows += t->inputs[k].is_idle ? 0 : t->inputs[k].lag_rows;
     }
     snprintf(all.last_bad, sizeof all.last_bad, "%s", bad_log_last(w->log));
     pthread_mutex_lock(&q->lock);
+    all.rows_per_s = w->published.rows_per_s;
+    if (all.counts.rows_in < w->marked_rows) w->marked_ms = 0; /* tasks went elsewhere */
+    if (w->marked_ms == 0 || now_ms - w->marked_ms >= RATE_MS) {
+        if (w->marked_ms != 0) all.rows_per_s = (double)(all.counts.rows_in - w->marked_rows) * 1000.0 / (double)(now_ms - w->marked_ms);
+        w->marked_ms = now_ms;
+        w->marked_rows = all.counts.rows_in;
+    }
     w->published = all;
+    memset(w->op_published, 0, sizeof *w->op_published * q->entry.plan.step_count);
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        const task *t = w->tasks[i];
+        task_add_stats(t, w->op_published);
+        for (uint32_t k = 0; k < t->input_count; k++) {
+            uint32_t source = t->inputs[k].source;
+            if (t->partition < q->source_partitions[source]) q->position[source][t->partition] = t->inputs[k].position;
+        }
+    }
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -512,7 +542,10 @@ static weir_rc take_event(worker *w, const fetch *f, weir_error *err)
     switch (f->kind) {
     case FETCH_RECORDS: return take_records(w, f, err);
     case FETCH_END: return take_end(w, f, err);
-    case FETCH_ASSIGNED: return take_assignment(w, f, err);
+    case FETCH_ASSIGNED:
+        WEIR_TRY(take_assignment(w, f, err));
+        publish(w); /* its positions */
+        return WEIR_OK;
     case FETCH_REVOKED: return take_revocation(w, f, err);
     }
     return WEIR_OK;
@@ -722,6 +755,7 @@ static weir_rc open_workers(query *q, weir_error *err)
         worker *w = &q->workers[i];
         w->query = q;
         w->is_behind = true;
+        w->op_published = ARENA_ZEROS(q->arena, op_stats, q->entry.plan.step_count);
         w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
         const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
                                    .sinks = q->sinks, .sink_count = q->sink_count, .instance = i,
@@ -757,6 +791,11 @@ static weir_rc open_query(query *q, const query_entry *of, weir_error *err)
     q->targets = ARENA_ZEROS(q->arena, source_target, q->source_count);
     for (uint32_t i = 0; i < q->source_count; i++) {
         q->targets[i].offset = ARENA_ZEROS(q->arena, int64_t, q->source_partitions[i]);
+    }
+    q->position = ARENA_ARRAY(q->arena, int64_t *, q->source_count);
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        q->position[i] = ARENA_ARRAY(q->arena, int64_t, q->source_partitions[i]);
+        for (int32_t p = 0; p < q->source_partitions[i]; p++) q->position[i][p] = -1;
     }
     q->stage_done = ARENA_ZEROS(q->arena, uint32_t, q->entry.plan.subtopology_count + 1);
     q->shared.plan = &q->entry.plan;
@@ -854,11 +893,48 @@ void query_stats_of(query *q, query_stats *out)
         out->counts.late_rows += w->counts.late_rows;
         out->epochs += w->epochs;
         out->state_bytes += w->state_bytes;
-        out->lag_rows += w->lag_rows;
+        out->rows_per_s += rate_now(&q->workers[i], clock_monotonic_ms(q->env.clock));
         if (w->last_bad[0] != '\0') memcpy(out->last_bad, w->last_bad, sizeof out->last_bad);
     }
     if (q->error.rc != WEIR_OK) snprintf(out->last_error, sizeof out->last_error, "%.255s", q->error.message);
     pthread_mutex_unlock(&q->lock);
+}
+
+void query_op_stats(query *q, op_stats *by_step)
+{
+    uint32_t steps = q->entry.plan.step_count;
+
+    memset(by_step, 0, sizeof *by_step * steps);
+    pthread_mutex_lock(&q->lock);
+    for (uint32_t i = 0; i < q->worker_count; i++) {
+        for (uint32_t k = 0; k < steps; k++) {
+            const op_stats *of = &q->workers[i].op_published[k];
+            by_step[k].rows_in += of->rows_in;
+            by_step[k].rows_out += of->rows_out;
+            by_step[k].late_rows += of->late_rows;
+            by_step[k].busy_ns += of->busy_ns;
+            by_step[k].state_bytes += of->state_bytes;
+        }
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+weir_rc query_lag(query *q, int64_t *records, weir_error *err)
+{
+    *records = 0;
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        if (q->source_is_internal[i]) continue;
+        for (int32_t p = 0; p < q->source_partitions[i]; p++) {
+            int64_t begin, end, at;
+            WEIR_TRY(topic_offsets(q->env.storage, q->sources[i].topic, p, &begin, &end, err));
+            pthread_mutex_lock(&q->lock);
+            at = q->position[i][p];
+            pthread_mutex_unlock(&q->lock);
+            if (at < begin) at = begin;
+            if (end > at) *records += end - at;
+        }
+    }
+    return WEIR_OK;
 }
 
 weir_rc query_advance(query *q, bool *progressed, weir_error *err)

@@ -44,12 +44,16 @@ typedef struct query_stats {
     task_counts counts;
     uint64_t epochs;
     size_t state_bytes;
-    int64_t lag_rows;      /* records between its positions and the ends of its sources, as last seen */
+    double rows_per_s;     /* taken in, of late */
     char last_bad[256];
     char last_error[256];
 } query_stats;
 
 void query_stats_of(query *q, query_stats *out);
+/* What each step of query_plan() has done up to the last commit, over all tasks. */
+void query_op_stats(query *q, op_stats *by_step);
+/* Records between what is committed and the present ends of its sources. Asks the storage. */
+weir_rc query_lag(query *q, int64_t *records, weir_error *err) WEIR_CHECKED;
 /* Deterministic: polls once (one batch at most), commits; *progressed: something was there. */
 weir_rc query_advance(query *q, bool *progressed, weir_error *err) WEIR_CHECKED;
 /* Deterministic: from the first call on, records come one by one, and of each topic only up to its limit: 0 until it is set

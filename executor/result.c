@@ -100,6 +100,17 @@ const schema *weir_result_schema(const weir_result *r)
     return &r->schema;
 }
 
+/* Those of the records that PRINT ... INTERVAL n takes: the first of each n. */
+static uint32_t sample(weir_result *r, uint32_t count, uint32_t *chosen)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < count && kept < r->lines_left; i++) {
+        if (r->print_seen++ % r->print_interval == 0) chosen[kept++] = i;
+    }
+    return kept;
+}
+
 /* PRINT: one line a record, as a row of one column. */
 static weir_rc next_lines(weir_result *r, int timeout_ms, const batch **rows, weir_error *err)
 {
@@ -114,15 +125,15 @@ static weir_rc next_lines(weir_result *r, int timeout_ms, const batch **rows, we
         WEIR_TRY(weir_reader_next(r->reader, 50, &records, &count, &ended, err));
         waited_ms += 50;
     }
-    if (count > r->lines_left) count = (uint32_t)r->lines_left;
-    r->lines_left -= count;
-    r->has_ended = ended || r->lines_left == 0;
-    if (count == 0) return WEIR_OK;
     if (r->rows != NULL) arena_reset(r->rows->arena);
     arena *a = r->rows != NULL ? r->rows->arena : arena_new(0);
+    uint32_t *chosen = ARENA_ARRAY(a, uint32_t, count + 1);
+    count = sample(r, count, chosen);
+    r->lines_left -= count;
+    r->has_ended = ended || r->lines_left == 0;
     batch *out = batch_new(a, &r->schema, count, false);
     for (uint32_t i = 0; i < count; i++) {
-        const weir_record *one = &records[i];
+        const weir_record *one = &records[chosen[i]];
         text_clear(&r->line);
         text_printf(&r->line, "rowtime: %lld, key: ", (long long)one->timestamp_ms);
         text_add(&r->line, one->key.data == NULL ? SLICE("<null>") : one->key);
@@ -133,7 +144,7 @@ static weir_rc next_lines(weir_result *r, int timeout_ms, const batch **rows, we
         column_set(&out->columns[0], i, &v);
     }
     r->rows = out;
-    *rows = out;
+    if (count > 0) *rows = out;
     return WEIR_OK;
 }
 
@@ -155,6 +166,13 @@ weir_rc weir_result_next(weir_result *r, int timeout_ms, const batch **rows, wei
 bool weir_result_ended(const weir_result *r)
 {
     return r->has_ended || (r->transient != NULL && transient_ended(r->transient));
+}
+
+bool weir_result_progress(const weir_result *r, weir_progress *out)
+{
+    if (r->transient == NULL) return false;
+    transient_progress(r->transient, &out->rows, &out->rows_left);
+    return true;
 }
 
 void weir_result_close(weir_result *r)

@@ -293,6 +293,18 @@ static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_
     return WEIR_OK;
 }
 
+weir_rc open_select(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err)
+{
+    planner_env env;
+    planned p = { 0 };
+
+    WEIR_TRY(catalog_refresh(s->weir, err));
+    planner_env_of(s, &env);
+    WEIR_TRY(plan_statement(&env, what, *kept, &p, err));
+    if (p.kind != PLANNED_QUERY) return weir_fail(err, WEIR_SEMANTIC, what->at, "this SELECT runs no query");
+    return open_query(s, &p, kept, out, err);
+}
+
 /* Plans and carries out; another process's command may come between, then it is planned again. */
 static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err)
 {
@@ -358,6 +370,9 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
     case STATEMENT_DESCRIBE:
     case STATEMENT_EXPLAIN:
     case STATEMENT_PRINT:
+        if (what->kind == STATEMENT_EXPLAIN && what->explain.analyze && what->explain.inner != NULL) {
+            return analyze_statement(s, what, kept, out, err);
+        }
         pthread_mutex_lock(&w->lock);
         rc = catalog_refresh(w, err);
         if (rc == WEIR_OK) rc = show_statement(s, what, *kept, out, err);

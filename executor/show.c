@@ -53,20 +53,40 @@ static const char *query_word(weir *w, const query_entry *e)
     return words[query_state_of(q, NULL)];
 }
 
+static slice rate_of(const query_stats *stats, arena *a)
+{
+    return arena_printf(a, stats->rows_per_s < 10 ? "%.1f" : "%.0f", stats->rows_per_s);
+}
+
+/* Null where the storage cannot tell. */
+static slice lag_of(query *q, arena *a)
+{
+    weir_error err;
+    int64_t records;
+
+    return query_lag(q, &records, &err) == WEIR_OK ? number(a, (long long)records) : NO_SLICE;
+}
+
 static weir_result *show_queries(weir *w, bool extended, arena *a)
 {
-    const char *const columns[] = { "Query ID", "Sink Name", "Status", "Query String", "Rows In", "Rows Out", "Bad", "Late",
-                                    "Epochs", "State Bytes", "Last Error" };
-    weir_result *r = result_listing("queries", columns, extended ? 11 : 4);
+    const char *const columns[] = { "Query ID", "Sink Name", "Status", "Query String", "Rows In", "Rows Out", "Rows/s",
+                                    "Lag", "Bad", "Late", "Epochs", "State Bytes", "Last Error" };
+    weir_result *r = result_listing("queries", columns, extended ? 13 : 4);
     uint32_t count;
     const query_entry *const *all = catalog_queries(w->catalog, &count);
 
     for (uint32_t i = 0; i < count; i++) {
-        query_stats stats = { .epochs = 0 };
+        slice word = slice_of(query_word(w, all[i]));
         query *q = find_query(w, all[i]->id);
-        if (q != NULL) query_stats_of(q, &stats);
-        ROW(r, all[i]->id, all[i]->sink, slice_of(query_word(w, all[i])), all[i]->plan.sql,
-            number(a, (long long)stats.counts.rows_in), number(a, (long long)stats.counts.rows_out),
+        query_stats stats;
+        if (!extended || q == NULL) { /* what another process's queries do is known there */
+            ROW(r, all[i]->id, all[i]->sink, word, all[i]->plan.sql, NO_SLICE, NO_SLICE, NO_SLICE, NO_SLICE, NO_SLICE, NO_SLICE,
+                NO_SLICE, NO_SLICE, NO_SLICE);
+            continue;
+        }
+        query_stats_of(q, &stats);
+        ROW(r, all[i]->id, all[i]->sink, word, all[i]->plan.sql, number(a, (long long)stats.counts.rows_in),
+            number(a, (long long)stats.counts.rows_out), rate_of(&stats, a), lag_of(q, a),
             number(a, (long long)stats.counts.bad_rows), number(a, (long long)stats.counts.late_rows),
             number(a, (long long)stats.epochs), number(a, (long long)stats.state_bytes),
             stats.last_error[0] == '\0' ? NO_SLICE : arena_copy(a, slice_of(stats.last_error)));
@@ -154,6 +174,33 @@ static weir_result *show_variables(const weir_session *s)
     return r;
 }
 
+static void describe_query(weir *w, const query_entry *e, const char *role, arena *a, weir_result *r)
+{
+    query *q = find_query(w, e->id);
+    query_stats stats;
+
+    ROW(r, slice_of(role), arena_printf(a, "%.*s: %s", SLICE_ARG(e->id), query_word(w, e)));
+    if (q == NULL) return;
+    query_stats_of(q, &stats);
+    ROW(r, SLICE("--   rows in, out"), arena_printf(a, "%llu, %llu", (unsigned long long)stats.counts.rows_in,
+                                                    (unsigned long long)stats.counts.rows_out));
+    ROW(r, SLICE("--   rows/s"), rate_of(&stats, a));
+    ROW(r, SLICE("--   lag"), lag_of(q, a));
+    ROW(r, SLICE("--   bad, late"), arena_printf(a, "%llu, %llu", (unsigned long long)stats.counts.bad_rows,
+                                                 (unsigned long long)stats.counts.late_rows));
+    ROW(r, SLICE("--   state bytes"), number(a, (long long)stats.state_bytes));
+    if (stats.last_bad[0] != '\0') ROW(r, SLICE("--   last bad row"), arena_copy(a, slice_of(stats.last_bad)));
+    if (stats.last_error[0] != '\0') ROW(r, SLICE("--   last error"), arena_copy(a, slice_of(stats.last_error)));
+}
+
+static bool reads_topic(const plan *p, slice topic)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (p->steps[i].kind == STEP_SOURCE && slice_equal(p->steps[i].source.topic, topic)) return true;
+    }
+    return false;
+}
+
 static weir_result *describe_source(weir *w, const source *s, bool extended, arena *a)
 {
     const char *const columns[] = { "Field", "Type" };
@@ -174,14 +221,8 @@ static weir_result *describe_source(weir *w, const source *s, bool extended, are
     ROW(r, SLICE("-- statement"), s->sql);
     const query_entry *const *all = catalog_queries(w->catalog, &count);
     for (uint32_t i = 0; i < count; i++) {
-        query *q = find_query(w, all[i]->id);
-        if (!slice_equal(all[i]->sink, s->name)) continue;
-        query_stats stats = { .epochs = 0 };
-        if (q != NULL) query_stats_of(q, &stats);
-        ROW(r, SLICE("-- written by"), arena_printf(a, "%.*s: %s, in %llu, out %llu, bad %llu, late %llu, state %zu bytes%s%s",
-            SLICE_ARG(all[i]->id), query_word(w, all[i]), (unsigned long long)stats.counts.rows_in,
-            (unsigned long long)stats.counts.rows_out, (unsigned long long)stats.counts.bad_rows,
-            (unsigned long long)stats.counts.late_rows, stats.state_bytes, stats.last_bad[0] == '\0' ? "" : "; last bad row: ", stats.last_bad));
+        if (slice_equal(all[i]->sink, s->name)) describe_query(w, all[i], "-- written by", a, r);
+        else if (reads_topic(&all[i]->plan, s->topic)) describe_query(w, all[i], "-- read by", a, r);
     }
     return r;
 }
@@ -223,18 +264,111 @@ static weir_result *lines_of(const char *entity, const char *title, slice lines)
     return r;
 }
 
+/* ---- EXPLAIN ANALYZE ---- */
+
+typedef struct analysis {
+    const plan *plan;
+    const op_stats *by_step;
+} analysis;
+
+static void add_size(text *out, size_t bytes)
+{
+    if (bytes < 10240) text_printf(out, "%zu bytes", bytes);
+    else if (bytes < (size_t)10 << 20) text_printf(out, "%.1f KiB", (double)bytes / 1024);
+    else text_printf(out, "%.1f MiB", (double)bytes / (1 << 20));
+}
+
+static void note_step(void *self, const step *s, text *out)
+{
+    const analysis *x = self;
+    const op_stats *did = &x->by_step[s - x->plan->steps];
+
+    text_add_c(out, "-> rows");
+    if (s->input_count > 0) text_printf(out, " in %llu", (unsigned long long)did->rows_in);
+    if (s->kind != STEP_RESULT) {
+        text_printf(out, "%s out %llu", s->input_count > 0 ? "," : "", (unsigned long long)did->rows_out);
+    }
+    if (s->kind == STEP_AGGREGATE || s->kind == STEP_JOIN) text_printf(out, ", late %llu", (unsigned long long)did->late_rows);
+    text_printf(out, "; time %.3f ms", (double)did->busy_ns / 1e6);
+    if (did->state_bytes > 0) {
+        text_add_c(out, "; state ");
+        add_size(out, did->state_bytes);
+    }
+    text_add_char(out, '\n');
+}
+
+static weir_result *analyzed(const plan *p, const op_stats *by_step)
+{
+    analysis x = { p, by_step };
+    text lines = TEXT_EMPTY;
+    weir_result *r;
+
+    plan_explain_noted(&lines, p, note_step, &x);
+    r = lines_of("queryDescription", "Plan", text_slice(&lines));
+    text_free(&lines);
+    return r;
+}
+
+static weir_rc analyze_running(weir *w, const query_entry *e, const statement *what, arena *a, weir_result **out, weir_error *err)
+{
+    query *q = find_query(w, e->id);
+    op_stats *by_step;
+
+    if (q == NULL) {
+        int64_t owner = storage_engine_owner(w->storage);
+        if (owner != 0) {
+            return weir_fail(err, WEIR_SEMANTIC, what->explain.query_id.at, "query %.*s runs in process %lld, and only there is "
+                             "known what its steps do", SLICE_ARG(e->id), (long long)owner);
+        }
+        return weir_fail(err, WEIR_SEMANTIC, what->explain.query_id.at, "query %.*s does not run", SLICE_ARG(e->id));
+    }
+    by_step = ARENA_ARRAY(a, op_stats, query_plan(q)->step_count);
+    query_op_stats(q, by_step);
+    *out = analyzed(query_plan(q), by_step);
+    return WEIR_OK;
+}
+
+/* A SELECT that ends: runs it, and tells of its steps instead of its rows. */
+weir_rc analyze_statement(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err)
+{
+    weir *w = s->weir;
+    weir_result *run = NULL;
+    const batch *rows;
+    weir_rc rc;
+
+    if (what->explain.inner->kind != STATEMENT_QUERY) {
+        return weir_fail(err, WEIR_SEMANTIC, what->at, "EXPLAIN ANALYZE takes a SELECT, or the id of a running query");
+    }
+    pthread_mutex_lock(&w->lock);
+    rc = open_select(s, what->explain.inner, kept, &run, err);
+    pthread_mutex_unlock(&w->lock);
+    if (rc != WEIR_OK) return rc;
+    if (run->plan->mode == PLAN_PUSH) {
+        rc = weir_fail(err, WEIR_SEMANTIC, what->at, "EXPLAIN ANALYZE takes a SELECT that ends, without EMIT; or create the "
+                       "query, and then EXPLAIN ANALYZE its id");
+    }
+    while (rc == WEIR_OK && !weir_result_ended(run)) rc = weir_result_next(run, -1, &rows, err);
+    if (rc == WEIR_OK) {
+        op_stats *by_step = ARENA_ARRAY(run->arena, op_stats, run->plan->step_count);
+        transient_op_stats(run->transient, by_step);
+        *out = analyzed(run->plan, by_step);
+    }
+    weir_result_close(run);
+    return rc;
+}
+
 static weir_rc explain(weir_session *s, const statement *what, arena *a, weir_result **out, weir_error *err)
 {
     const plan *p = NULL;
     planned planned_statement = { 0 };
 
-    if (what->explain.analyze) return weir_fail(err, WEIR_UNSUPPORTED, what->at, "EXPLAIN ANALYZE is not supported yet");
     if (what->explain.inner == NULL) {
         const query_entry *e = catalog_query(s->weir->catalog, what->explain.query_id.name);
         if (e == NULL) {
             return weir_fail(err, WEIR_SEMANTIC, what->explain.query_id.at, "there is no query %.*s; SHOW QUERIES lists them",
                              SLICE_ARG(what->explain.query_id.name));
         }
+        if (what->explain.analyze) return analyze_running(s->weir, e, what, a, out, err);
         p = &e->plan;
     } else {
         planner_env env;
@@ -262,14 +396,12 @@ static weir_rc print_topic(weir_session *s, const statement *what, arena *a, wei
     if (!found) {
         return weir_fail(err, WEIR_SEMANTIC, what->print.topic_at, "there is no topic %.*s; SHOW TOPICS lists them", SLICE_ARG(topic));
     }
-    if (what->print.interval > 1) {
-        return weir_fail(err, WEIR_UNSUPPORTED, what->at, "PRINT ... INTERVAL is not supported yet");
-    }
     (void)a;
     *out = result_listing("print", columns, 1);
     (*out)->kind = WEIR_RESULT_LINES;
     (*out)->rows = NULL;
     (*out)->session = s;
+    (*out)->print_interval = what->print.interval > 1 ? (uint64_t)what->print.interval : 1;
     (*out)->lines_left = what->print.limit < 0 ? UINT64_MAX : (uint64_t)what->print.limit;
     weir_rc rc = weir_reader_open(&(*out)->reader, s->weir, topic, what->print.from_beginning, false, err);
     if (rc == WEIR_OK) return WEIR_OK;

@@ -52,23 +52,62 @@ row_set rows_with_whole_key(const batch *in, uint32_t key_count)
 
 /* ---- operators ---- */
 
+/* Times a call of an operator: two readings of the clock a batch. */
+typedef struct timer {
+    int64_t began_ns, outer_ns;
+} timer;
+
+static timer timer_start(task *t)
+{
+    timer started = { clock_monotonic_ns(), t->inner_ns };
+
+    t->inner_ns = 0;
+    return started;
+}
+
+static void timer_stop(timer started, task *t, int64_t *busy_ns)
+{
+    int64_t took_ns = clock_monotonic_ns() - started.began_ns;
+
+    *busy_ns += took_ns - t->inner_ns;
+    t->inner_ns = started.outer_ns + took_ns;
+}
+
+static weir_rc op_take(op *self, batch *in, weir_error *err)
+{
+    timer started = timer_start(self->task);
+    weir_rc rc = self->class->batch(self, in, err);
+
+    timer_stop(started, self->task, &self->busy_ns);
+    return rc;
+}
+
 weir_rc op_emit(op *self, batch *out, weir_error *err)
 {
     self->rows_out += out->live.count;
     if (out->live.count == 0 || self->next == NULL) return WEIR_OK;
     self->next->rows_in += out->live.count;
     out->side = self->side;
-    return self->next->class->batch(self->next, out, err);
+    return op_take(self->next, out, err);
+}
+
+static weir_rc op_take_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
+{
+    timer started;
+    weir_rc rc;
+
+    if (self->class->watermark == NULL) return op_pass_watermark(self, upstream, event_ms, is_idle, err);
+    started = timer_start(self->task);
+    rc = self->class->watermark(self, upstream, event_ms, is_idle, err);
+    timer_stop(started, self->task, &self->busy_ns);
+    return rc;
 }
 
 weir_rc op_pass_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
 {
-    op *next = self->next;
-
-    if (next == NULL) return WEIR_OK;
+    if (self->next == NULL) return WEIR_OK;
     self->task->watermark_side = self->side;
-    return next->class->watermark == NULL ? op_pass_watermark(next, upstream, event_ms, is_idle, err)
-                                          : next->class->watermark(next, upstream, event_ms, is_idle, err);
+    return op_take_watermark(self->next, upstream, event_ms, is_idle, err);
 }
 
 static weir_rc pass_batch(op *self, batch *in, weir_error *err)
@@ -314,7 +353,8 @@ weir_rc task_enter(task *t, task_input *input, batch *b, weir_error *err)
     b->side = input->side;
     input->entry->rows_in += b->live.count;
     t->counts.rows_in += b->live.count;
-    return input->entry->class->batch(input->entry, b, err);
+    input->rows += b->live.count;
+    return op_take(input->entry, b, err);
 }
 
 weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_error *err)
@@ -327,11 +367,8 @@ weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_e
 
 weir_rc task_watermark(task *t, const task_input *input, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
 {
-    op *entry = input->entry;
-
     t->watermark_side = input->side;
-    return entry->class->watermark != NULL ? entry->class->watermark(entry, upstream, event_ms, is_idle, err)
-                                           : op_pass_watermark(entry, upstream, event_ms, is_idle, err);
+    return op_take_watermark(input->entry, upstream, event_ms, is_idle, err);
 }
 
 static weir_rc push_blocks(task *t, task_input *input, const fetch *records, weir_error *err)
@@ -367,7 +404,10 @@ weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *
         arena_reset(t->batch_arena);
         t->current = records;
         t->current_topic = input->step->source.topic;
-        WEIR_TRY(decoder_read(input->decoder, records, &rows, err));
+        timer started = timer_start(t);
+        rc = decoder_read(input->decoder, records, &rows, err);
+        timer_stop(started, t, &input->busy_ns);
+        if (rc != WEIR_OK) return rc;
         if (rows != NULL && t->shared->is_transient) rows->upstream = records->partition;
         if (rows != NULL) rc = task_enter(t, input, rows, err);
         t->current = NULL;
@@ -393,7 +433,11 @@ weir_rc task_flush(task *t, weir_error *err)
 {
     arena_reset(t->batch_arena);
     for (uint32_t i = 0; i < t->op_count; i++) {
-        if (t->ops[i]->class->flush != NULL) WEIR_TRY(t->ops[i]->class->flush(t->ops[i], err));
+        if (t->ops[i]->class->flush == NULL) continue;
+        timer started = timer_start(t);
+        weir_rc rc = t->ops[i]->class->flush(t->ops[i], err);
+        timer_stop(started, t, &t->ops[i]->busy_ns);
+        if (rc != WEIR_OK) return rc;
     }
     return WEIR_OK;
 }
@@ -410,7 +454,10 @@ epoch task_seal(task *t)
 {
     t->changes.count = 0;
     for (uint32_t i = 0; i < t->op_count; i++) {
-        if (t->ops[i]->class->seal != NULL) t->ops[i]->class->seal(t->ops[i], t->epoch_arena, &t->changes);
+        if (t->ops[i]->class->seal == NULL) continue;
+        timer started = timer_start(t);
+        t->ops[i]->class->seal(t->ops[i], t->epoch_arena, &t->changes);
+        timer_stop(started, t, &t->ops[i]->busy_ns);
     }
     if (t->merge != NULL) merge_seal(t->merge, t->epoch_arena, &t->changes);
     if (t->changes.count > 1) qsort(t->changes.items, t->changes.count, sizeof *t->changes.items, by_store_then_key);
@@ -464,4 +511,25 @@ size_t task_state_bytes(const task *t)
         if (t->ops[i]->class->state_bytes != NULL) bytes += t->ops[i]->class->state_bytes(t->ops[i]);
     }
     return bytes;
+}
+
+void task_add_stats(const task *t, op_stats *by_step)
+{
+    const step *first = t->shared->plan->steps;
+
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        op_stats *of = &by_step[t->inputs[i].step - first];
+        if (t->inputs[i].step->kind == STEP_EXCHANGE) continue; /* counted where it is written */
+        of->rows_out += t->inputs[i].rows;
+        of->busy_ns += t->inputs[i].busy_ns;
+    }
+    for (uint32_t i = 0; i < t->op_count; i++) {
+        const op *o = t->ops[i];
+        op_stats *of = &by_step[o->step - first];
+        of->rows_in += o->rows_in;
+        of->rows_out += o->rows_out;
+        of->late_rows += o->late_rows;
+        of->busy_ns += o->busy_ns;
+        if (o->class->state_bytes != NULL) of->state_bytes += o->class->state_bytes(o);
+    }
 }

@@ -40,7 +40,8 @@ typedef struct task_input {
     uint8_t side;
     int64_t next_offset; /* consumed so far; -1: nothing since the commit */
     int64_t position;    /* the same, since assignment */
-    int64_t lag_rows;    /* records still there behind it, as far as known */
+    uint64_t rows;       /* that it gave to the operators */
+    int64_t busy_ns;     /* decoding */
     bool is_idle;        /* at its end, as far as told downstream */
 } task_input;
 
@@ -68,6 +69,7 @@ struct task {
     change_list changes;
     bad_log *log;
     task_counts counts;
+    int64_t inner_ns;    /* of the operator call being timed: what calls within it took */
     const fetch *current; /* being pushed, for reports */
     slice current_topic;
     uint8_t watermark_side; /* of the operator that a watermark is being told to: which of its inputs it is about */
@@ -101,6 +103,8 @@ void task_committed(task *t);
 weir_rc task_forget(task *t, weir_error *err) WEIR_CHECKED;
 size_t task_dirty_bytes(const task *t);
 size_t task_state_bytes(const task *t);
+/* Adds what each step has done here; by index in the plan. */
+void task_add_stats(const task *t, op_stats *by_step);
 
 /* Makes a plan's expressions fit to run; once, before its first task. plan_release() undoes it. */
 void plan_prepare(plan *p);

@@ -308,3 +308,20 @@ bool transient_ended(const transient *t)
 {
     return t->has_ended || (t->first == NULL && (t->is_complete || t->task->is_limited));
 }
+
+void transient_progress(const transient *t, uint64_t *rows, int64_t *rows_left)
+{
+    *rows = t->task->counts.rows_in;
+    *rows_left = t->plan->mode == PLAN_BOUNDED && t->client != NULL ? 0 : -1;
+    for (uint32_t i = 0; *rows_left >= 0 && i < t->source_count; i++) {
+        for (int32_t p = 0; p < t->source_partitions[i]; p++) {
+            if (t->target[i][p] > t->position[i][p]) *rows_left += t->target[i][p] - t->position[i][p];
+        }
+    }
+}
+
+void transient_op_stats(const transient *t, op_stats *by_step)
+{
+    memset(by_step, 0, sizeof *by_step * t->plan->step_count);
+    task_add_stats(t->task, by_step);
+}

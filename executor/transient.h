@@ -24,5 +24,9 @@ void transient_close(transient *t); /* NULL is fine */
  * ended. */
 weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_error *err) WEIR_CHECKED;
 bool transient_ended(const transient *t);
+/* Rows it has read, and those still to be read: -1, that cannot be told. */
+void transient_progress(const transient *t, uint64_t *rows, int64_t *rows_left);
+/* What each step has done so far. */
+void transient_op_stats(const transient *t, op_stats *by_step);
 
 #endif

@@ -94,7 +94,7 @@ struct weir_result {
     text line;
     uint64_t lines_left;
     bool has_ended;
-    bool every_nth;
+    uint64_t print_interval, print_seen; /* PRINT: the first of so many records */
     const weir_session *session;
 };
 
@@ -117,6 +117,10 @@ weir_rc weir_declare_topic(weir *w, slice name, int32_t partitions, int32_t repl
 
 /* SHOW, DESCRIBE, EXPLAIN, PRINT (show.c). */
 weir_rc show_statement(weir_session *s, const statement *what, arena *a, weir_result **out, weir_error *err) WEIR_CHECKED;
+/* EXPLAIN ANALYZE SELECT (show.c): called without the lock, as it runs the query. */
+weir_rc analyze_statement(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err) WEIR_CHECKED;
+/* Plans and opens a SELECT, with the lock held. *kept is the result's afterwards, and NULL. */
+weir_rc open_select(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err) WEIR_CHECKED;
 void planner_env_of(weir_session *s, planner_env *env);
 
 #endif

@@ -73,3 +73,5 @@ const keyword *keyword_at(uint32_t index)
     assert(index < KEYWORD_COUNT);
     return &KEYWORDS[index];
 }
+
+const char *parser_keyword(uint32_t index) { return index < KEYWORD_COUNT ? KEYWORDS[index].word : NULL; }

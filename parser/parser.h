@@ -45,6 +45,9 @@ weir_rc parse_script(arena *a, slice sql, const variables *vars, statements *out
 /* For prompts: does what was typed so far end with a semicolon outside of quotes and comments (or hold nothing at all)? */
 bool parse_is_complete(slice sql);
 
+/* The words of the language, in order; NULL: there are no more. */
+const char *parser_keyword(uint32_t index);
+
 /* ---- parts, as stored plans keep them: no variables in these ---- */
 
 weir_rc parse_statement(arena *a, slice sql, statement **out, weir_error *err) WEIR_CHECKED; /* exactly one */

@@ -6,6 +6,8 @@
 typedef struct explainer {
     text *out;
     const plan *p;
+    void (*note)(void *self, const step *s, text *out); /* NULL: none */
+    void *self;
 } explainer;
 
 static void indent(explainer *x, uint32_t depth)
@@ -176,6 +178,10 @@ static void print_tree(explainer *x, uint32_t index, uint32_t depth)
 
     indent(x, depth);
     print_step(x, s);
+    if (x->note != NULL) {
+        indent(x, depth);
+        x->note(x->self, s, x->out);
+    }
     for (uint32_t i = 0; i < s->input_count; i++) {
         const step *below = &x->p->steps[s->inputs[i]];
         if (below->kind == STEP_EXCHANGE) {
@@ -202,8 +208,13 @@ static uint32_t exchanges_before(const plan *p, uint32_t index)
 
 void plan_explain(text *out, const plan *p)
 {
+    plan_explain_noted(out, p, NULL, NULL);
+}
+
+void plan_explain_noted(text *out, const plan *p, void (*note)(void *self, const step *s, text *out), void *self)
+{
     static const char *const modes[] = { "persistent", "push", "bounded", "snapshot" };
-    explainer x = { out, p };
+    explainer x = { out, p, note, self };
     uint32_t exchanges = exchanges_before(p, p->step_count - 1);
 
     text_printf(out, "%s query", modes[p->mode]);

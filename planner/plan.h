@@ -159,6 +159,8 @@ void plan_use_registry(plan *p, struct registry *registry);
 void plan_release(const plan *p);
 /* For people: the tree, sub-topologies, what is decoded, how many epochs of latency. */
 void plan_explain(text *out, const plan *p);
+/* The same, with what note() says of a step on a line of its own below it. */
+void plan_explain_noted(text *out, const plan *p, void (*note)(void *self, const step *s, text *out), void *self);
 void window_spec_print(text *out, const window_spec *w);
 /* The grace that counts: as given, else 24 h - size, at least 0. */
 int64_t window_grace_ms(const window_spec *w);
