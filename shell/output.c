@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "shell/json.h"
+#include "shell/style.h"
 #include "shell/table.h"
 
 bool output_form_of(const char *name, output_form *out)
@@ -122,6 +124,47 @@ static table *open_table(FILE *to, const schema *s)
     return t;
 }
 
+/* ---- a line that tells how far a query is, on stderr where that is a terminal ---- */
+
+enum { PROGRESS_FIRST_MS = 1000, PROGRESS_EVERY_MS = 250 };
+
+typedef struct progress_line {
+    bool is_wanted, is_shown;
+    int64_t began_ms, shown_ms;
+} progress_line;
+
+static progress_line progress_begin(const weir_result *r)
+{
+    const weir_clock wall = { 0 };
+    weir_progress at;
+
+    return (progress_line){ .is_wanted = weir_result_kind_of(r) == WEIR_RESULT_ROWS && weir_result_progress(r, &at) &&
+                                         style_moves(stderr),
+                            .began_ms = clock_monotonic_ms(&wall) };
+}
+
+static void progress_clear(progress_line *line)
+{
+    if (line->is_shown) fputs(STYLE_CLEAR_LINE, stderr);
+    line->is_shown = false;
+}
+
+static void progress_show(progress_line *line, const weir_result *r)
+{
+    const weir_clock wall = { 0 };
+    int64_t now_ms = clock_monotonic_ms(&wall), passed_ms = now_ms - line->began_ms;
+    weir_progress at;
+
+    if (!line->is_wanted || passed_ms < PROGRESS_FIRST_MS || now_ms - line->shown_ms < PROGRESS_EVERY_MS) return;
+    if (!weir_result_progress(r, &at)) return;
+    fprintf(stderr, STYLE_CLEAR_LINE "%s%" PRIu64 " rows, %.0f rows/s", style_of(stderr, STYLE_DIM), at.rows,
+            (double)at.rows * 1000.0 / (double)passed_ms);
+    if (at.rows_left >= 0) fprintf(stderr, ", %" PRId64 " to go", at.rows_left);
+    fputs(style_of(stderr, STYLE_END), stderr);
+    line->is_shown = true;
+    line->shown_ms = now_ms;
+}
+
 static weir_rc print_rows(FILE *to, weir_result *r, output_form form, weir_error *err)
 {
     const schema *s = weir_result_schema(r);
@@ -129,14 +172,22 @@ static weir_rc print_rows(FILE *to, weir_result *r, output_form form, weir_error
     bool goes_on = weir_result_kind_of(r) != WEIR_RESULT_ROWS; /* rows must be seen as they come */
     table *t = form == OUTPUT_TABLE && !is_lines && s->count > 0 ? open_table(to, s) : NULL;
     text line = TEXT_EMPTY;
+    progress_line progress = progress_begin(r);
     uint64_t count = 0;
     weir_rc rc = WEIR_OK;
 
+    if (goes_on && isatty(fileno(to)) && style_moves(stderr)) {
+        fprintf(stderr, "%sCtrl-C ends the query.%s\n", style_of(stderr, STYLE_DIM), style_of(stderr, STYLE_END));
+    }
     if (form == OUTPUT_CSV && !is_lines) print_csv_header(to, s, &line);
     while (!weir_result_ended(r)) {
         const batch *rows;
-        if ((rc = weir_result_next(r, -1, &rows, err)) != WEIR_OK) break;
-        if (rows == NULL) continue;
+        if ((rc = weir_result_next(r, progress.is_wanted ? PROGRESS_EVERY_MS : -1, &rows, err)) != WEIR_OK) break;
+        if (rows == NULL) {
+            progress_show(&progress, r);
+            continue;
+        }
+        progress_clear(&progress);
         count += rows->live.count;
         if (form == OUTPUT_JSON) print_json_rows(to, s, rows, &line);
         else if (is_lines) print_lines(to, rows);
@@ -150,6 +201,7 @@ static weir_rc print_rows(FILE *to, weir_result *r, output_form form, weir_error
             break;
         }
     }
+    progress_clear(&progress);
     if (t != NULL) {
         table_flush(t); /* also what came before an error, and the header of an empty table */
         fprintf(to, "(%" PRIu64 " row%s)\n", count, count == 1 ? "" : "s");

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "shell/style.h"
+
 /* The line of that number (from 1), without its end; absent: the text has fewer. */
 static slice line_of(slice script, uint32_t number)
 {
@@ -32,19 +34,20 @@ static void print_caret(slice line, uint32_t place)
         fputc(i < line.len && line.data[i] == '\t' ? '\t' : ' ', stderr);
         at++;
     }
-    fputs("^\n", stderr);
+    fprintf(stderr, "%s^%s\n", style_of(stderr, STYLE_ERROR), style_of(stderr, STYLE_END));
 }
 
 void report_error(const char *file, slice script, uint32_t first_line, const weir_error *err)
 {
+    const char *red = style_of(stderr, STYLE_ERROR), *plain = style_of(stderr, STYLE_END);
     slice line;
 
     if (err->at.line == 0) {
-        fprintf(stderr, "%s: %s: %s\n", file == NULL ? "weir" : file, weir_rc_name(err->rc), err->message);
+        fprintf(stderr, "%s: %s%s%s: %s\n", file == NULL ? "weir" : file, red, weir_rc_name(err->rc), plain, err->message);
         return;
     }
-    fprintf(stderr, "%s%s%u:%u: %s: %s\n", file == NULL ? "" : file, file == NULL ? "" : ":",
-            first_line + err->at.line - 1, err->at.column, weir_rc_name(err->rc), err->message);
+    fprintf(stderr, "%s%s%u:%u: %s%s%s: %s\n", file == NULL ? "" : file, file == NULL ? "" : ":",
+            first_line + err->at.line - 1, err->at.column, red, weir_rc_name(err->rc), plain, err->message);
     line = line_of(script, err->at.line);
     if (line.data == NULL || line.len > 500) return;
     fprintf(stderr, "%.*s\n", SLICE_ARG(line));

@@ -1,115 +1,46 @@
 /* shell/shell.c - weir without a command: SQL typed at a terminal, or read from a pipe. The shell is the engine unless
  * another process is; then its statements go there. */
 #include <ctype.h>
-#include <histedit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/version.h"
 #include "shell/command.h"
+#include "shell/editor.h"
 #include "shell/interrupt.h"
 #include "shell/report.h"
 #include "shell/statements.h"
 
-enum { HISTORY_LINES = 5000 };
-
-typedef struct terminal {
-    EditLine *editor;
-    History *history;
-    char history_file[4096]; /* empty: there is no home */
-    bool in_statement;       /* the prompt says so */
-    bool is_abandoned;       /* Ctrl-C while typing */
-} terminal;
-
 static const char HELP[] =
-    "Statements end with ';' and may span lines. Some to begin with:\n"
+    "Statements end with ';' and may have several lines. Some to begin with:\n"
     "  CREATE STREAM s (k VARCHAR KEY, v BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);\n"
     "  INSERT INTO s (k, v) VALUES ('a', 1);\n"
     "  SELECT * FROM s;                      what is there now\n"
     "  SELECT * FROM s EMIT CHANGES;         that, and all that comes, until Ctrl-C\n"
     "  CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;\n"
-    "  SHOW STREAMS;  SHOW TABLES;  SHOW QUERIES;  SHOW TOPICS;  DESCRIBE s;  EXPLAIN ...;\n"
+    "  EXPLAIN ...;  EXPLAIN ANALYZE SELECT ...;  EXPLAIN ANALYZE query;\n"
     "  DROP TABLE t;  TERMINATE query;  SET 'auto.offset.reset'='earliest';\n"
-    "Also: help or \\? (this), exit or quit or \\q (or Ctrl-D).\n";
+    "In short:\n"
+    "  \\d          streams and tables          \\d NAME     one of them\n"
+    "  \\dq         queries and what they do    \\dt         topics\n"
+    "  \\df         functions                   \\df NAME    one of them\n"
+    "  \\ds         settings                    \\p TOPIC    the records of a topic, as they come\n"
+    "  \\?          this                        \\q          leave (or exit, quit, Ctrl-D)\n"
+    "Keys: Tab completes, up and down go through the statement and then the history, Ctrl-R searches it,\n"
+    "Ctrl-C forgets what is typed or ends what runs.\n";
 
-static const char *prompt(EditLine *editor)
-{
-    terminal *t;
-
-    el_get(editor, EL_CLIENTDATA, &t);
-    return t->in_statement ? "  ...> " : "weir> ";
-}
-
-/* Ctrl-C while typing: the line ends here, and what was typed is forgotten. */
-static unsigned char abandon(EditLine *editor, int key)
-{
-    terminal *t;
-
-    (void)key;
-    el_get(editor, EL_CLIENTDATA, &t);
-    t->is_abandoned = true;
-    fputs("^C\n", stdout);
-    return CC_NEWLINE;
-}
-
-static void terminal_open(terminal *t)
-{
-    const char *home = getenv("HOME");
-    HistEvent event;
-
-    memset(t, 0, sizeof *t);
-    t->editor = el_init("weir", stdin, stdout, stderr);
-    t->history = history_init();
-    if (t->editor == NULL || t->history == NULL) {
-        fputs("weir: no memory for the line editor\n", stderr);
-        exit(EXIT_FAILED);
-    }
-    history(t->history, &event, H_SETSIZE, HISTORY_LINES);
-    history(t->history, &event, H_SETUNIQUE, 1);
-    if (home != NULL) {
-        snprintf(t->history_file, sizeof t->history_file, "%s/.weir_history", home);
-        history(t->history, &event, H_LOAD, t->history_file);
-    }
-    el_set(t->editor, EL_CLIENTDATA, t);
-    el_set(t->editor, EL_PROMPT, prompt);
-    el_set(t->editor, EL_EDITOR, "emacs");
-    el_set(t->editor, EL_SIGNAL, 0);
-    el_set(t->editor, EL_HIST, history, t->history);
-    /* While a line is typed Ctrl-C is a key; while a statement runs it is a signal. */
-    el_set(t->editor, EL_SETTY, "-d", "-isig", NULL);
-    el_set(t->editor, EL_ADDFN, "abandon-statement", "Forget what was typed", abandon);
-    el_set(t->editor, EL_BIND, "^C", "abandon-statement", NULL);
-    el_set(t->editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
-    el_source(t->editor, NULL); /* ~/.editrc */
-}
-
-static void terminal_close(terminal *t)
-{
-    HistEvent event;
-
-    if (t->history_file[0] != '\0') history(t->history, &event, H_SAVE, t->history_file);
-    history_end(t->history);
-    el_end(t->editor);
-}
-
-/* One entry a statement, on one line where that keeps its meaning. */
-static void remember(terminal *t, slice statement)
-{
-    text entry = TEXT_EMPTY;
-    HistEvent event;
-
-    text_add(&entry, statement);
-    while (entry.len > 0 && isspace((unsigned char)entry.data[entry.len - 1])) entry.data[--entry.len] = '\0';
-    if (entry.len > 0) {
-        if (strstr(entry.data, "--") == NULL)
-            for (size_t i = 0; i < entry.len; i++)
-                if (entry.data[i] == '\n') entry.data[i] = ' ';
-        history(t->history, &event, H_ENTER, entry.data);
-        if (t->history_file[0] != '\0') history(t->history, &event, H_SAVE, t->history_file);
-    }
-    text_free(&entry);
-}
+/* Backslash commands: each stands for a statement, with the word behind it where it takes one. */
+static const struct {
+    const char *typed, *statement, *with_name;
+} SHORT[] = {
+    { "\\d", "SHOW STREAMS; SHOW TABLES;", "DESCRIBE %.*s EXTENDED;" },
+    { "\\dq", "SHOW QUERIES EXTENDED;", "EXPLAIN %.*s;" },
+    { "\\dt", "SHOW TOPICS;", NULL },
+    { "\\df", "SHOW FUNCTIONS;", "DESCRIBE FUNCTION %.*s;" },
+    { "\\ds", "SHOW PROPERTIES;", NULL },
+    { "\\p", NULL, "PRINT '%.*s' FROM BEGINNING;" },
+};
 
 static slice trim(slice s)
 {
@@ -139,52 +70,78 @@ static void greet(const options *o, int64_t owner)
     if (owner != 0) printf("Persistent queries run in process %lld; statements go there.\n", (long long)owner);
 }
 
-static void type_statements(weir_session *session, options *o, int64_t owner)
+/* The statement a backslash command stands for, in `out`; false: there is no such command. */
+static bool expand(slice typed, text *out)
 {
-    statements s = { .session = session, .first_line = 1, .messages = stdout };
-    text typed = TEXT_EMPTY;
-    terminal t;
-    bool goes_on = true;
+    size_t end = 0;
+    slice word, name;
+
+    while (end < typed.len && !isspace((unsigned char)typed.data[end])) end++;
+    word = (slice){ typed.data, end };
+    name = trim((slice){ typed.data + end, typed.len - end });
+    for (size_t i = 0; i < sizeof SHORT / sizeof SHORT[0]; i++) {
+        const char *found;
+        if (!slice_is(word, SHORT[i].typed)) continue;
+        if (name.len == 0) {
+            if (SHORT[i].statement != NULL) text_add_c(out, SHORT[i].statement);
+        } else if (SHORT[i].with_name != NULL) {
+            found = strstr(SHORT[i].with_name, "%.*s");
+            text_add(out, (slice){ SHORT[i].with_name, (size_t)(found - SHORT[i].with_name) });
+            text_add(out, name);
+            text_add_c(out, found + 4);
+        }
+        break;
+    }
+    return out->len > 0;
+}
+
+static bool is_whole(slice typed)
+{
+    slice word = trim(typed);
+
+    return word.len == 0 || word.data[0] == '\\' || is_exit(word) || is_help(word) || weir_is_complete(typed);
+}
+
+/* False: to leave. */
+static bool do_typed(editor *e, const statements *s, slice typed)
+{
+    slice word = trim(typed);
+    text sql = TEXT_EMPTY;
+
+    if (word.len == 0) return true;
+    editor_remember(e, typed);
+    if (is_exit(word)) return false;
+    if (is_help(word)) {
+        fputs(HELP, stdout);
+        return true;
+    }
+    if (word.data[0] != '\\') {
+        text_add(&sql, typed);
+    } else if (!expand(word, &sql)) {
+        printf("There is no %.*s; \\? tells what there is.\n", SLICE_ARG(word));
+        return true;
+    }
+    interrupt_clear();
+    (void)!statements_run(s, text_slice(&sql));
+    if (interrupt_seen()) putchar('\n');
+    clearerr(stdout);
+    text_free(&sql);
+    return true;
+}
+
+static void type_statements(weir *w, weir_session *session, options *o, int64_t owner)
+{
+    const statements s = { .session = session, .first_line = 1, .messages = stdout };
+    editor *e = editor_open(w, is_whole);
+    editor_got got;
+    slice typed;
 
     greet(o, owner);
-    terminal_open(&t);
-    while (goes_on) {
-        int count = 0;
-        const char *line;
-        slice word;
-
-        t.in_statement = typed.len > 0;
-        fflush(stdout);
-        line = el_gets(t.editor, &count);
-        if (t.is_abandoned) {
-            t.is_abandoned = false;
-            text_clear(&typed);
-            continue;
-        }
-        if (line == NULL || count <= 0) { /* Ctrl-D */
-            putchar('\n');
-            break;
-        }
-        word = trim((slice){ line, (size_t)count });
-        if (typed.len == 0) {
-            if (word.len == 0) continue;
-            if (is_exit(word)) break;
-            if (is_help(word)) {
-                fputs(HELP, stdout);
-                continue;
-            }
-        }
-        text_add(&typed, (slice){ line, (size_t)count });
-        if (!weir_is_complete(text_slice(&typed))) continue;
-        remember(&t, text_slice(&typed));
-        interrupt_clear();
-        (void)!statements_run(&s, text_slice(&typed));
-        if (interrupt_seen()) putchar('\n');
-        clearerr(stdout);
-        text_clear(&typed);
+    while ((got = editor_read(e, &typed)) != EDITOR_END) {
+        if (got == EDITOR_TYPED && !do_typed(e, &s, typed)) break;
     }
-    terminal_close(&t);
-    text_free(&typed);
+    if (got == EDITOR_END) putchar('\n');
+    editor_close(e);
 }
 
 /* A pipe: statement by statement as they come; the first error ends it. */
@@ -237,7 +194,7 @@ int cmd_shell(options *o, int argc, char **argv)
         report_error(NULL, NO_SLICE, 1, &err);
     } else if (isatty(STDIN_FILENO)) {
         interrupt_install(NULL, session, false);
-        type_statements(session, o, owner);
+        type_statements(w, session, o, owner);
     } else {
         interrupt_install(NULL, session, true);
         rc = read_statements(session);

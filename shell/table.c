@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { PAGE_ROWS = 500, COLUMN_WIDTH_MIN = 6 };
+enum { PAGE_ROWS = 500, COLUMN_WIDTH_MIN = 6, COLUMN_WIDTH_READABLE = 20 };
 
 typedef struct heading {
     slice name;
@@ -22,7 +22,8 @@ struct table {
     arena *page; /* the cells of the rows held back */
     slice *cells;
     uint32_t cell_count, cell_room;
-    bool has_printed_header;
+    bool has_printed_header, is_vertical;
+    uint64_t rows_printed;
     text line;
 };
 
@@ -125,17 +126,22 @@ void table_cell(table *t, slice cell)
     if (++t->cell_count == t->columns * PAGE_ROWS) table_flush(t);
 }
 
-/* Takes from the widest column until the row fits. */
-static void fit_terminal(table *t)
+/* Takes from the widest column until the row fits. False: what is left of a column cannot be read. */
+static bool fit_terminal(table *t)
 {
+    bool is_readable = true;
+
     for (;;) {
         uint32_t total = 3 * t->columns - 1, widest = 0;
         for (uint32_t i = 0; i < t->columns; i++) {
             total += t->headings[i].width;
             if (t->headings[i].width > t->headings[widest].width) widest = i;
         }
-        if (t->width == 0 || total <= t->width || t->headings[widest].width <= COLUMN_WIDTH_MIN) return;
+        if (t->width == 0 || total <= t->width || t->headings[widest].width <= COLUMN_WIDTH_MIN) {
+            return is_readable && (t->width == 0 || total <= t->width);
+        }
         t->headings[widest].width--;
+        if (t->headings[widest].width < COLUMN_WIDTH_READABLE) is_readable = false;
     }
 }
 
@@ -199,13 +205,49 @@ static void print_header(table *t, size_t *at)
     t->has_printed_header = true;
 }
 
+/* A row a block: " NAME | cell", its title ruled to the same width. */
+static void print_vertically(table *t, const slice *cells)
+{
+    uint32_t name_width = 0, rule = 0;
+    heading rest = { .width = 1 };
+
+    for (uint32_t i = 0; i < t->columns; i++) {
+        if (text_width(t->headings[i].name) > name_width) name_width = text_width(t->headings[i].name);
+    }
+    if (name_width + 4 < t->width) rest.width = t->width - name_width - 4;
+    text_printf(&t->line, "-[ row %llu ]", (unsigned long long)++t->rows_printed);
+    rule = text_width(text_slice(&t->line));
+    for (uint32_t i = rule; i < name_width + 22 && i < t->width; i++) text_add_char(&t->line, '-');
+    print_line(t);
+    for (uint32_t i = 0; i < t->columns; i++) {
+        const heading names = { .width = name_width };
+        slice name = t->headings[i].name;
+        size_t at = 0;
+        do {
+            size_t name_at = 0;
+            text_add_char(&t->line, ' ');
+            add_part(&t->line, name, &name_at, &names);
+            name.len = 0; /* once */
+            text_add_c(&t->line, " | ");
+            add_part(&t->line, cells[i], &at, &rest);
+            print_line(t);
+        } while (at < cells[i].len);
+    }
+}
+
 void table_flush(table *t)
 {
     size_t *at = ARENA_ARRAY(t->page, size_t, t->columns);
 
-    fit_terminal(t);
-    if (!t->has_printed_header) print_header(t, at);
-    for (uint32_t i = 0; i + t->columns <= t->cell_count; i += t->columns) print_row(t, t->cells + i, at);
+    if (!t->is_vertical) {
+        bool fits = fit_terminal(t);
+        t->is_vertical = !fits && !t->has_printed_header && t->cell_count > 0;
+        if (!t->is_vertical && !t->has_printed_header) print_header(t, at);
+    }
+    for (uint32_t i = 0; i + t->columns <= t->cell_count; i += t->columns) {
+        if (t->is_vertical) print_vertically(t, t->cells + i);
+        else print_row(t, t->cells + i, at);
+    }
     t->cell_count = 0;
     arena_reset(t->page);
 }

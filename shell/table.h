@@ -1,7 +1,8 @@
 /* shell/table.h - rows of text in aligned columns.
  * Rows are held back until a page of them is known, so that the columns fit what stands in them; a page that is printed
  * can no longer change, so columns only grow from page to page. A cell too wide for the terminal goes on in the next
- * line of its row: nothing is cut off. */
+ * line of its row: nothing is cut off. Where the first page would leave columns too narrow to read, rows are printed
+ * vertically, a line a cell. */
 #ifndef WEIR_SHELL_TABLE_H
 #define WEIR_SHELL_TABLE_H
 

@@ -2,8 +2,6 @@
 """The command line, from outside: command_line.py WEIR. Each test has a data directory of its own."""
 import json
 import os
-import pty
-import select
 import shutil
 import signal
 import subprocess
@@ -207,70 +205,6 @@ def failing_scenarios_are_shown(h):
     out = h.weir('test', 'good.test', 'bad.test', status=1)[0]
     contains(out, 'bad.test:8: expect T differs', '- a  {"N":2,"TOTAL":1}', '+ a  {"N":1,"TOTAL":1}',
              'with batches of 1, 2, 7, 4096 rows', '1 passed, 1 failed')
-
-
-@test
-def the_interactive_shell(h):
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(h.path)
-        os.environ.update(HOME=h.path, TERM='xterm')
-        os.execv(WEIR, [WEIR])
-
-    def wait_for(*parts, seconds=20):
-        shown, end = '', time.time() + seconds
-        while time.time() < end:
-            if select.select([terminal], [], [], 0.1)[0]:
-                try:
-                    shown += os.read(terminal, 65536).decode(errors='replace')
-                except OSError:
-                    break
-            if all(part in shown for part in parts):
-                return
-        raise AssertionError('%s not shown within %d s:\n%s' % (parts, seconds, shown))
-
-    def type_in(text):
-        os.write(terminal, text.encode())
-
-    wait_for('weir> ')
-    type_in('help\n')
-    wait_for('Ctrl-D', 'weir> ')
-    type_in("CREATE STREAM s (k STRING KEY, v INT)\n")
-    wait_for('...> ')
-    type_in("WITH (kafka_topic='s', value_format='JSON', partitions=1);\n")
-    wait_for('weir> ')
-    type_in("INSERT INTO s VALUES ('ann', 7);\n")
-    wait_for('weir> ')
-    type_in("SELECT * FROM s;\n")
-    wait_for(' ann |', '(1 row)', 'weir> ')
-    type_in("SELECT nothing FROM s;\n")
-    wait_for('1:8: semantic', 'weir> ')
-    type_in("SET 'auto.offset.reset'='earliest';\n")
-    wait_for('weir> ')
-    type_in("SELECT * FROM s EMIT CHANGES;\n")
-    wait_for(' ann |')
-    type_in('\x03')           # ends the query, not the shell
-    wait_for('weir> ')
-    type_in('SELECT half')
-    time.sleep(0.2)
-    type_in('\x03')           # forgets the line
-    wait_for('weir> ')
-    type_in('\x04')
-    end = time.time() + 20
-    done, status = os.waitpid(pid, os.WNOHANG)
-    while done == 0 and time.time() < end:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                os.read(terminal, 65536)
-            except OSError:
-                pass
-        done, status = os.waitpid(pid, os.WNOHANG)
-    if done == 0:
-        os.kill(pid, signal.SIGKILL)
-        raise AssertionError('Ctrl-D did not end the shell')
-    equal(os.waitstatus_to_exitcode(status), 0)
-    with open(os.path.join(h.path, '.weir_history')) as f:
-        contains(f.read(), 'SELECT')
 
 
 def main():
