@@ -21,7 +21,8 @@ typedef struct column_writer {
 struct block_writer {
     block_shape shape;
     uint32_t rows;
-    bool has_origin, has_headers;
+    bool wants_origin, has_origin, has_headers;
+    uint32_t unheaded; /* rows so far for which no headers stand in `headers`: they have none */
     text event_ms, kind, window, origin, headers;
     column_writer *columns, *old_columns;
     text old_kind;
@@ -33,12 +34,13 @@ static bool is_fixed(const type *t)
     return !type_is_nested(t) && t->kind != TYPE_STRING && t->kind != TYPE_BYTES;
 }
 
-block_writer *block_writer_new(const block_shape *shape)
+block_writer *block_writer_new(const block_shape *shape, bool has_origin)
 {
     block_writer *w = calloc(1, sizeof *w);
 
     if (w == NULL) abort();
     w->shape = *shape;
+    w->wants_origin = has_origin;
     w->columns = calloc(shape->schema->count + 1, sizeof *w->columns);
     w->old_columns = calloc(shape->schema->count + 1, sizeof *w->old_columns);
     if (w->columns == NULL || w->old_columns == NULL) abort();
@@ -109,6 +111,15 @@ static void add_column(column_writer *w, const column *c, row_set rows, const ui
     }
 }
 
+static void add_i64s(text *out, const int64_t *from, row_set rows)
+{
+    text_reserve(out, rows.count * sizeof *from);
+    EACH_ROW (r, rows) {
+        memcpy(out->data + out->len, &from[r], sizeof *from);
+        out->len += sizeof *from;
+    }
+}
+
 static void add_headers(text *out, const header_list *list)
 {
     text_add_varint(out, list->count);
@@ -122,15 +133,10 @@ static void add_headers(text *out, const header_list *list)
     }
 }
 
-void block_writer_add(block_writer *w, const batch *from, row_set rows)
+/* Windows, and where the rows come from. */
+static void add_places(block_writer *w, const batch *from, row_set rows)
 {
-    if (w->rows == 0) {
-        w->has_origin = from->row_partition != NULL && from->row_offset != NULL;
-        w->has_headers = false;
-    }
     EACH_ROW (r, rows) {
-        add_raw(&w->event_ms, &from->event_ms[r], 8);
-        text_add_char(&w->kind, (char)from->kind[r]);
         if (w->shape.is_windowed) {
             add_raw(&w->window, &from->window_start[r], 8);
             add_raw(&w->window, &from->window_end[r], 8);
@@ -141,11 +147,35 @@ void block_writer_add(block_writer *w, const batch *from, row_set rows)
             add_raw(&w->origin, &partition, 8);
             add_raw(&w->origin, &offset, 8);
         }
-        const header_list none = { NULL, 0 };
-        const header_list *headers = from->headers == NULL ? &none : &from->headers[r];
-        w->has_headers |= headers->count > 0;
-        add_headers(&w->headers, headers);
     }
+}
+
+static void add_all_headers(block_writer *w, const batch *from, row_set rows)
+{
+    if (from->headers == NULL) {
+        w->unheaded += rows.count;
+        return;
+    }
+    const header_list none = { NULL, 0 };
+    for (; w->unheaded > 0; w->unheaded--) add_headers(&w->headers, &none);
+    EACH_ROW (r, rows) {
+        w->has_headers |= from->headers[r].count > 0;
+        add_headers(&w->headers, &from->headers[r]);
+    }
+}
+
+void block_writer_add(block_writer *w, const batch *from, row_set rows)
+{
+    if (w->rows == 0) {
+        w->has_origin = w->wants_origin && from->row_partition != NULL && from->row_offset != NULL;
+        w->has_headers = false;
+        w->unheaded = 0;
+    }
+    add_i64s(&w->event_ms, from->event_ms, rows);
+    text_reserve(&w->kind, rows.count);
+    EACH_ROW (r, rows) w->kind.data[w->kind.len++] = (char)from->kind[r];
+    if (w->shape.is_windowed || w->has_origin) add_places(w, from, rows);
+    add_all_headers(w, from, rows);
     for (uint32_t i = 0; i < w->shape.schema->count; i++) {
         add_column(&w->columns[i], &from->columns[i], rows, i < w->shape.schema->key_count ? NULL : from->kind);
     }
@@ -203,6 +233,7 @@ slice block_writer_finish(block_writer *w, const block_mark *mark)
     move(out, &w->kind);
     move(out, &w->window);
     move(out, &w->origin);
+    for (const header_list none = { NULL, 0 }; w->has_headers && w->unheaded > 0; w->unheaded--) add_headers(&w->headers, &none);
     if (w->has_headers) move(out, &w->headers);
     text_clear(&w->headers);
     move_columns(out, w->columns, w->shape.schema->count);

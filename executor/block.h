@@ -21,7 +21,8 @@ typedef struct block_mark {
     bool is_idle;
 } block_mark;
 
-block_writer *block_writer_new(const block_shape *shape);
+/* has_origin: somebody asks for the partition and offset of the source rows. */
+block_writer *block_writer_new(const block_shape *shape, bool has_origin);
 void block_writer_free(block_writer *w); /* NULL is fine */
 void block_writer_add(block_writer *w, const batch *from, row_set rows);
 uint32_t block_writer_rows(const block_writer *w);

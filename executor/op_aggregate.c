@@ -32,11 +32,26 @@ static bool is_windowed(const aggregate_op *a)
     return a->window.kind != WINDOW_NONE;
 }
 
+static int64_t floor_to(int64_t number, int64_t unit)
+{
+    int64_t rest = number % unit;
+    return number - (rest < 0 ? rest + unit : rest);
+}
+
+/* Windows that start up to here are closed as of the operator's time. */
+static int64_t closing_start_ms(const aggregate_op *a)
+{
+    return floor_to(a->time.now_ms - a->grace_ms - a->window.size_ms, a->window.advance_ms);
+}
+
 static weir_rc load_state(aggregate_op *a, weir_error *err)
 {
     a->closed_to_ms = a->expired_to_ms = INT64_MIN;
     WEIR_TRY(state_table_open(a->groups, err));
-    return event_time_load(&a->time, a->base.task->state, (uint16_t)a->base.step->id, err);
+    WEIR_TRY(event_time_load(&a->time, a->base.task->state, (uint16_t)a->base.step->id, err));
+    /* The flush before that time was stored has closed what there was to close: no need to look at all of it again. */
+    if (a->is_final && a->time.now_ms != TIME_UNKNOWN) a->closed_to_ms = closing_start_ms(a);
+    return WEIR_OK;
 }
 
 static weir_rc aggregate_open(op *self, weir_error *err)
@@ -141,12 +156,6 @@ typedef struct grouped {
     int64_t *group_event_ms; /* every-change: of the group, right after the row */
     column *running;
 } grouped;
-
-static int64_t floor_to(int64_t number, int64_t unit)
-{
-    int64_t rest = number % unit;
-    return number - (rest < 0 ? rest + unit : rest);
-}
 
 static int64_t first_window(const window_spec *w, int64_t event_ms)
 {
@@ -470,7 +479,7 @@ static weir_rc load_windows(aggregate_op *a, int64_t from_ms, int64_t to_ms, wei
 static weir_rc close_windows(aggregate_op *a, weir_error *err)
 {
     if (a->time.now_ms == TIME_UNKNOWN) return WEIR_OK;
-    int64_t start_max = floor_to(a->time.now_ms - a->grace_ms - a->window.size_ms, a->window.advance_ms);
+    int64_t start_max = closing_start_ms(a);
     entry_list list = { .of = a, .start_max_ms = start_max };
 
     if (start_max <= a->closed_to_ms) return WEIR_OK;

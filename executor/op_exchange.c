@@ -24,18 +24,59 @@ typedef struct exchange_op {
     bool is_idle;
 } exchange_op;
 
+static bool asks_for_origin(const bound *b)
+{
+    if (b->kind == BOUND_ROWPARTITION || b->kind == BOUND_ROWOFFSET) return true;
+    for (uint32_t i = 0; i < b->arg_count; i++) {
+        const bound *arg = b->args[i] != NULL ? b->args[i] : ((const bound_lambda *)b->call->lambdas[i])->body;
+        if (asks_for_origin(arg)) return true;
+    }
+    return false;
+}
+
+/* Whether an expression of the step reads the partition or offset of the rows' source. */
+static bool step_asks_for_origin(const step *s)
+{
+    bool asks = false;
+
+    switch (s->kind) {
+    case STEP_FILTER: return asks_for_origin(s->filter.predicate);
+    case STEP_PROJECT:
+    case STEP_FLAT_MAP:
+        for (uint32_t i = 0; i < s->schema.count; i++) asks |= asks_for_origin(s->project.exprs[i]);
+        return asks;
+    case STEP_AGGREGATE:
+        for (uint32_t i = 0; i < s->aggregate.call_count; i++) {
+            const agg_call *one = &s->aggregate.calls[i];
+            for (uint32_t k = 0; k < one->call->arg_count; k++) asks |= asks_for_origin(one->args[k]);
+        }
+        return asks;
+    case STEP_JOIN: return true;
+    default: return false;
+    }
+}
+
+static bool needs_origin(const plan *p, const step *exchange)
+{
+    for (const step *s = exchange + 1; s < p->steps + p->step_count; s++) {
+        if (step_asks_for_origin(s)) return true;
+    }
+    return false;
+}
+
 static weir_rc exchange_open(op *self, weir_error *err)
 {
     exchange_op *x = (exchange_op *)self;
     const task_shared *shared = self->task->shared;
     const block_shape shape = { &self->step->schema, self->step->windowed != WINDOW_NONE, self->step->wants_old };
+    bool has_origin = needs_origin(shared->plan, self->step);
 
     x->sink = shared->sink_of_step[self->step - shared->plan->steps];
     x->partitions = shared->sink_partitions[x->sink];
     x->lanes = ARENA_ZEROS(self->task->plan_arena, lane, x->partitions);
     x->time_ms = INT64_MIN;
     for (int32_t p = 0; p < x->partitions; p++) {
-        x->lanes[p].writer = block_writer_new(&shape);
+        x->lanes[p].writer = block_writer_new(&shape, has_origin);
         x->lanes[p].told_ms = INT64_MIN;
     }
     if (self->step->exchange.key.name.data == NULL) return WEIR_OK;

@@ -330,7 +330,7 @@ START_TEST(blocks_read_back)
 
     for (int shape_at = 0; shape_at < 4; shape_at++) {
         const block_shape shape = { &s, shape_at & 1, shape_at & 2 };
-        block_writer *w = block_writer_new(&shape);
+        block_writer *w = block_writer_new(&shape, true);
         batch *rows = sample_rows(&s, 50, shape.is_windowed), *read;
         const uint32_t index[] = { 3, 4, 20, 49 };
         const row_set picked = { index, 4 };
