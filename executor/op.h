@@ -54,7 +54,8 @@ weir_rc op_pass_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_
 
 /* PASS: steps that need no work: FINAL, which the aggregation below does, and an exchange where one task has all partitions. */
 extern const op_class op_filter, op_project, op_flat_map, op_exchange, op_aggregate, op_session, op_table,
-    op_join_stream_stream, op_join_stream_table, op_join_table_table, op_sort, op_limit,
+    op_join_stream_stream, op_join_stream_table, op_join_table_table,
+    op_join_foreign, op_subscribe, op_sort, op_limit,
     op_sink, op_result, op_pass;
 
 #endif

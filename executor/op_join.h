@@ -6,6 +6,14 @@
 
 enum { LEFT_SIDE, RIGHT_SIDE };
 
+/* What a foreign-key join's left side says of a row. */
+enum {
+    SUBSCRIPTION_ANSWER,        /* it has this foreign key now: give its joined row, or that there is none */
+    SUBSCRIPTION_ANSWER_IF_MET, /* the same, but there was none before: nothing is to be said where there is none */
+    SUBSCRIPTION_MOVED,         /* it has another foreign key now */
+    SUBSCRIPTION_DELETE         /* it is gone: so is its joined row */
+};
+
 /* Of an input: what a step's schema says, and where its value columns stand in the join's. */
 typedef struct join_side {
     const step *step;

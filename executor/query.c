@@ -72,7 +72,8 @@ slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
 {
     slice prefix = storage_internal_prefix(s);
 
-    return arena_printf(a, "%.*s%.*s-%.*s-repartition", SLICE_ARG(prefix), SLICE_ARG(id), SLICE_ARG(exchange->exchange.name));
+    return arena_printf(a, "%.*s%.*s-%.*s-%s", SLICE_ARG(prefix), SLICE_ARG(id), SLICE_ARG(exchange->exchange.name),
+                        exchange->exchange.is_subscription ? "subscription" : "repartition");
 }
 
 /* ---- what it reads and writes ---- */

@@ -132,7 +132,7 @@ static const op_class *join_class_of(const step *s)
     case JOIN_STREAM_STREAM: return &op_join_stream_stream;
     case JOIN_STREAM_TABLE: return &op_join_stream_table;
     case JOIN_TABLE_TABLE: return &op_join_table_table;
-    case JOIN_FOREIGN_KEY: return NULL;
+    case JOIN_FOREIGN_KEY: return &op_join_foreign;
     }
     return NULL;
 }
@@ -147,6 +147,7 @@ static const op_class *class_of(const task *t, const step *s)
     case STEP_AGGREGATE: return s->aggregate.window.kind == WINDOW_SESSION ? &op_session : &op_aggregate;
     case STEP_TABLE: return &op_table;
     case STEP_JOIN: return join_class_of(s);
+    case STEP_SUBSCRIBE: return &op_subscribe;
     case STEP_SINK: return &op_sink;
     case STEP_RESULT: return &op_result;
     case STEP_FINAL: return &op_pass;

@@ -147,7 +147,11 @@ static void print_step(explainer *x, const step *s)
         break;
     case STEP_AGGREGATE: print_aggregate(x, s); break;
     case STEP_TABLE:
-        text_add_c(x->out, "Table by ");
+        text_add_c(x->out, s->table.is_versioned ? "Latest by " : "Table by ");
+        print_key(x, &s->schema);
+        break;
+    case STEP_SUBSCRIBE:
+        text_add_c(x->out, "Subscribe to ");
         print_key(x, &s->schema);
         break;
     case STEP_JOIN: print_join(x, s); break;

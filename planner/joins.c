@@ -94,6 +94,7 @@ typedef struct side {
                                 exchange that asked for none */
     bool is_exchanged;
     const source *key_from; /* whose key it still has; NULL: it was given another */
+    bool has_named_key;     /* its columns name its key: of a foreign-key join, which keeps the left's */
     bool has_computed_key;  /* a stream, keyed for this join by an expression that is no column */
 } side;
 
@@ -320,8 +321,9 @@ static weir_rc find_key(builder *b, const side *s, const expr *e, side_key *out)
 }
 
 static weir_rc check_keys(builder *b, const relation *join, const join_condition *on, const side *left, const side *right,
-                          side_key *left_key, side_key *right_key)
+                          side_key *left_key, side_key *right_key, bool *is_foreign)
 {
+    *is_foreign = left->is_table && !left_key->is_own;
     slice shown = expr_text(b->arena, join->join.on);
 
     if (right->is_table && !right_key->is_own) {
@@ -341,7 +343,7 @@ static weir_rc check_keys(builder *b, const relation *join, const join_condition
     if (join->join.type != INNER_JOIN && join->join.type != LEFT_JOIN) {
         return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a foreign-key join is INNER or LEFT");
     }
-    return fail_unsupported(b->err, join->join.on->at, "a foreign-key join");
+    return WEIR_OK;
 }
 
 /* Do equal keys stand in equal partitions? */
@@ -554,12 +556,138 @@ static void leave_out_key_column(side *left, side *right, const side *joined, co
     else if (is_leaf(left)) left->columns[key].column = UINT32_MAX;
 }
 
+/* ---- a foreign-key join ---- */
+
+static void exchange_for(builder *b, const char *name, const side *to)
+{
+    step *s = add_step(b, STEP_EXCHANGE, last_step(b));
+
+    s->exchange.name = arena_printf(b->arena, "%s-%u", name, s->id % 100);
+    s->exchange.partitions = to->partitions;
+    s->exchange.is_subscription = true;
+    s->exchange.key = to->spread_by;
+    s->exchange.key.is_key = true;
+    s->exchange.key.name = arena_copy(b->arena, to->spread_by.name);
+    s->exchange.key.delimiter = arena_copy(b->arena, to->spread_by.delimiter);
+}
+
+/* The left table as it is kept: its key, the foreign key, the columns used above. */
+static void keep_left(builder *b, side *s, const use_list *used, const side_key *foreign)
+{
+    const schema *own = &b->steps[s->step].schema;
+    uint32_t count = own->key_count;
+    schema_column *columns = ARENA_ZEROS(b->arena, schema_column, own->key_count + s->count + 1);
+    bound **exprs = ARENA_ZEROS(b->arena, bound *, own->key_count + s->count + 1);
+    scope_column *scope_columns = ARENA_ZEROS(b->arena, scope_column, s->count);
+
+    for (uint32_t i = 0; i < own->key_count; i++) {
+        columns[i] = own->columns[i];
+        exprs[i] = bound_column(b->arena, i, own->columns[i].type, NOWHERE);
+    }
+    columns[count] = (schema_column){ .name = free_name(b, columns, count, SLICE("FOREIGN_KEY")), .type = foreign->bound->type };
+    exprs[count++] = foreign->bound;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const scope_column *c = &s->columns[i];
+        scope_columns[i] = *c;
+        if (i < own->key_count) continue;
+        scope_columns[i].column = UINT32_MAX;
+        if (!is_used(used, c)) continue;
+        slice wanted = arena_printf(b->arena, "%.*s_%.*s", SLICE_ARG(c->source), SLICE_ARG(c->name));
+        columns[count] = (schema_column){ .name = free_name(b, columns, count, wanted), .type = c->type };
+        exprs[count] = leaf_column(b, s, i);
+        scope_columns[i].column = count++ - 1; /* as the joined row has it, without the foreign key */
+    }
+    uint32_t key_count = own->key_count;
+    step *project = add_step(b, STEP_PROJECT, s->step);
+    project->schema = (schema){ columns, key_count, count };
+    project->project.exprs = exprs;
+    s->columns = scope_columns;
+    add_step(b, STEP_TABLE, last_step(b));
+    want_old(b, last_step(b));
+}
+
+static void subscribe(builder *b, join_kind kind)
+{
+    schema below = b->steps[last_step(b)].schema;
+    schema_column *columns = ARENA_ZEROS(b->arena, schema_column, below.count + 1);
+    uint32_t keys = below.key_count;
+
+    columns[0] = below.columns[keys];
+    memcpy(columns + 1, below.columns, sizeof *columns * keys);
+    columns[1 + keys] = (schema_column){ .name = free_name(b, below.columns, below.count, SLICE("INSTRUCTION")), .type = &type_integer };
+    memcpy(columns + keys + 2, below.columns + keys + 1, sizeof *columns * (below.count - keys - 1));
+    step *s = add_step(b, STEP_SUBSCRIBE, last_step(b));
+    s->schema = (schema){ columns, 1, below.count + 1 };
+    s->is_table = false;
+    s->join.kind = kind;
+}
+
+/* Left rows go to where the right row of their foreign key is, are joined there, and the joined rows come back to where the
+ * left key is. */
+static void plan_foreign_join(builder *b, const relation *join, const use_list *used, side *left, side *right,
+                              const side_key *left_key, const side_key *right_key, side *out)
+{
+    join_kind kind = join->join.type == LEFT_JOIN ? JOIN_LEFT : JOIN_INNER;
+    const meeting stays = { 0 };
+    const step *own = &b->steps[left->step];
+    uint32_t keys = own->schema.key_count;
+    const schema_column *key_columns = own->schema.columns;
+
+    keep_left(b, left, used, left_key);
+    uint32_t kept = b->steps[last_step(b)].schema.count - keys - 1;
+    const schema_column *kept_columns = b->steps[last_step(b)].schema.columns + keys + 1;
+    subscribe(b, kind);
+    exchange_for(b, "join-foreign", right);
+    uint32_t subscriptions = last_step(b);
+    key_side(b, right, used, right_key, false, &stays, "");
+    schema r = b->steps[right->step].schema;
+    uint32_t count = keys + kept;
+    schema_column *columns = ARENA_ZEROS(b->arena, schema_column, count + r.count);
+    memcpy(columns, key_columns, sizeof *columns * keys);
+    memcpy(columns + keys, kept_columns, sizeof *columns * kept);
+    for (uint32_t i = 1; i < r.count; i++, count++) {
+        columns[count] = r.columns[i];
+        columns[count].name = free_name(b, columns, count, r.columns[i].name);
+    }
+    step *s = add_step(b, STEP_JOIN, subscriptions);
+    s->inputs[1] = right->step;
+    s->input_count = 2;
+    s->schema = (schema){ columns, keys, count };
+    s->is_table = true;
+    s->join.kind = kind;
+    s->join.form = JOIN_FOREIGN_KEY;
+    s->join.grace_ms = -1;
+    merge_subtopologies(b, right->step);
+    exchange_for(b, "join-answers", left);
+    add_step(b, STEP_TABLE, last_step(b))->table.is_versioned = true;
+
+    scope both = scope_of_both(b, left, right);
+    scope_column *all = (scope_column *)both.columns;
+    for (uint32_t i = left->count; i < both.count; i++) {
+        if (all[i].column != UINT32_MAX) all[i].column += keys + kept - 1;
+    }
+    const source **sources = ARENA_ZEROS(b->arena, const source *, 2);
+    sources[0] = left->sources[0];
+    sources[1] = right->sources[0];
+    *out = (side){ .step = last_step(b), .columns = all, .count = both.count, .aliases = both.sources, .sources = sources,
+                   .source_count = 2, .is_table = true, .partitions = left->partitions, .spread_by = left->spread_by,
+                   .is_exchanged = true, .key_from = left->sources[0], .has_named_key = true };
+    if (keys == 1) {
+        expr *key = ARENA_NEW(b->arena, expr);
+        *key = (expr){ .kind = EXPR_COLUMN, .height = 1 };
+        key->column.source = (identifier){ left->aliases[0], true, NOWHERE };
+        key->column.name = (identifier){ left->columns[0].name, true, NOWHERE };
+        append_equal(b, out, key);
+    }
+}
+
 static weir_rc plan_join(builder *b, const relation *from, bool is_last, use_list *used, side *out)
 {
     side left, right, joined;
     join_condition on;
     side_key left_key, right_key;
     meeting at;
+    bool is_foreign;
     uint32_t used_above = used->count;
 
     if (from->kind != RELATION_JOIN) return plan_leaf(b, from, out);
@@ -573,7 +701,11 @@ static weir_rc plan_join(builder *b, const relation *from, bool is_last, use_lis
     WEIR_TRY(split_condition(b, from, &left, &right, &on));
     WEIR_TRY(find_key(b, &left, on.left, &left_key));
     WEIR_TRY(find_key(b, &right, on.right, &right_key));
-    WEIR_TRY(check_keys(b, from, &on, &left, &right, &left_key, &right_key));
+    WEIR_TRY(check_keys(b, from, &on, &left, &right, &left_key, &right_key, &is_foreign));
+    if (is_foreign) {
+        plan_foreign_join(b, from, used, &left, &right, &left_key, &right_key, out);
+        return WEIR_OK;
+    }
     WEIR_TRY(choose_meeting(b, from, &left, &right, &left_key, &right_key, &at));
     join_sides(b, from, &on, &left, &right, &left_key, &joined);
     if (is_last) leave_out_key_column(&left, &right, &joined, used->q);
@@ -603,11 +735,11 @@ static slice synthetic_name(builder *b, const side *s)
  * nothing names them, but names of several sources are told apart by them. */
 static scope scope_of_result(builder *b, side *s, const select_query *q)
 {
-    int64_t key = key_column_of(s, q);
+    int64_t key = s->has_named_key ? -1 : key_column_of(s, q);
     scope_column *columns = ARENA_ZEROS(b->arena, scope_column, s->count + 1);
     uint32_t count = 0;
 
-    if (key < 0) {
+    if (key < 0 && !s->has_named_key) {
         columns[count++] = (scope_column){ NO_SLICE, synthetic_name(b, s), 0, b->steps[s->step].schema.columns[0].type, false };
     }
     for (uint32_t i = 0; i < s->count; i++) {
@@ -627,7 +759,7 @@ weir_rc plan_joins(builder *b, const select_query *q, rel *out)
     WEIR_TRY(plan_join(b, q->from, true, &used, &all));
     b->join_at = q->from->at;
     b->key_from = all.key_from != NULL ? all.key_from : b->leftmost;
-    if (all.is_table && b->use == USE_PERSISTENT) {
+    if (all.is_table && b->use == USE_PERSISTENT && b->steps[all.step].kind != STEP_TABLE) {
         add_step(b, STEP_TABLE, all.step);
         all.step = last_step(b);
     }

@@ -39,7 +39,9 @@ typedef enum step_kind {
                         sort keys: in order of arrival */
     STEP_SINK,       /* encodes and writes to a topic */
     STEP_RESULT,     /* gives rows to the caller: the end of a transient query */
-    STEP_SNAPSHOT    /* source of a pull query: reads the committed state of a persistent query's step */
+    STEP_SNAPSHOT,   /* source of a pull query: reads the committed state of a persistent query's step */
+    STEP_SUBSCRIBE   /* a foreign-key join's left table (its key, the foreign key, the rest) becomes messages to where the right
+                        table's rows are; join.kind is the join's */
 } step_kind;
 
 typedef struct agg_call {
@@ -94,6 +96,7 @@ struct step {
         struct {
             slice name;        /* "<name>-repartition", behind the query's id */
             int32_t partitions;
+            bool is_subscription; /* of a foreign-key join: "<name>-subscription" */
             format_spec key;   /* rows go to the partition where a topic of such keys has them, so that they meet its rows;
                                   name absent: nothing is read beside it */
         } exchange;
@@ -108,6 +111,7 @@ struct step {
             int64_t before_ms, after_ms, grace_ms; /* stream-stream; grace -1: none given, pad at once */
             bound *foreign_key;                    /* over the left input */
         } join;
+        struct { bool is_versioned; } table; /* a row whose ROWOFFSET is less than its key's greatest so far was overtaken */
         struct { uint64_t rows; } limit;
         struct { sort_key *keys; uint32_t key_count; } sort;
         struct {

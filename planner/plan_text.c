@@ -6,7 +6,7 @@
 #include "planner/planner.h"
 
 static const char *const STEP_NAMES[] = { "SOURCE", "FILTER", "PROJECT", "FLAT_MAP", "EXCHANGE", "AGGREGATE", "TABLE", "JOIN",
-                                          "FINAL",  "LIMIT",  "SORT",    "SINK",     "RESULT",   "SNAPSHOT" };
+                                          "FINAL",  "LIMIT",  "SORT",    "SINK",     "RESULT",   "SNAPSHOT", "SUBSCRIBE" };
 #define STEP_KINDS (sizeof STEP_NAMES / sizeof STEP_NAMES[0])
 #define STEPS_MAX 4096
 #define ITEMS_MAX 100000
@@ -119,6 +119,7 @@ static void print_step(text *out, const plan *p, const step *s)
     case STEP_EXCHANGE:
         line_text(out, "name", s->exchange.name);
         line_number(out, "partitions", s->exchange.partitions);
+        line_number(out, "subscription", s->exchange.is_subscription);
         line_format(out, "key-format", &s->exchange.key);
         break;
     case STEP_AGGREGATE: print_aggregate(out, s, below); break;
@@ -127,7 +128,8 @@ static void print_step(text *out, const plan *p, const step *s)
     case STEP_SORT: print_sort(out, s, below); break;
     case STEP_SINK: print_sink(out, s); break;
     case STEP_SNAPSHOT: print_snapshot(out, s); break;
-    case STEP_TABLE:
+    case STEP_SUBSCRIBE: line_number(out, "join-kind", s->join.kind); break;
+    case STEP_TABLE: line_number(out, "versioned", s->table.is_versioned); break;
     case STEP_FINAL:
     case STEP_RESULT: break;
     }
@@ -325,6 +327,7 @@ static weir_rc read_exprs(line_reader *r, step *s, const schema *below)
 static weir_rc read_step_body(line_reader *r, step *s, const schema *below)
 {
     int64_t rows;
+    uint32_t kind;
 
     switch (s->kind) {
     case STEP_SOURCE: return read_source(r, s);
@@ -336,6 +339,7 @@ static weir_rc read_step_body(line_reader *r, step *s, const schema *below)
     case STEP_EXCHANGE:
         WEIR_TRY(read_text(r, "name", &s->exchange.name));
         WEIR_TRY(read_i32(r, "partitions", 1, &s->exchange.partitions));
+        WEIR_TRY(read_flag(r, "subscription", &s->exchange.is_subscription));
         s->exchange.key.is_key = true;
         return read_format_line(r, "key-format", &s->exchange.key);
     case STEP_AGGREGATE: return read_aggregate(r, s, below);
@@ -346,7 +350,11 @@ static weir_rc read_step_body(line_reader *r, step *s, const schema *below)
         return WEIR_OK;
     case STEP_SORT: return read_sort(r, s, below);
     case STEP_SINK: return read_sink(r, s);
-    case STEP_TABLE:
+    case STEP_SUBSCRIBE:
+        WEIR_TRY(read_u32(r, "join-kind", JOIN_FULL, &kind));
+        s->join.kind = (join_kind)kind;
+        return WEIR_OK;
+    case STEP_TABLE: return read_flag(r, "versioned", &s->table.is_versioned);
     case STEP_FINAL:
     case STEP_RESULT: return WEIR_OK;
     case STEP_SNAPSHOT: return fail_line(r, "begins a snapshot, which is never stored");

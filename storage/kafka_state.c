@@ -759,7 +759,8 @@ static weir_rc drop_topics(kafka_storage *s, slice query, arena *a, weir_error *
     const char **names = ARENA_ARRAY(a, const char *, count + 1);
     for (uint32_t i = 0; i < count; i++) {
         if (!has_prefix(topics[i].name, prefix)) continue;
-        if (!has_suffix(topics[i].name, "-changelog") && !has_suffix(topics[i].name, "-repartition")) continue;
+        if (!has_suffix(topics[i].name, "-changelog") && !has_suffix(topics[i].name, "-repartition") &&
+            !has_suffix(topics[i].name, "-subscription")) continue;
         names[dropped++] = arena_c_string(a, topics[i].name);
     }
     return kafka_topics_delete(s, names, dropped, err);

@@ -55,7 +55,7 @@ typedef struct local_topic {
     int32_t partitions;
     int64_t retention_ms, retention_bytes; /* as asked for; 0 is the default, for ever */
     bool is_compacted, is_internal;
-    bool is_repartition; /* internal, and named "...-repartition": its blocks go once its reader's committed position is
+    bool is_repartition; /* internal, and named "...-repartition" or "...-subscription": its blocks go once its reader's committed position is
                             behind them, whatever its retention */
 } local_topic;
 

@@ -12,6 +12,11 @@
 #define FLAG_COMPACTED 1
 #define FLAG_INTERNAL 2
 
+static bool ends_with(slice name, slice end)
+{
+    return name.len > end.len && slice_equal((slice){ name.data + name.len - end.len, end.len }, end);
+}
+
 static bool read_topic(slice name, MDB_val data, local_topic *out)
 {
     const char *at = data.mv_data;
@@ -25,9 +30,7 @@ static bool read_topic(slice name, MDB_val data, local_topic *out)
                           .is_internal = (at[24 + 4] & FLAG_INTERNAL) != 0 };
     memcpy(out->name, name.data, name.len);
     out->name[name.len] = '\0';
-    slice end = SLICE("-repartition");
-    out->is_repartition = out->is_internal && name.len > end.len &&
-                          slice_equal((slice){ name.data + name.len - end.len, end.len }, end);
+    out->is_repartition = out->is_internal && (ends_with(name, SLICE("-repartition")) || ends_with(name, SLICE("-subscription")));
     return true;
 }
 

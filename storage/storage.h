@@ -73,7 +73,7 @@ typedef struct topic_spec {
     int64_t retention_bytes; /* per partition; -1: no bound; 0: the storage's default */
     bool is_compacted;       /* cleanup.policy=compact */
     bool is_internal;        /* repartition, changelog, command log. Local log: records of an internal topic named
-                                "...-repartition" are deleted once its one reader has committed past them */
+                                "...-repartition" or "...-subscription" are deleted once its one reader has committed past them */
 } topic_spec;
 
 typedef struct topic_info {
