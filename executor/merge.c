@@ -214,7 +214,9 @@ static weir_rc add_records(merge *m, lane *l, const fetch *records, weir_error *
     t->batch_arena = a;
     t->current = kept;
     t->current_topic = s->source.topic;
+    int64_t began_ns = clock_monotonic_ns();
     weir_rc rc = decoder_read(l->input->decoder, kept, &p->rows, err);
+    l->input->busy_ns += clock_monotonic_ns() - began_ns;
     t->current = NULL;
     t->batch_arena = batch_arena;
     if (rc != WEIR_OK) {
