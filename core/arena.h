@@ -44,7 +44,7 @@ void *arena_zero(arena *a, size_t bytes); /* as arena_alloc, cleared */
 /* Room for a text of at most so many bytes; what it did not need goes back. Nothing else may be allocated between. */
 static inline char *arena_text_begin(arena *a, size_t bytes_max)
 {
-    return arena_alloc(a, bytes_max == 0 ? 1 : bytes_max);
+    return (char *)arena_alloc(a, bytes_max == 0 ? 1 : bytes_max);
 }
 
 static inline slice arena_text_end(arena *a, const char *begin, const char *end)

@@ -6,6 +6,7 @@
 typedef struct sink_op {
     op base;
     format *key, *value;
+    bool has_default_keys;
     timestamp_reader timestamp;
     uint32_t sink;
     uint64_t record_bytes_max;
@@ -23,6 +24,16 @@ static void report_bad(void *self, uint32_t row, const char *reason)
     t->current = current;
 }
 
+/* Where a key that is there reads as defaults rather than nulls, one of nulls alone is that of a record without. */
+static void drop_null_keys(const batch *in, row_set rows, uint32_t key_count, slice *keys)
+{
+    EACH_ROW (r, rows) {
+        bool is_null = true;
+        for (uint32_t i = 0; is_null && i < key_count; i++) is_null = in->columns[i].null[r];
+        if (is_null) keys[r] = NO_SLICE;
+    }
+}
+
 static weir_rc sink_open(op *self, weir_error *err)
 {
     sink_op *s = (sink_op *)self;
@@ -34,7 +45,9 @@ static weir_rc sink_open(op *self, weir_error *err)
     s->record_bytes_max = self->task->shared->sink_record_bytes_max[s->sink];
     WEIR_TRY(format_open(&s->key, &st->sink.key, st->schema.columns, keys, NULL, a, err));
     WEIR_TRY(format_open(&s->value, &st->sink.value, st->schema.columns + keys, st->schema.count - keys, NULL, a, err));
-    WEIR_TRY(format_start_writing(s->key, a, err));
+    bool found;
+    s->has_default_keys = keys > 0 && (format_traits_of(st->sink.key.name, &found) & FORMAT_NULLS) && st->sink.key.nulls == NULLS_DEFAULT;
+    if (keys > 0) WEIR_TRY(format_start_writing(s->key, a, err));
     WEIR_TRY(format_start_writing(s->value, a, err));
     return timestamp_reader_open(&s->timestamp, &st->schema, st->sink.timestamp_column, st->sink.timestamp_format, a, err);
 }
@@ -83,6 +96,7 @@ static weir_rc sink_batch(op *self, batch *in, weir_error *err)
     row_set rows = in->live;
 
     if (key_count > 0) rows = format_encode(s->key, in->columns, rows, a, keys, &report);
+    if (s->has_default_keys) drop_null_keys(in, rows, key_count, keys);
     if (st->windowed != WINDOW_NONE && in->window_start != NULL) {
         EACH_ROW (r, rows) {
             keys[r] = windowed_key_encode(a, keys[r], st->windowed, in->window_start[r], in->window_end[r]);

@@ -1,14 +1,9 @@
 /* storage/formats/format.c - the table of formats, and what is alike for all of them. */
 #include "storage/formats/frame.h"
 
-#define BOTH_SIDES (FORMAT_KEY | FORMAT_VALUE)
-
-/* Known by name, so that statements and properties can be judged; to be opened once they are written. */
-static const format_class PROTOBUF = { .name = "PROTOBUF", .traits = BOTH_SIDES | FORMAT_WRAPS | FORMAT_SCHEMAS | FORMAT_NULLS };
-static const format_class PROTOBUF_NOSR = { .name = "PROTOBUF_NOSR", .traits = BOTH_SIDES | FORMAT_WRAPS | FORMAT_NULLS };
-
 static const format_class *const FORMATS[] = {
-    &format_json, &format_delimited, &format_kafka, &format_none, &format_avro, &format_json_sr, &PROTOBUF, &PROTOBUF_NOSR,
+    &format_json, &format_delimited, &format_kafka, &format_none, &format_avro, &format_json_sr, &format_protobuf,
+    &format_protobuf_nosr,
 };
 
 static const format_class *class_of(slice name)

@@ -34,7 +34,8 @@ struct format {
     weir_error failure;
 };
 
-extern const format_class format_json, format_delimited, format_kafka, format_none, format_avro, format_json_sr;
+extern const format_class format_json, format_delimited, format_kafka, format_none, format_avro, format_json_sr, format_protobuf,
+    format_protobuf_nosr;
 
 /* The rows that came through so far. While none is lost it is the input's own set, and nothing is written. */
 typedef struct survivors {

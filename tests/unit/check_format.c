@@ -874,7 +874,7 @@ START_TEST(formats_refuse_what_they_cannot_hold)
     assert_refused("PROTOBUF", FLAGS, 1, true, WEIR_SEMANTIC, "unwrapped");
     assert_refused("AVRO", ABC, 3, false, WEIR_SEMANTIC, "AVRO");
     assert_refused("JSON_SR", ABC, 3, false, WEIR_SEMANTIC, "JSON_SR");
-    assert_refused("PROTOBUF_NOSR", ABC, 3, false, WEIR_UNSUPPORTED, "PROTOBUF_NOSR");
+    assert_refused("PROTOBUF", ABC, 3, false, WEIR_SEMANTIC, "registry");
     assert_refused("XML", ABC, 3, false, WEIR_SEMANTIC, "unknown format XML");
     bool found;
     ck_assert_uint_eq(format_traits_of(SLICE("json"), &found), FORMAT_KEY | FORMAT_VALUE | FORMAT_WRAPS | FORMAT_UNWRAPS);
