@@ -104,7 +104,7 @@ static slice ask_setting(void *self, const char *name)
 void planner_env_of(weir_session *s, planner_env *env)
 {
     *env = (planner_env){ .catalog = s->weir->catalog, .registry = s->weir->registry, .topic_partitions = ask_partitions, .self = s,
-                          .setting = ask_setting, .now_ms = clock_now_ms(&s->weir->clock), .runs_joins = true };
+                          .setting = ask_setting, .now_ms = clock_now_ms(&s->weir->clock) };
 }
 
 /* ---- doing what was planned ---- */

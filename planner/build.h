@@ -24,7 +24,6 @@ typedef struct builder {
     uint32_t subtopologies;
     held_call *held;
     const source *leftmost; /* whose formats and partitions the sink inherits */
-    sql_pos join_at;        /* {0, 0}: there is none */
     const source *key_from; /* of a join: whose key format it inherits; NULL: the leftmost's */
 } builder;
 

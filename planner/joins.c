@@ -757,7 +757,6 @@ weir_rc plan_joins(builder *b, const select_query *q, rel *out)
 
     note_query(&used);
     WEIR_TRY(plan_join(b, q->from, true, &used, &all));
-    b->join_at = q->from->at;
     b->key_from = all.key_from != NULL ? all.key_from : b->leftmost;
     if (all.is_table && b->use == USE_PERSISTENT && b->steps[all.step].kind != STEP_TABLE) {
         add_step(b, STEP_TABLE, all.step);

@@ -15,7 +15,6 @@ typedef struct planner_env {
     /* A setting that was SET, or the default; absent: neither. Names as in ksqlDB, with or without "ksql.streams.". */
     slice (*setting)(void *self, const char *name);
     int64_t now_ms;
-    bool runs_joins; /* false: a JOIN that is right is refused as not supported yet */
 } planner_env;
 
 typedef enum planned_kind {

@@ -183,7 +183,6 @@ weir_rc finish_plan(builder *b, slice sql, plan *out)
     static const plan_mode modes[] = { [USE_PERSISTENT] = PLAN_PERSISTENT, [USE_PUSH] = PLAN_PUSH,
                                        [USE_BOUNDED] = PLAN_BOUNDED, [USE_SNAPSHOT] = PLAN_SNAPSHOT };
 
-    if (b->join_at.line > 0 && !b->env->runs_joins) return fail_unsupported(b->err, b->join_at, "JOIN");
     finish_steps(b);
     *out = (plan){
         .sql = arena_copy(b->arena, sql),

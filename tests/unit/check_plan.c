@@ -37,7 +37,7 @@ static slice setting(void *self, const char *name)
 static void setup(void)
 {
     f = (fixture){ .catalog = catalog_new(), .arena = arena_new(0) };
-    f.env = (planner_env){ .catalog = f.catalog, .topic_partitions = topic_partitions, .setting = setting, .now_ms = 77, .runs_joins = true };
+    f.env = (planner_env){ .catalog = f.catalog, .topic_partitions = topic_partitions, .setting = setting, .now_ms = 77 };
 }
 
 static void teardown(void)
