@@ -31,7 +31,7 @@ static inline void *arena_alloc(arena *a, size_t bytes)
     bytes = (bytes + 15) & ~(size_t)15;
     if ((size_t)(a->end - a->at) < bytes) return arena_alloc_slow(a, bytes);
     void *lent = a->at;
-    a->at += bytes;
+    if (bytes > 0) a->at += bytes; /* a new arena has no chunk, and no bytes of it are NULL */
     return lent;
 }
 

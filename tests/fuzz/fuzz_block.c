@@ -70,6 +70,19 @@ static void stored_block(slice bytes, arena *a)
     text_free(&block);
 }
 
+/* Byte by byte: a map with a key twice, as only broken bytes have, does not equal itself. */
+static bool same(const type *t, const value *x, const value *y)
+{
+    text a = TEXT_EMPTY, b = TEXT_EMPTY;
+
+    value_encode(&a, t, x);
+    value_encode(&b, t, y);
+    bool equal = slice_equal(text_slice(&a), text_slice(&b));
+    text_free(&a);
+    text_free(&b);
+    return equal;
+}
+
 static void repartition_block(slice bytes, uint8_t choice, arena *a)
 {
     const schema s = { COLUMNS, 1, COUNT_OF(COLUMNS) };
@@ -85,7 +98,7 @@ static void repartition_block(slice bytes, uint8_t choice, arena *a)
     for (uint32_t r = 0; r < rows->rows; r++) {
         for (uint32_t i = 0; i < (rows->kind[r] == ROW_NORMAL ? s.count : 1); i++) {
             value before = column_get(&rows->columns[i], r), after = column_get(&second->columns[i], r);
-            if (!value_equal(COLUMNS[i].type, &before, &after)) abort();
+            if (!same(COLUMNS[i].type, &before, &after)) abort();
         }
     }
     block_writer_free(w);

@@ -30,6 +30,19 @@ static const struct { const char *name; const type *of; bool has_count; } AGGREG
     { "EARLIEST_BY_OFFSET", &type_string, true },  { "LATEST_BY_OFFSET", &type_bigint, true },
 };
 
+/* Byte by byte: a map with a key twice, as only broken bytes have, does not equal itself. */
+static bool same(const type *t, const value *x, const value *y)
+{
+    text a = TEXT_EMPTY, b = TEXT_EMPTY;
+
+    value_encode(&a, t, x);
+    value_encode(&b, t, y);
+    bool equal = slice_equal(text_slice(&a), text_slice(&b));
+    text_free(&a);
+    text_free(&b);
+    return equal;
+}
+
 static void key(slice bytes, uint8_t choice, arena *a)
 {
     column columns[3];
@@ -45,7 +58,7 @@ static void key(slice bytes, uint8_t choice, arena *a)
     if (!key_decode(written, again, count, 0, a)) abort();
     for (uint32_t i = 0; i < count; i++) {
         value before = column_get(&columns[i], 0), after = column_get(&again[i], 0);
-        if (!value_equal(columns[i].type, &before, &after)) abort();
+        if (!same(columns[i].type, &before, &after)) abort();
     }
 }
 
@@ -61,7 +74,7 @@ static void values(slice bytes, uint8_t choice, arena *a)
         value_encode(&out, t, &v);
         reader_bytes second = read_from(text_slice(&out));
         if (!value_decode(&second, t, a, &again) || second.at != second.end) abort();
-        if (!value_equal(t, &v, &again)) abort();
+        if (!same(t, &v, &again)) abort();
         text_free(&out);
     }
 }
@@ -106,7 +119,7 @@ static void accumulator(slice bytes, uint8_t choice, arena *a)
         reader_bytes second = read_from(text_slice(&out));
         if (!agg->decode(&c, x.slab, &second, two) || second.bad || second.at != second.end) abort();
         value after = result_of(&c, &x, two, a);
-        if (!value_equal(c.result, &before, &after)) abort();
+        if (!same(c.result, &before, &after)) abort();
         if (agg->merge != NULL) {
             agg->merge(&c, &x, two, one);
             (void)result_of(&c, &x, two, a);

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Minutes in which a service logs too many errors: run.sh [DIR] (default: ./weir-data). WEIR names the binary.
+set -euo pipefail
+cd "$(dirname "$0")"
+weir=${WEIR:-weir} data=${1:-./weir-data} form=${FORM:-table}
+"$weir" produce --data "$data" service_log service.log
+"$weir" run --data "$data" --quiet --set auto.offset.reset=earliest --until-end job.sql
+"$weir" query --data "$data" --output "$form" "$(cat query.sql)"

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""What nobody should send, from outside: bad_input.py WEIR [NAME...]. Each time: a message that says what, where and what to
+do; the good records beside the bad ones counted; nothing lost, no crash."""
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+WEIR = os.path.abspath(sys.argv[1])
+SOURCE = "CREATE STREAM s (k STRING KEY, v INT, t STRING, at_ms BIGINT) WITH (kafka_topic='s', value_format='JSON');\n"
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+class Home:
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix='weir-bad-')
+
+    def weir(self, *arguments, status=0, stdin=b'', preexec=None):
+        p = subprocess.run([WEIR, *arguments], cwd=self.path, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           timeout=120, preexec_fn=preexec)
+        out, err = p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
+        assert p.returncode == status, 'status %d, not %d\n%s\n%s' % (p.returncode, status, out[-500:], err[-2000:])
+        return out, err
+
+    def file(self, name, content):
+        with open(os.path.join(self.path, name), 'wb') as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+
+    def run(self, sql, status=0):
+        self.file('job.sql', sql)
+        return self.weir('run', '--quiet', '--set', 'auto.offset.reset=earliest', '--until-end', 'job.sql', status=status)
+
+    def rows(self, sql):
+        return [list(json.loads(line).values()) for line in self.weir('query', '--output', 'json', sql)[0].splitlines()]
+
+
+def equal(got, wanted):
+    assert got == wanted, 'got\n%s\nwanted\n%s' % (str(got)[:2000], str(wanted)[:2000])
+
+
+def contains(text, *parts):
+    for part in parts:
+        assert part in text, '%r is not in\n%s' % (part, text[:2000])
+
+
+@test
+def bad_records_beside_good_ones(h):
+    bad = [b'{"v":', b'{', b'"', b'[1]', b'nope', b'{"v":"x"}', b'{"v":99999999999}', b'{"v":1e400}', b'{"v":2147483648}',
+           b'{"t":"\xff\xfe"}', b'\xc0\xaf', b'{"v":' * 100000, b'[' * 1000000, b'{"v":1} {"v":2}']
+    good = [b'{"v":1}', b'{"v":2,"unknown":{"deep":[1,2,{}]}}', b'{}', b'{"v":null,"t":"\\u0000"}', b'{"v":-2147483648}']
+    h.weir('produce', 's', stdin=b'\n'.join(b + b'\n' + g for b, g in zip(bad, good + bad)) + b'\n')
+    h.run(SOURCE + 'CREATE STREAM o AS SELECT k, v FROM s;')
+    equal([row[1] for row in h.rows('SELECT k, v FROM o;')], [1, 2, None, None, -2147483648])
+    logged = h.rows("SELECT record_offset, reason FROM weir_processing_log WHERE kind = 'record';")
+    equal(len(logged), 2 * len(bad) - len(good))
+    assert all(reason for _, reason in logged)
+
+
+@test
+def times_out_of_range(h):
+    times = [-1, -9223372036854775808, 0, 253402300800000, 9223372036854775807]
+    h.weir('produce', 's', stdin=''.join('a:{"v":1,"at_ms":%d}\n' % t for t in times).encode() + b'a:{"v":1}\n', )
+    job = SOURCE.replace("'JSON')", "'JSON', timestamp='at_ms')")
+    for n, window in enumerate(['', ', TUMBLING(10s)', ', HOPPING(10s, 5s)', ', SESSION(10s)']):
+        job += 'CREATE TABLE t%d AS SELECT v, COUNT(*) AS n FROM s GROUP BY v%s;\n' % (n, window)
+    h.run(job)
+    for n in range(4):
+        h.rows('SELECT * FROM t%d;' % n)
+
+
+@test
+def records_of_100_mb(h):
+    h.file('big', b'{"v":1,"t":"' + b'x' * 100000000 + b'"}\n{"v":2,"t":"yy"}\n')
+    h.weir('produce', 's', 'big')
+    h.run(SOURCE + 'CREATE STREAM o AS SELECT k, v, LEN(t) AS l FROM s; CREATE STREAM twice AS SELECT k, v, CONCAT(t, t) AS tt FROM s;')
+    equal([row[1:] for row in h.rows('SELECT k, v, l FROM o;')], [[1, 100000000], [2, 2]])
+    equal([row[1:] for row in h.rows('SELECT k, v, tt FROM twice;')], [[2, 'yyyy']])    # 200 MB are more than a topic takes
+    contains(h.rows("SELECT reason FROM weir_processing_log WHERE kind = 'output';")[0][0], 'larger than its topic takes')
+    h.file('big', b'x' * 140000000 + b'\n')
+    contains(h.weir('produce', 's', 'big', status=1)[1], 'too large', 'topic s', '134217728')
+
+
+@test
+def statements_without_measure(h):
+    h.run(SOURCE)
+    for sql in ('SELECT ' + '(' * 100000 + '1' + ')' * 100000 + ' AS x FROM s;', 'SELECT * FROM s WHERE ' + 'NOT ' * 100000 + 'true;',
+                'SELECT ' + 'CASE WHEN true THEN ' * 50000 + '1' + ' END' * 50000 + ' AS x FROM s;',
+                'SELECT ' + '1+' * 100000 + '1 AS x FROM s;',
+                'CREATE STREAM deep (v ' + 'ARRAY<' * 100000 + 'INT' + '>' * 100000 + ") WITH (kafka_topic='s', value_format='JSON');"):
+        contains(h.run(sql, status=1)[1][:300], 'job.sql:1:', 'syntax', 'nested too deeply')
+    h.run("SELECT '" + 'x' * 10000000 + "' AS x FROM s;")
+    h.run('SELECT * FROM s WHERE v IN (' + ','.join(map(str, range(1400000))) + ');')
+    contains(h.run('SELECT ' + 'x' * 10000000 + ' FROM s;', status=1)[1][:300], 'job.sql:1:8')
+
+
+@test
+def names_that_do_not_exist(h):
+    h.run(SOURCE)
+    for sql, *parts in (('SELECT vv FROM s;', '1:8', 'VV', 'did you mean V'), ('SELECT LENN(t) FROM s;', '1:8', 'LENN', 'did you mean LEN'),
+                        ('SELECT * FROM ss;', '1:15', 'SS'), ('SELECT CAST(v AS NUMBR) FROM s;', '1:18', 'NUMBR'),
+                        ("CREATE STREAM x (v INT) WITH (kafka_topic='none', value_format='JSON'); SELECT * FROM y;", 'Y'),
+                        ("CREATE STREAM x (v INT) WITH (kafka_topic='s', value_format='YAML');", 'YAML')):
+        contains(h.run(sql, status=1)[1], *parts)
+
+
+@test
+def a_data_directory_that_cannot_be_used(h):
+    h.file('plain', 'a file')
+    contains(h.weir('query', '--data', 'plain', 'SHOW STREAMS;', status=1)[1], 'plain')
+    contains(h.weir('query', '--data', '/proc/weir', 'SHOW STREAMS;', status=1)[1], '/proc/weir')
+    h.run(SOURCE)
+    with open(os.path.join(h.path, 'weir-data', 'log', 'data.mdb'), 'r+b') as f:
+        f.write(b'not an environment' * 1000)
+    err = h.weir('query', 'SHOW STREAMS;', status=1)[1]
+    contains(err, 'weir-data')
+
+
+@test
+def a_disk_that_is_full_for_a_while(h):
+    """RLIMIT_FSIZE stands for the disk: a write beyond it fails with EFBIG. It is raised while the engine runs."""
+    h.file('job.sql', SOURCE + 'CREATE TABLE n AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;\nCREATE STREAM o AS SELECT k, v, t FROM s;\n')
+    h.weir('produce', 's', stdin=b'a:{"v":0}\n')
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, resource.RLIM_INFINITY))
+
+    with open(os.path.join(h.path, 'messages'), 'wb') as messages:
+        engine = subprocess.Popen([WEIR, 'run', '--set', 'auto.offset.reset=earliest', '--announce-ready', 'job.sql'], cwd=h.path,
+                                  stdout=subprocess.PIPE, stderr=messages, preexec_fn=limit)
+    try:
+        assert engine.stdout.readline().startswith(b'READY')
+        noise = os.urandom(6000).hex()
+        h.file('lines', ''.join('a:{"v":%d,"t":"%s"}\n' % (i, noise[i % 997:]) for i in range(1000)))
+        h.weir('produce', 's', '--key-separator', ':', 'lines')
+        time.sleep(1.5)
+        assert engine.poll() is None, 'the engine ended when the disk was full'
+        resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        for _ in range(200):
+            if h.rows("SELECT n FROM n WHERE k = 'a';") == [[1000]]:
+                break
+            time.sleep(0.05)
+        else:
+            with open(os.path.join(h.path, 'messages')) as f:
+                raise AssertionError('it did not go on when there was room again: ' + f.read()[-2000:])
+        equal(h.rows('SELECT k, COUNT(*) AS n FROM o GROUP BY k;'), [['a', 1000]])
+    finally:
+        engine.send_signal(signal.SIGTERM)
+        equal(engine.wait(30), 0)
+
+
+def main():
+    passed = failed = 0
+    for t in TESTS:
+        if sys.argv[2:] and t.__name__ not in sys.argv[2:]:
+            continue
+        h = Home()
+        try:
+            t(h)
+            passed += 1
+        except Exception:
+            failed += 1
+            print('%s failed' % t.__name__)
+            traceback.print_exc(file=sys.stdout)
+        finally:
+            shutil.rmtree(h.path, ignore_errors=True)
+    print('%d passed, %d failed' % (passed, failed))
+    sys.exit(1 if failed else 0)
+
+
+main()
