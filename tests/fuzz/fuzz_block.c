@@ -91,7 +91,7 @@ static void repartition_block(slice bytes, uint8_t choice, arena *a)
     batch *rows, *second;
 
     if (!block_read(bytes, &shape, a, &mark, &rows) || rows == NULL) return;
-    block_writer *w = block_writer_new(&shape);
+    block_writer *w = block_writer_new(&shape, rows->row_partition != NULL);
     block_writer_add(w, rows, (row_set){ NULL, rows->rows });
     slice written = arena_copy(a, block_writer_finish(w, &mark));
     if (!block_read(written, &shape, a, &again, &second) || second == NULL || second->rows != rows->rows) abort();
