@@ -122,7 +122,7 @@ void body_free(request_body *b)
     b->arena = NULL;
 }
 
-weir_session *body_session(exchange *x, const request_body *b)
+weir_session *body_session(exchange *x, const request_body *b, bool reads_latest)
 {
     const server_options *o = &x->server->options;
     weir_session *s;
@@ -132,7 +132,7 @@ weir_session *body_session(exchange *x, const request_body *b)
         exchange_fail(x, 500, 50000, "no memory for a session");
         return NULL;
     }
-    weir_rc rc = WEIR_OK;
+    weir_rc rc = reads_latest ? weir_session_set(s, SLICE("auto.offset.reset"), SLICE("latest"), &err) : WEIR_OK;
     for (uint32_t i = 0; i < o->define_count; i++) weir_session_define(s, o->defines[i].name, o->defines[i].value);
     for (uint32_t i = 0; i < b->variable_count; i++) weir_session_define(s, b->variables[i].name, b->variables[i].value);
     for (uint32_t i = 0; rc == WEIR_OK && i < o->setting_count; i++) {

@@ -125,8 +125,9 @@ typedef struct request_body {
 /* False: answered with 400. What is not known is ignored. body_free() in any case. */
 bool body_read(exchange *x, slice json, request_body *out);
 void body_free(request_body *b);
-/* A session with the server's settings, then the request's. NULL: answered with 400. */
-weir_session *body_session(exchange *x, const request_body *b);
+/* A session with the server's settings, then the request's. NULL: answered with 400. reads_latest: push queries begin with the
+ * next row where neither says otherwise, as in ksqlDB. */
+weir_session *body_session(exchange *x, const request_body *b, bool reads_latest);
 
 /* ---- errors of statements ---- */
 

@@ -283,7 +283,7 @@ static bool begin(streamed_query *q)
         exchange_fail(x, 400, 40000, "the query is not UTF-8");
         return false;
     }
-    if (!count_query(q) || (q->session = body_session(x, &q->body)) == NULL) return false;
+    if (!count_query(q) || (q->session = body_session(x, &q->body, true)) == NULL) return false;
     q->script = weir_script_open(q->session, q->body.sql);
     weir_rc rc = open_result(q, &err);
     /* What is wrong with its state shows before the reply begins; and a push query stands at its first position then. */

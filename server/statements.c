@@ -188,7 +188,7 @@ static void run_ksql(exchange *x)
         } else if (utf8_fault(body.sql) >= 0) {
             exchange_fail(x, 400, 40000, "the statements are not UTF-8");
         } else {
-            weir_session *session = body_session(x, &body);
+            weir_session *session = body_session(x, &body, false);
             if (session != NULL) run_statements(x, session, body.sql);
             weir_session_close(session);
         }
