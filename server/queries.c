@@ -35,6 +35,7 @@ typedef struct streamed_query {
     atomic_bool is_closed; /* by /close-query */
 } streamed_query;
 
+/* It is no longer to be found, and counts no more: before its reply ends, so that a client that has read it knows. */
 static void forget(streamed_query *q)
 {
     server *s = q->exchange->server;
@@ -47,6 +48,7 @@ static void forget(streamed_query *q)
     }
     pthread_mutex_unlock(&s->queries_lock);
     if (q->is_counted) atomic_fetch_sub(&s->query_count, 1);
+    q->is_counted = false;
 }
 
 static void query_close(job *self)
@@ -182,6 +184,7 @@ static void send_rows(streamed_query *q, const batch *rows)
 /* The end of a reply that has begun. message NULL: a pull query over a table has none. */
 static job_turn send_end(streamed_query *q, const char *message)
 {
+    forget(q);
     text_clear(&q->line);
     if (q->form == FORM_ROWS && message != NULL) {
         text_printf(&q->line, "{\"finalMessage\":\"%s\"}", message);
@@ -199,6 +202,7 @@ static job_turn send_end(streamed_query *q, const char *message)
 static job_turn send_failure(streamed_query *q, const weir_error *err)
 {
     atomic_fetch_add(&q->exchange->server->failures, 1);
+    forget(q);
     text_clear(&q->line);
     if (!q->has_started) {
         slice statement = q->script == NULL ? NO_SLICE : weir_script_statement(q->script);

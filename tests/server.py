@@ -410,6 +410,23 @@ def a_script_of_queries(s):
 
 
 @test
+def the_manual(s):
+    """The curl lines of docs/rest-api.md, in their order."""
+    manual = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'docs', 'rest-api.md')
+    lines = open(manual).read().splitlines()
+    count = 0
+    for line, answer in zip(lines, lines[1:]):
+        if not line.startswith('    ') or 'curl ' not in line:
+            continue
+        assert answer.startswith('    # -> '), answer
+        got = subprocess.run(['bash', '-c', line.strip().replace('127.0.0.1:8088', '127.0.0.1:%d' % s.port)], timeout=SLOW,
+                             stdout=subprocess.PIPE).stdout.decode()
+        assert answer[9:] in got, '%s\nwanted %s, got\n%s' % (line, answer[9:], got)
+        count += 1
+    assert count >= 20
+
+
+@test
 def addresses(s):
     for arguments, part in ((['--listen', '0.0.0.0:0'], '--insecure'), (['--listen', 'nonsense'], 'ADDRESS:PORT'),
                             (['--listen', '127.0.0.1:%d' % s.port], 'cannot listen'), (['--tls-cert', 'x'], 'unsupported')):
