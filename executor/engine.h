@@ -73,6 +73,10 @@ void weir_session_close(weir_session *s);
 /* As SET 'name'='value' and DEFINE name = 'value' do. An unknown setting is a semantic error. */
 weir_rc weir_session_set(weir_session *s, slice name, slice value, weir_error *err) WEIR_CHECKED;
 void weir_session_define(weir_session *s, slice name, slice value);
+/* Its results carry what weir_result_members() gives. */
+void weir_session_describes(weir_session *s, bool describes);
+/* Whether there is a setting of that name ("ksql.streams." may stand before it). */
+bool weir_knows_setting(slice name);
 /* From any thread or a signal handler: the statement or result under way ends with WEIR_CANCELLED. */
 void weir_cancel(weir_session *s);
 
@@ -89,6 +93,19 @@ void weir_script_close(weir_script *script);
  * same text does nothing; a different one under the same name is an error that names OR REPLACE. (weir run) */
 void weir_script_resumes(weir_script *script, bool resumes);
 
+/* What a front door takes: a statement of another sort fails with a semantic error before it is executed, and
+ * weir_script_was_refused() is true until the next. */
+typedef enum weir_allow {
+    WEIR_ALLOW_ALL,
+    WEIR_ALLOW_QUERIES,    /* SELECT, PRINT */
+    WEIR_ALLOW_STATEMENTS, /* the others */
+    WEIR_ALLOW_NONE
+} weir_allow;
+void weir_script_allows(weir_script *script, weir_allow what);
+bool weir_script_was_refused(const weir_script *script);
+/* The statement last executed, or that failed, with its ';'; absent: the text could not be read as one. Until the next. */
+slice weir_script_statement(const weir_script *script);
+
 /* ---- results ---- */
 
 typedef enum weir_result_kind {
@@ -102,6 +119,13 @@ weir_result_kind weir_result_kind_of(const weir_result *r);
 slice weir_result_message(const weir_result *r);
 /* "@type" of ksqlDB's REST entity for the statement: "currentStatus", "streams", "queries" ...; for tests and the server. */
 const char *weir_result_entity(const weir_result *r);
+/* The members of that entity as JSON text, between its braces, for sessions that asked by weir_session_describes(): commandId
+ * and commandStatus, sourceDescription, queries ... Else absent. */
+slice weir_result_members(const weir_result *r);
+/* Of a query: a pull query over a table's state, which answers without a final message in ksqlDB. */
+bool weir_result_is_snapshot(const weir_result *r);
+/* "`ID` BIGINT KEY, `N` INTEGER": the columns of a query as the header of a REST response has them. */
+void weir_result_print_schema(const weir_result *r, text *out);
 const schema *weir_result_schema(const weir_result *r); /* key_count: key columns of pull and push queries */
 /* Waits up to timeout_ms (-1: as long as it takes) and lends rows until the next call. *rows NULL: none came in time, or
  * it has ended: see weir_result_ended(). A row of kind ROW_TOMBSTONE is a deletion (tables' changes). */
@@ -135,6 +159,12 @@ typedef struct weir_record {
 /* Makes the topic when it is not there (partitions 0: the default of 1; Kafka: the broker's). */
 weir_rc weir_produce(weir *w, slice topic, int32_t partitions, weir_record *records, uint32_t count,
                      weir_error *err) WEIR_CHECKED;
+
+/* A row into a stream or table, as INSERT VALUES: a JSON object by column names (case ignored unless in back quotes), with
+ * ROWTIME if wanted; columns it leaves out are null. target: a name, folded to upper case unless in back quotes. */
+weir_rc weir_insert_json(weir *w, slice target, slice object, weir_error *err) WEIR_CHECKED;
+/* Whether there is such a target, that rows can be put in. */
+weir_rc weir_can_insert(weir *w, slice target, weir_error *err) WEIR_CHECKED;
 
 typedef struct weir_reader weir_reader;
 weir_rc weir_reader_open(weir_reader **out, weir *w, slice topic, bool from_beginning, bool until_end,

@@ -2,6 +2,7 @@
 #include "executor/weir.h"
 
 #include "core/json.h"
+#include "core/json_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,134 @@ weir_rc weir_produce(weir *w, slice topic, int32_t partitions, weir_record *reco
     free(all);
     free(to);
     free(offsets);
+    return rc;
+}
+
+/* ---- rows by column names ---- */
+
+/* A name as typed: upper case, or exactly what stands in back quotes. */
+static slice folded_name(arena *a, slice name)
+{
+    if (name.len >= 2 && name.data[0] == '`' && name.data[name.len - 1] == '`') return (slice){ name.data + 1, name.len - 2 };
+    char *upper = arena_text_begin(a, name.len);
+    for (size_t i = 0; i < name.len; i++) upper[i] = (char)(name.data[i] >= 'a' && name.data[i] <= 'z' ? name.data[i] - 32 : name.data[i]);
+    return arena_text_end(a, upper, upper + name.len);
+}
+
+static weir_rc insert_member(planned *row, json_doc *doc, uint32_t *i, slice name, weir_error *err)
+{
+    const source *into = row->into;
+    const type *t = &type_bigint;
+    value given = NULL_VALUE;
+    int32_t at = schema_find(&into->schema, name);
+
+    if (at >= 0) t = into->schema.columns[at].type;
+    if (at < 0 && !slice_is(name, "ROWTIME")) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown column %.*s in %.*s", SLICE_ARG(name), SLICE_ARG(into->name));
+    }
+    if (!json_read_value(doc, i, t, &given)) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "column %.*s: %s", SLICE_ARG(name), doc->reason);
+    }
+    if (at >= 0) ((value *)row->row)[at] = given;
+    else if (!given.is_null) row->timestamp_ms = given.i64;
+    return WEIR_OK;
+}
+
+static weir_rc read_object(planned *row, json_doc *doc, weir_error *err)
+{
+    uint32_t i = 0;
+
+    if (json_char(doc, i++) != '{') return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "a row is a JSON object, by column names");
+    while (json_char(doc, i) != '}') {
+        slice name;
+        if (json_char(doc, i) != '"' || !json_unescape(doc, i, json_raw_string(doc, i), &name) || json_char(doc, i + 1) != ':') {
+            return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON object");
+        }
+        i += 2;
+        WEIR_TRY(insert_member(row, doc, &i, folded_name(doc->arena, name), err));
+        if (json_char(doc, i) == ',' && json_char(doc, i + 1) == '"') i++;
+        else if (json_char(doc, i) != '}') return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON object");
+    }
+    if (i + 1 != doc->count) return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "something follows the row's object");
+    return WEIR_OK;
+}
+
+static weir_rc check_target(const source *into, weir_error *err)
+{
+    if (into->is_source) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s is read-only: it was made by CREATE SOURCE", SLICE_ARG(into->name));
+    }
+    if (into->windowed != WINDOW_NONE) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s has windowed keys: no rows can be inserted", SLICE_ARG(into->name));
+    }
+    return WEIR_OK;
+}
+
+static weir_rc check_insertable(const planned *row, weir_error *err)
+{
+    const source *into = row->into;
+
+    WEIR_TRY(check_target(into, err));
+    for (uint32_t i = 0; i < into->schema.count; i++) {
+        const schema_column *c = &into->schema.columns[i];
+        if ((c->is_headers || c->header_key.data != NULL) && !row->row[i].is_null) {
+            return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "column %.*s holds headers: it cannot be written", SLICE_ARG(c->name));
+        }
+        if (into->is_table && i < into->schema.key_count && row->row[i].is_null) {
+            return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s is a table: its key %.*s must be given", SLICE_ARG(into->name),
+                             SLICE_ARG(c->name));
+        }
+    }
+    return WEIR_OK;
+}
+
+weir_rc weir_can_insert(weir *w, slice target, weir_error *err)
+{
+    arena *a = arena_new(0);
+    slice name = folded_name(a, target);
+
+    pthread_mutex_lock(&w->lock);
+    weir_rc rc = catalog_refresh(w, err);
+    planned row = { .into = rc == WEIR_OK ? catalog_source(w->catalog, name) : NULL };
+    if (rc == WEIR_OK && row.into == NULL) {
+        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no stream or table %.*s", SLICE_ARG(name));
+    }
+    if (rc == WEIR_OK) rc = check_target(row.into, err);
+    pthread_mutex_unlock(&w->lock);
+    arena_free(a);
+    return rc;
+}
+
+weir_rc weir_insert_json(weir *w, slice target, slice object, weir_error *err)
+{
+    arena *a = arena_new(0);
+    json_index *index = json_index_new();
+    text scratch = TEXT_EMPTY;
+    json_doc doc = { .arena = a, .scratch = &scratch };
+    planned row = { .kind = PLANNED_INSERT_VALUES, .timestamp_ms = clock_now_ms(&w->clock) };
+    weir_rc rc;
+
+    if (index == NULL) abort();
+    slice name = folded_name(a, target);
+    pthread_mutex_lock(&w->lock);
+    rc = catalog_refresh(w, err);
+    row.into = rc == WEIR_OK ? catalog_source(w->catalog, name) : NULL;
+    if (rc == WEIR_OK && row.into == NULL) {
+        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no stream or table %.*s", SLICE_ARG(name));
+    }
+    if (rc == WEIR_OK && !json_doc_open(&doc, index, object)) rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON: %s", doc.reason);
+    if (rc == WEIR_OK) {
+        value *all = ARENA_ARRAY(a, value, row.into->schema.count);
+        for (uint32_t i = 0; i < row.into->schema.count; i++) all[i] = NULL_VALUE;
+        row.row = all;
+        rc = read_object(&row, &doc, err);
+    }
+    if (rc == WEIR_OK) rc = check_insertable(&row, err);
+    if (rc == WEIR_OK) rc = insert_row(w, &row, err);
+    pthread_mutex_unlock(&w->lock);
+    text_free(&scratch);
+    json_index_free(index);
+    arena_free(a);
     return rc;
 }
 

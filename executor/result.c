@@ -95,6 +95,29 @@ const char *weir_result_entity(const weir_result *r)
     return r->entity;
 }
 
+slice weir_result_members(const weir_result *r)
+{
+    return r->members;
+}
+
+bool weir_result_is_snapshot(const weir_result *r)
+{
+    return r->plan != NULL && r->plan->mode == PLAN_SNAPSHOT;
+}
+
+void weir_result_print_schema(const weir_result *r, text *out)
+{
+    const bool *is_key = r->plan == NULL ? NULL : r->plan->steps[r->plan->step_count - 1].result.is_key;
+
+    for (uint32_t i = 0; i < r->schema.count; i++) {
+        if (i > 0) text_add_c(out, ", ");
+        print_quoted_name(out, r->schema.columns[i].name);
+        text_add_char(out, ' ');
+        type_print(out, r->schema.columns[i].type);
+        if (is_key != NULL && is_key[i]) text_add_c(out, " KEY");
+    }
+}
+
 const schema *weir_result_schema(const weir_result *r)
 {
     return &r->schema;

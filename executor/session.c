@@ -7,6 +7,10 @@ struct weir_script {
     weir_session *session;
     parser *parser;
     bool resumes;
+    weir_allow allow;
+    bool was_refused;
+    bool has_statement;
+    text statement; /* of the last one, with its ';' */
 };
 
 weir_rc weir_session_open(weir_session **out, weir *w)
@@ -69,12 +73,38 @@ void weir_script_close(weir_script *script)
 {
     if (script == NULL) return;
     parser_close(script->parser);
+    text_free(&script->statement);
     free(script);
 }
 
 void weir_script_resumes(weir_script *script, bool resumes)
 {
     script->resumes = resumes;
+}
+
+void weir_script_allows(weir_script *script, weir_allow what)
+{
+    script->allow = what;
+}
+
+bool weir_script_was_refused(const weir_script *script)
+{
+    return script->was_refused;
+}
+
+slice weir_script_statement(const weir_script *script)
+{
+    return script->has_statement ? text_slice(&script->statement) : NO_SLICE;
+}
+
+void weir_session_describes(weir_session *s, bool describes)
+{
+    s->describes = describes;
+}
+
+bool weir_knows_setting(slice name)
+{
+    return setting_canonical(name).data != NULL;
 }
 
 /* ---- what the planner asks ---- */
@@ -232,7 +262,7 @@ static const char *stored_as(weir *w, const statement *what, weir_error *err)
 
 /* ---- INSERT VALUES ---- */
 
-static weir_rc insert_values(weir *w, const planned *p, weir_error *err)
+weir_rc insert_row(weir *w, const planned *p, weir_error *err)
 {
     const source *into = p->into;
     arena *a = arena_new(0);
@@ -321,7 +351,7 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
         switch (p.kind) {
         case PLANNED_NOTHING: *out = result_message("currentStatus", "%.*s", SLICE_ARG(p.message)); return WEIR_OK;
         case PLANNED_INSERT_VALUES:
-            WEIR_TRY(insert_values(w, &p, err));
+            WEIR_TRY(insert_row(w, &p, err));
             *out = result_message("insertValues", "1 row inserted");
             return WEIR_OK;
         case PLANNED_QUERY: return open_query(s, &p, kept, out, err);
@@ -376,6 +406,7 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
         pthread_mutex_lock(&w->lock);
         rc = catalog_refresh(w, err);
         if (rc == WEIR_OK) rc = show_statement(s, what, *kept, out, err);
+        if (rc == WEIR_OK && s->describes) describe_result(s, what, *out);
         pthread_mutex_unlock(&w->lock);
         return rc;
     case STATEMENT_ASSERT_TOPIC:
@@ -404,8 +435,19 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
     } else if (rc == WEIR_OK) {
         rc = plan_and_do(s, what, kept, out, err);
     }
+    if (rc == WEIR_OK && s->describes) describe_result(s, what, *out);
     pthread_mutex_unlock(&w->lock);
     return rc;
+}
+
+static weir_rc check_allowed(weir_script *script, const statement *what, weir_error *err)
+{
+    bool is_query = what->kind == STATEMENT_QUERY || what->kind == STATEMENT_PRINT;
+
+    script->was_refused = script->allow == WEIR_ALLOW_NONE ||
+                          (script->allow != WEIR_ALLOW_ALL && is_query != (script->allow == WEIR_ALLOW_QUERIES));
+    if (!script->was_refused) return WEIR_OK;
+    return weir_fail(err, WEIR_SEMANTIC, what->at, "%s is not taken here", statement_kind_name(what->kind));
 }
 
 weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err)
@@ -415,9 +457,17 @@ weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err
 
     *out = NULL;
     err->rc = WEIR_OK;
+    script->was_refused = script->has_statement = false;
     atomic_store(&script->session->cancelled, false);
     weir_rc rc = parser_next(script->parser, kept, script->session->variables, &what, err);
-    if (rc == WEIR_OK && what != NULL) rc = do_statement(script, what, &kept, out, err);
+    if (rc == WEIR_OK && what != NULL) {
+        text_clear(&script->statement);
+        text_add(&script->statement, what->text);
+        text_add_char(&script->statement, ';');
+        script->has_statement = true;
+        rc = check_allowed(script, what, err);
+        if (rc == WEIR_OK) rc = do_statement(script, what, &kept, out, err);
+    }
     arena_free(kept);
     return rc;
 }

@@ -43,7 +43,7 @@ static weir_rc show_topics(weir *w, bool all, arena *a, weir_result **out, weir_
     return WEIR_OK;
 }
 
-static const char *query_word(weir *w, const query_entry *e)
+const char *query_word(weir *w, const query_entry *e)
 {
     static const char *const words[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
     query *q = find_query(w, e->id);

@@ -48,6 +48,7 @@ struct weir_session {
     variables *variables;
     setting *settings; /* names without "ksql.streams."; malloc'd texts */
     uint32_t setting_count, setting_room;
+    bool describes; /* results carry their REST entities */
     atomic_bool cancelled;
 };
 
@@ -86,6 +87,7 @@ struct weir_result {
     const char *entity;
     arena *arena;
     slice message;
+    slice members;         /* of the REST entity, where the session describes */
     schema schema;
     batch *rows;           /* of a listing; NULL once lent */
     transient *transient;  /* of a query */
@@ -121,6 +123,12 @@ weir_rc show_statement(weir_session *s, const statement *what, arena *a, weir_re
 weir_rc analyze_statement(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err) WEIR_CHECKED;
 /* Plans and opens a SELECT, with the lock held. *kept is the result's afterwards, and NULL. */
 weir_rc open_select(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err) WEIR_CHECKED;
+/* Gives the result of a statement that has just been done the members of its REST entity (entity.c). Lock held. */
+void describe_result(weir_session *s, const statement *what, weir_result *r);
+/* "RUNNING", "PAUSED" ...: what a persistent query does, as listings say it. */
+const char *query_word(weir *w, const query_entry *e);
+/* Appends a row as INSERT VALUES does. Lock held. */
+weir_rc insert_row(weir *w, const planned *p, weir_error *err) WEIR_CHECKED;
 void planner_env_of(weir_session *s, planner_env *env);
 
 #endif

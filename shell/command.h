@@ -20,6 +20,7 @@ int cmd_run(options *o, int argc, char **argv);
 int cmd_query(options *o, int argc, char **argv);
 int cmd_produce(options *o, int argc, char **argv);
 int cmd_consume(options *o, int argc, char **argv);
+int cmd_server(options *o, int argc, char **argv);
 int cmd_test(options *o, int argc, char **argv);
 
 #endif

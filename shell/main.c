@@ -37,6 +37,15 @@ static const command COMMANDS[] = {
       "      --output FORM       raw: the value and a line feed (default); json: an object a line with key, value,\n"
       "                          timestamp, partition, offset and headers; bytes that are not UTF-8 as {\"$base64\":\"...\"}\n"
       "      --key-separator S   raw: the key and S before the value\n", cmd_consume },
+    { "server", "", "ksqlDB's REST API over HTTP; persistent queries run until SIGINT or SIGTERM",
+      "HTTP/1.1 and HTTP/2 (prior knowledge) on one port. See docs/rest-api.md.\n\n"
+      "Options:\n"
+      "      --listen ADDRESS:PORT  where (default: 127.0.0.1:8088); port 0: any free one\n"
+      "      --insecure          listen on other addresses than loopback too, without encryption and passwords\n"
+      "      --queries FILE      run this script first; statements that equal stored ones continue them\n"
+      "      --max-connections N, --max-queries N, --max-body BYTES\n"
+      "                          limits (default: 4096, 1024, 4194304)\n"
+      "      --announce-ready    print a line LISTENING ADDRESS:PORT once requests are taken\n", cmd_server },
     { "test", "FILE...", "run scenario files",
       "Each scenario runs with batches of 1, 2, 7 and 4096 rows and must give the same with all. See tests/README.md.\n\n"
       "Options:\n"

@@ -17,8 +17,9 @@ if(TARGET weir)
   add_test(NAME crash_local COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_local.py --weir $<TARGET_FILE:weir> --rounds 8)
   add_test(NAME differential COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/differential.py --weir $<TARGET_FILE:weir> --count 200 --seed 1)
   add_test(NAME bad_input COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/bad_input.py $<TARGET_FILE:weir>)
-  set_tests_properties(examples command_line terminal differential bad_input PROPERTIES LABELS command TIMEOUT 300)
-  set_tests_properties(command_line terminal PROPERTIES ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/lsan.supp:print_suppressions=0")
+  add_test(NAME server COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/server.py $<TARGET_FILE:weir>)
+  set_tests_properties(examples command_line terminal differential bad_input server PROPERTIES LABELS command TIMEOUT 300)
+  set_tests_properties(command_line terminal server PROPERTIES ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/lsan.supp:print_suppressions=0")
   set_tests_properties(crash_local PROPERTIES LABELS crash TIMEOUT 600)
 
   # The broker's address comes from WEIR_TEST_BROKER; without one they fail.

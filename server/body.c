@@ -1,0 +1,148 @@
+/* server/body.c - what a request's JSON body says: {"ksql"|"sql", "streamsProperties"|"properties", "sessionVariables",
+ * "target", "queryId"}; other members are ignored. */
+#include "server/inside.h"
+
+#include <stdlib.h>
+
+typedef struct reading {
+    json_doc doc;
+    json_index *index;
+    text scratch;
+    uint32_t i;
+} reading;
+
+static bool no_json(reading *r, const char *why)
+{
+    return json_fail_at(&r->doc, r->i, why);
+}
+
+static bool read_string(reading *r, slice *out)
+{
+    if (json_char(&r->doc, r->i) != '"') return no_json(r, "a string is expected");
+    return json_read_string(&r->doc, &r->i, &type_string, out);
+}
+
+/* A string, number or literal as text; null: absent. */
+static bool read_scalar(reading *r, slice *out)
+{
+    char first = json_char(&r->doc, r->i);
+
+    if (first == '"') return json_read_string(&r->doc, &r->i, &type_string, out);
+    *out = json_is_null(&r->doc, r->i) ? NO_SLICE : json_token(&r->doc, r->i);
+    if (first == '{' || first == '[') return no_json(r, "a string, a number, true, false or null is expected");
+    return json_skip(&r->doc, &r->i);
+}
+
+/* Calls take for each member of the object at r->i; its value stands at r->i then. */
+static bool read_object(reading *r, bool (*take)(reading *r, slice name, void *into), void *into)
+{
+    if (json_char(&r->doc, r->i) != '{') return no_json(r, "an object is expected");
+    r->i++;
+    while (json_char(&r->doc, r->i) != '}') {
+        slice name;
+        if (!read_string(r, &name)) return false;
+        if (json_char(&r->doc, r->i) != ':') return no_json(r, "':' is expected");
+        r->i++;
+        if (!take(r, name, into)) return false;
+        if (json_char(&r->doc, r->i) == ',') {
+            r->i++;
+            if (json_char(&r->doc, r->i) != '"') return no_json(r, "a member is expected");
+        } else if (json_char(&r->doc, r->i) != '}') {
+            return no_json(r, "',' or '}' is expected");
+        }
+    }
+    r->i++;
+    return true;
+}
+
+typedef struct pairs {
+    pair *items;
+    uint32_t count, room;
+} pairs;
+
+static bool take_pair(reading *r, slice name, void *into)
+{
+    pairs *all = into;
+    slice given;
+
+    if (!read_scalar(r, &given)) return false;
+    if (all->count == all->room) {
+        pair *larger = ARENA_ARRAY(r->doc.arena, pair, all->room * 2 + 8);
+        if (all->count > 0) memcpy(larger, all->items, all->count * sizeof *larger);
+        all->items = larger;
+        all->room = all->room * 2 + 8;
+    }
+    all->items[all->count++] = (pair){ name, given };
+    return true;
+}
+
+static bool read_pairs(reading *r, pair **items, uint32_t *count)
+{
+    pairs all = { 0 };
+
+    if (json_is_null(&r->doc, r->i)) return json_skip(&r->doc, &r->i);
+    if (!read_object(r, take_pair, &all)) return false;
+    *items = all.items;
+    *count = all.count;
+    return true;
+}
+
+static bool take_member(reading *r, slice name, void *into)
+{
+    request_body *b = into;
+
+    if (slice_is(name, "ksql") || slice_is(name, "sql")) return read_string(r, &b->sql);
+    if (slice_is(name, "target")) return read_string(r, &b->target);
+    if (slice_is(name, "queryId")) return read_string(r, &b->query_id);
+    if (slice_is(name, "streamsProperties") || slice_is(name, "properties")) return read_pairs(r, &b->properties, &b->property_count);
+    if (slice_is(name, "sessionVariables")) return read_pairs(r, &b->variables, &b->variable_count);
+    return json_skip(&r->doc, &r->i);
+}
+
+bool body_read(exchange *x, slice json, request_body *out)
+{
+    reading r = { .index = json_index_new() };
+
+    *out = (request_body){ .arena = arena_new(0) };
+    if (r.index == NULL) abort();
+    r.doc.arena = out->arena;
+    r.doc.scratch = &r.scratch;
+    bool ok = json_doc_open(&r.doc, r.index, json) && read_object(&r, take_member, out) &&
+              (r.i == r.doc.count || no_json(&r, "there is more behind the object"));
+    if (!ok) exchange_fail(x, 400, 40000, "the body is not the JSON object this takes: %s", r.doc.reason);
+    /* Texts may lie in the document, which the exchange keeps. */
+    text_free(&r.scratch);
+    json_index_free(r.index);
+    return ok;
+}
+
+void body_free(request_body *b)
+{
+    arena_free(b->arena);
+    b->arena = NULL;
+}
+
+weir_session *body_session(exchange *x, const request_body *b, bool reads_latest)
+{
+    const server_options *o = &x->server->options;
+    weir_session *s;
+    weir_error err = { 0 };
+
+    if (weir_session_open(&s, x->server->weir) != WEIR_OK) {
+        exchange_fail(x, 500, 50000, "no memory for a session");
+        return NULL;
+    }
+    weir_rc rc = reads_latest ? weir_session_set(s, SLICE("auto.offset.reset"), SLICE("latest"), &err) : WEIR_OK;
+    for (uint32_t i = 0; i < o->define_count; i++) weir_session_define(s, o->defines[i].name, o->defines[i].value);
+    for (uint32_t i = 0; i < b->variable_count; i++) weir_session_define(s, b->variables[i].name, b->variables[i].value);
+    for (uint32_t i = 0; rc == WEIR_OK && i < o->setting_count; i++) {
+        rc = weir_session_set(s, o->settings[i].name, o->settings[i].value, &err);
+    }
+    for (uint32_t i = 0; rc == WEIR_OK && i < b->property_count; i++) {
+        rc = weir_session_set(s, b->properties[i].name, b->properties[i].value, &err);
+    }
+    if (rc == WEIR_OK) return s;
+    weir_session_close(s);
+    exchange_fail(x, 400, 40000, "%s", err.message);
+    return NULL;
+}

@@ -1,0 +1,175 @@
+/* server/pool.c - see pool.h. */
+#include "server/pool.h"
+
+#include "core/clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { THREADS_MAX = 64, IDLE_FIRST_MS = 1, IDLE_LONGEST_MS = 25 };
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t news;
+    job *first, *last; /* ready, in order */
+    job *idle;         /* wait until they are due */
+    uint32_t count, count_max;
+    bool is_closing;
+    pthread_t threads[THREADS_MAX];
+    uint32_t thread_count;
+};
+
+static const weir_clock WALL = { 0 };
+
+static void add_ready(pool *p, job *j)
+{
+    j->next = NULL;
+    if (p->last == NULL) p->first = j;
+    else p->last->next = j;
+    p->last = j;
+}
+
+/* Moves what is due to the ready ones; returns how long until the next is. */
+static int64_t wake_due(pool *p)
+{
+    int64_t now_ms = clock_monotonic_ms(&WALL), nearest = 1000;
+
+    for (job **at = &p->idle; *at != NULL;) {
+        job *j = *at;
+        if (j->due_ms > now_ms) {
+            if (j->due_ms - now_ms < nearest) nearest = j->due_ms - now_ms;
+            at = &j->next;
+            continue;
+        }
+        *at = j->next;
+        add_ready(p, j);
+    }
+    return nearest;
+}
+
+static void wait_for(pool *p, int64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&p->news, &p->lock, &until);
+}
+
+static job *take(pool *p)
+{
+    while (!p->is_closing) {
+        int64_t nearest = wake_due(p);
+        if (p->first != NULL) {
+            job *j = p->first;
+            p->first = j->next;
+            if (p->first == NULL) p->last = NULL;
+            else pthread_cond_signal(&p->news);
+            j->is_woken = false;
+            return j;
+        }
+        wait_for(p, nearest);
+    }
+    return NULL;
+}
+
+static void put_back(pool *p, job *j, job_turn turn)
+{
+    if (turn == JOB_AGAIN || j->is_woken) {
+        j->idle_turns = 0;
+        add_ready(p, j);
+        return;
+    }
+    int64_t pause_ms = IDLE_FIRST_MS << (j->idle_turns > 5 ? 5 : j->idle_turns);
+    j->idle_turns++;
+    j->due_ms = clock_monotonic_ms(&WALL) + (pause_ms > IDLE_LONGEST_MS ? IDLE_LONGEST_MS : pause_ms);
+    j->next = p->idle;
+    p->idle = j;
+}
+
+static void *work(void *argument)
+{
+    pool *p = argument;
+
+    pthread_mutex_lock(&p->lock);
+    for (job *j; (j = take(p)) != NULL;) {
+        pthread_mutex_unlock(&p->lock);
+        job_turn turn = j->step(j);
+        if (turn == JOB_DONE) j->close(j);
+        pthread_mutex_lock(&p->lock);
+        if (turn == JOB_DONE) p->count--;
+        else put_back(p, j, turn);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+pool *pool_open(uint32_t threads, uint32_t jobs_max)
+{
+    pool *p = calloc(1, sizeof *p);
+    pthread_condattr_t monotonic;
+
+    if (p == NULL) abort();
+    p->count_max = jobs_max;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->news, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    while (p->thread_count < threads && p->thread_count < THREADS_MAX &&
+           pthread_create(&p->threads[p->thread_count], NULL, work, p) == 0) {
+        p->thread_count++;
+    }
+    if (p->thread_count > 0) return p;
+    pool_close(p);
+    return NULL;
+}
+
+bool pool_add(pool *p, job *j)
+{
+    pthread_mutex_lock(&p->lock);
+    bool fits = p->count < p->count_max && !p->is_closing;
+    if (fits) {
+        j->pool = p;
+        p->count++;
+        add_ready(p, j);
+        pthread_cond_signal(&p->news);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return fits;
+}
+
+void pool_wake(job *j)
+{
+    pool *p = j->pool;
+
+    pthread_mutex_lock(&p->lock);
+    j->is_woken = true;
+    j->due_ms = 0;
+    pthread_cond_signal(&p->news);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void pool_close(pool *p)
+{
+    if (p == NULL) return;
+    pthread_mutex_lock(&p->lock);
+    p->is_closing = true;
+    pthread_cond_broadcast(&p->news);
+    pthread_mutex_unlock(&p->lock);
+    for (uint32_t i = 0; i < p->thread_count; i++) pthread_join(p->threads[i], NULL);
+    for (job *j = p->first, *next; j != NULL; j = next) {
+        next = j->next;
+        j->close(j);
+    }
+    for (job *j = p->idle, *next; j != NULL; j = next) {
+        next = j->next;
+        j->close(j);
+    }
+    pthread_cond_destroy(&p->news);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}

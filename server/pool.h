@@ -1,0 +1,31 @@
+/* server/pool.h - workers that take turns with jobs. A job advances by steps that never block for long, so that a few threads
+ * serve many queries; a step that had nothing to do is taken again a little later, or when the job is woken. */
+#ifndef WEIR_SERVER_POOL_H
+#define WEIR_SERVER_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct pool pool;
+
+typedef enum job_turn { JOB_AGAIN, JOB_IDLE, JOB_DONE } job_turn;
+
+typedef struct job {
+    job_turn (*step)(struct job *self);
+    void (*close)(struct job *self); /* frees it: after JOB_DONE, or when the pool stops */
+    /* the pool's own */
+    pool *pool;
+    struct job *next;
+    int64_t due_ms;
+    uint32_t idle_turns; /* in a row */
+    bool is_woken;
+} job;
+
+pool *pool_open(uint32_t threads, uint32_t jobs_max);
+/* False: there are too many; the job is the caller's still. */
+bool pool_add(pool *p, job *j);
+void pool_wake(job *j); /* its next turn comes at once */
+/* Ends threads; jobs that are left are closed. */
+void pool_close(pool *p);
+
+#endif

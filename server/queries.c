@@ -1,0 +1,389 @@
+/* server/queries.c - POST /query, /query-stream and /close-query: a SELECT (or PRINT) whose rows leave as they come.
+ * A query is a job: each turn takes what is there, and stops while the client has not read what it was sent. */
+#include "server/inside.h"
+
+#include "core/json.h"
+#include "core/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum { BATCHES_A_TURN = 8 };
+
+typedef enum reply_form {
+    FORM_ROWS,      /* /query: [{"header":...},  {"row":...},  {"finalMessage":...}] */
+    FORM_DELIMITED, /* /query-stream: {"queryId":...}, then an array a line */
+    FORM_ARRAY,     /* the same as one JSON array */
+    FORM_LINES      /* PRINT */
+} reply_form;
+
+typedef struct streamed_query {
+    job job;
+    exchange *exchange;
+    struct streamed_query *next; /* of the server's, for /close-query */
+    char id[64];
+    reply_form form;
+    request_body body;
+    weir_session *session;
+    weir_script *script;
+    weir_result *result;
+    bool is_push, is_counted, has_started;
+    bool has_held;       /* FORM_ROWS of a pull query: the last row waits to know whether another comes */
+    text line, held;
+    const batch *first;  /* rows that came before the header was sent */
+    atomic_bool is_closed; /* by /close-query */
+} streamed_query;
+
+/* It is no longer to be found, and counts no more: before its reply ends, so that a client that has read it knows. */
+static void forget(streamed_query *q)
+{
+    server *s = q->exchange->server;
+
+    pthread_mutex_lock(&s->queries_lock);
+    for (streamed_query **at = &s->queries; *at != NULL; at = &(*at)->next) {
+        if (*at != q) continue;
+        *at = q->next;
+        break;
+    }
+    pthread_mutex_unlock(&s->queries_lock);
+    if (q->is_counted) atomic_fetch_sub(&s->query_count, 1);
+    q->is_counted = false;
+}
+
+static void query_close(job *self)
+{
+    streamed_query *q = (streamed_query *)self;
+
+    forget(q);
+    pthread_mutex_lock(&q->exchange->lock);
+    q->exchange->job = NULL;
+    pthread_mutex_unlock(&q->exchange->lock);
+    weir_result_close(q->result);
+    weir_script_close(q->script);
+    weir_session_close(q->session);
+    body_free(&q->body);
+    text_free(&q->line);
+    text_free(&q->held);
+    exchange_drop(q->exchange);
+    free(q);
+}
+
+/* ---- what is sent ---- */
+
+static void send_text(streamed_query *q, text *line)
+{
+    exchange_line(q->exchange, text_slice(line));
+    text_clear(line);
+}
+
+/* An object of FORM_ROWS; the last one of a pull query closes the array. */
+static void send_object(streamed_query *q, bool is_last)
+{
+    bool holds = !q->is_push && !is_last;
+
+    if (q->has_held) {
+        text_add_c(&q->held, ",\n");
+        send_text(q, &q->held);
+        q->has_held = false;
+    }
+    if (holds) {
+        text_clear(&q->held);
+        text_add(&q->held, text_slice(&q->line));
+        text_clear(&q->line);
+        q->has_held = true;
+        return;
+    }
+    text_add_c(&q->line, is_last ? "]\n" : ",\n");
+    send_text(q, &q->line);
+}
+
+static void send_header(streamed_query *q)
+{
+    const schema *s = weir_result_schema(q->result);
+    text *out = &q->line;
+
+    text_clear(out);
+    q->has_started = true;
+    if (q->form == FORM_LINES) {
+        exchange_start(q->exchange, 200, "text/plain; charset=utf-8");
+        return;
+    }
+    exchange_start(q->exchange, 200, q->form == FORM_ROWS ? MEDIA_KSQL : q->form == FORM_ARRAY ? MEDIA_JSON : MEDIA_DELIMITED);
+    if (q->form == FORM_ROWS) {
+        text columns = TEXT_EMPTY;
+        weir_result_print_schema(q->result, &columns);
+        text_printf(out, "[{\"header\":{\"queryId\":\"%s\",\"schema\":", q->id);
+        print_json_string(out, text_slice(&columns));
+        text_add_c(out, "}}");
+        text_free(&columns);
+        send_object(q, false);
+        return;
+    }
+    text_printf(out, "%s{\"queryId\":\"%s\",\"columnNames\":[", q->form == FORM_ARRAY ? "[" : "", q->id);
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (i > 0) text_add_char(out, ',');
+        print_json_string(out, s->columns[i].name);
+    }
+    text_add_c(out, "],\"columnTypes\":[");
+    for (uint32_t i = 0; i < s->count; i++) {
+        text type = TEXT_EMPTY;
+        if (i > 0) text_add_char(out, ',');
+        type_print(&type, s->columns[i].type);
+        print_json_string(out, text_slice(&type));
+        text_free(&type);
+    }
+    text_add_c(out, "]}");
+    if (q->form == FORM_DELIMITED) text_add_char(out, '\n');
+    send_text(q, out);
+}
+
+static void print_columns(text *out, const batch *rows, uint32_t row)
+{
+    text_add_char(out, '[');
+    for (uint32_t i = 0; i < rows->column_count; i++) {
+        value v = column_get(&rows->columns[i], row);
+        if (i > 0) text_add_char(out, ',');
+        weir_print_value(out, rows->columns[i].type, &v, WEIR_PRINT_JSON);
+    }
+    text_add_char(out, ']');
+}
+
+static void send_rows(streamed_query *q, const batch *rows)
+{
+    atomic_fetch_add(&q->exchange->server->rows_sent, rows->live.count);
+    EACH_ROW(r, rows->live) {
+        bool is_deletion = q->is_push && rows->kind[r] == ROW_TOMBSTONE;
+        text_clear(&q->line);
+        switch (q->form) {
+        case FORM_ROWS:
+            text_add_c(&q->line, "{\"row\":{\"columns\":");
+            print_columns(&q->line, rows, r);
+            text_add_c(&q->line, is_deletion ? ",\"tombstone\":true}}" : "}}");
+            send_object(q, false);
+            continue;
+        case FORM_DELIMITED:
+            if (is_deletion) continue; /* an array cannot say so */
+            print_columns(&q->line, rows, r);
+            text_add_char(&q->line, '\n');
+            break;
+        case FORM_ARRAY:
+            if (is_deletion) continue;
+            text_add_c(&q->line, ",\n");
+            print_columns(&q->line, rows, r);
+            break;
+        case FORM_LINES:
+            text_add(&q->line, rows->columns[0].str[r]);
+            text_add_char(&q->line, '\n');
+            break;
+        }
+        send_text(q, &q->line);
+    }
+}
+
+/* The end of a reply that has begun. message NULL: a pull query over a table has none. */
+static job_turn send_end(streamed_query *q, const char *message)
+{
+    forget(q);
+    text_clear(&q->line);
+    if (q->form == FORM_ROWS && message != NULL) {
+        text_printf(&q->line, "{\"finalMessage\":\"%s\"}", message);
+        send_object(q, true);
+    } else if (q->form == FORM_ROWS) {
+        text_add_c(&q->held, "]\n");
+        send_text(q, &q->held);
+    } else if (q->form == FORM_ARRAY) {
+        exchange_line(q->exchange, SLICE("]"));
+    }
+    exchange_end(q->exchange);
+    return JOB_DONE;
+}
+
+static job_turn send_failure(streamed_query *q, const weir_error *err)
+{
+    atomic_fetch_add(&q->exchange->server->failures, 1);
+    forget(q);
+    text_clear(&q->line);
+    if (!q->has_started) {
+        slice statement = q->script == NULL ? NO_SLICE : weir_script_statement(q->script);
+        print_error(&q->line, err, error_code(err->rc), statement.data == NULL ? q->body.sql : statement, NO_SLICE);
+        exchange_reply(q->exchange, error_status(err->rc), MEDIA_KSQL, text_slice(&q->line));
+        return JOB_DONE;
+    }
+    if (q->form == FORM_ROWS) text_add_c(&q->line, "{\"errorMessage\":");
+    if (q->form == FORM_ARRAY) text_add_c(&q->line, ",\n");
+    print_error(&q->line, err, error_code(err->rc), NO_SLICE, NO_SLICE);
+    if (q->form == FORM_ROWS) {
+        text_add_char(&q->line, '}');
+        send_object(q, true);
+    } else {
+        text_add_c(&q->line, q->form == FORM_ARRAY ? "]" : "\n");
+        send_text(q, &q->line);
+    }
+    exchange_end(q->exchange);
+    return JOB_DONE;
+}
+
+/* ---- the query ---- */
+
+static weir_rc open_result(streamed_query *q, weir_error *err)
+{
+    weir_result *more;
+
+    weir_script_allows(q->script, WEIR_ALLOW_QUERIES);
+    weir_rc rc = weir_script_next(q->script, &q->result, err);
+    if (rc != WEIR_OK && weir_script_was_refused(q->script)) {
+        return weir_fail(err, WEIR_SEMANTIC, err->at, "only SELECT and PRINT are taken here: other statements go to /ksql");
+    }
+    if (rc != WEIR_OK) return rc;
+    if (q->result == NULL) return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no statement");
+    weir_script_allows(q->script, WEIR_ALLOW_NONE);
+    if (weir_script_next(q->script, &more, err) != WEIR_OK || more != NULL) {
+        weir_result_close(more);
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "exactly one statement is taken here");
+    }
+    return WEIR_OK;
+}
+
+static bool count_query(streamed_query *q)
+{
+    server *s = q->exchange->server;
+
+    if (atomic_fetch_add(&s->query_count, 1) >= s->options.queries_max) {
+        atomic_fetch_sub(&s->query_count, 1);
+        exchange_fail(q->exchange, 429, 40003, "the server answers %u queries already, which is its limit: try again later",
+                      s->options.queries_max);
+        return false;
+    }
+    q->is_counted = true;
+    return true;
+}
+
+static void name_query(streamed_query *q)
+{
+    server *s = q->exchange->server;
+    uint64_t chance = 0;
+
+    if (getrandom(&chance, sizeof chance, 0) < 0) chance = (uint64_t)clock_monotonic_ns();
+    pthread_mutex_lock(&s->queries_lock);
+    snprintf(q->id, sizeof q->id, "transient_%llu_%016llx", (unsigned long long)++s->query_number, (unsigned long long)chance);
+    q->next = s->queries;
+    s->queries = q;
+    pthread_mutex_unlock(&s->queries_lock);
+}
+
+/* False: answered, and done. */
+static bool begin(streamed_query *q)
+{
+    exchange *x = q->exchange;
+    weir_error err = { 0 };
+
+    if (!body_read(x, text_slice(&x->body), &q->body)) return false;
+    if (q->body.sql.data == NULL) {
+        exchange_fail(x, 400, 40000, "the body has no member \"%s\" with the query", q->form == FORM_ROWS ? "ksql" : "sql");
+        return false;
+    }
+    if (utf8_fault(q->body.sql) >= 0) {
+        exchange_fail(x, 400, 40000, "the query is not UTF-8");
+        return false;
+    }
+    if (!count_query(q) || (q->session = body_session(x, &q->body, true)) == NULL) return false;
+    q->script = weir_script_open(q->session, q->body.sql);
+    weir_rc rc = open_result(q, &err);
+    /* What is wrong with its state shows before the reply begins; and a push query stands at its first position then. */
+    if (rc == WEIR_OK) rc = weir_result_next(q->result, 0, &q->first, &err);
+    if (rc != WEIR_OK) {
+        send_failure(q, &err);
+        return false;
+    }
+    q->is_push = weir_result_kind_of(q->result) == WEIR_RESULT_CHANGES;
+    if (weir_result_kind_of(q->result) == WEIR_RESULT_LINES) q->form = FORM_LINES;
+    name_query(q);
+    atomic_store(&x->is_push, q->is_push || q->form == FORM_LINES);
+    send_header(q);
+    if (q->first != NULL) send_rows(q, q->first);
+    return true;
+}
+
+static job_turn query_step(job *self)
+{
+    streamed_query *q = (streamed_query *)self;
+    exchange *x = q->exchange;
+    weir_error err = { 0 };
+
+    if (exchange_is_gone(x)) return JOB_DONE;
+    if (q->result == NULL && !begin(q)) return JOB_DONE;
+    for (uint32_t i = 0; i < BATCHES_A_TURN; i++) {
+        const batch *rows;
+        if (weir_result_ended(q->result)) {
+            return send_end(q, q->is_push ? "Limit Reached" : weir_result_is_snapshot(q->result) ? NULL : "Query Completed");
+        }
+        if (atomic_load(&q->is_closed)) return send_end(q, "Query Terminated");
+        if (atomic_load(&x->server->is_stopping)) {
+            weir_fail(&err, WEIR_CANCELLED, NOWHERE, "the server is stopping");
+            return send_failure(q, &err);
+        }
+        if (exchange_is_gone(x)) return JOB_DONE;
+        if (exchange_is_full(x)) return JOB_IDLE;
+        if (weir_result_next(q->result, 0, &rows, &err) != WEIR_OK) return send_failure(q, &err);
+        if (rows != NULL) send_rows(q, rows);
+        else if (q->is_push || q->form == FORM_LINES) return weir_result_ended(q->result) ? JOB_AGAIN : JOB_IDLE;
+    }
+    return JOB_AGAIN;
+}
+
+static void start(exchange *x, reply_form form)
+{
+    streamed_query *q = calloc(1, sizeof *q);
+
+    if (q == NULL) abort();
+    q->job = (job){ .step = query_step, .close = query_close };
+    q->exchange = x;
+    q->form = form;
+    exchange_hold(x);
+    pthread_mutex_lock(&x->lock);
+    bool fits = pool_add(x->server->pool, &q->job);
+    if (fits) x->job = &q->job;
+    pthread_mutex_unlock(&x->lock);
+    if (fits) return;
+    exchange_fail(x, 429, 42900, "the server has too much to do: try again later");
+    query_close(&q->job);
+}
+
+void handle_query(exchange *x)
+{
+    start(x, FORM_ROWS);
+}
+
+static bool accepts(const exchange *x, const char *media)
+{
+    slice accept = text_slice(&x->accept);
+    return memmem(accept.data, accept.len, media, strlen(media)) != NULL;
+}
+
+void handle_query_stream(exchange *x)
+{
+    bool is_rows = accepts(x, MEDIA_KSQL), is_array = accepts(x, MEDIA_JSON) && !accepts(x, MEDIA_DELIMITED);
+    start(x, is_rows ? FORM_ROWS : is_array ? FORM_ARRAY : FORM_DELIMITED);
+}
+
+void handle_close_query(exchange *x)
+{
+    server *s = x->server;
+    request_body body;
+    bool found = false;
+
+    if (body_read(x, text_slice(&x->body), &body)) {
+        pthread_mutex_lock(&s->queries_lock);
+        for (streamed_query *q = s->queries; q != NULL && !found; q = q->next) {
+            if (body.query_id.data == NULL || !slice_is(body.query_id, q->id)) continue;
+            found = true;
+            atomic_store(&q->is_closed, true);
+            pool_wake(&q->job);
+        }
+        pthread_mutex_unlock(&s->queries_lock);
+        if (found) exchange_reply(x, 200, MEDIA_KSQL, SLICE(""));
+        else exchange_fail(x, 400, 40000, body.query_id.data == NULL ? "the body has no member \"queryId\"" : "there is no query of that id");
+    }
+    body_free(&body);
+}

@@ -1,0 +1,33 @@
+/* server/server.h - ksqlDB's REST API over an engine: HTTP/1.1 and HTTP/2 (prior knowledge) on one plain port.
+ *
+ * One thread runs an epoll loop and owns all connections; a bounded pool of workers runs statements and advances queries.
+ * They meet in exchanges (exchange.h): a worker adds lines, the loop sends each as a chunk or DATA frame of its own. */
+#ifndef WEIR_SERVER_SERVER_H
+#define WEIR_SERVER_SERVER_H
+
+#include "executor/engine.h"
+
+typedef struct server server;
+
+typedef struct server_options {
+    slice host;               /* an IPv4 or IPv6 address, or "localhost" */
+    uint16_t port;            /* 0: any free one; server_port() tells */
+    bool is_insecure;         /* other addresses than loopback are taken */
+    slice service;
+    const weir_setting *settings, *defines; /* of each request, before its own */
+    uint32_t setting_count, define_count;
+    uint32_t workers;         /* 0: 4 */
+    uint32_t connections_max; /* each: 0: a default */
+    uint32_t queries_max;
+    uint32_t body_bytes_max;
+} server_options;
+
+/* Listens; serves nothing until server_run(). The options' texts live as long as the server. */
+weir_rc server_open(server **out, weir *w, const server_options *options, weir_error *err) WEIR_CHECKED;
+uint16_t server_port(const server *s);
+/* Serves until server_stop(); then streaming replies are ended with a message, and connections closed. */
+weir_rc server_run(server *s, weir_error *err) WEIR_CHECKED;
+void server_stop(server *s); /* async-signal-safe */
+void server_close(server *s); /* NULL is fine */
+
+#endif

@@ -1,0 +1,158 @@
+/* shell/cmd_server.c - weir server: this process becomes the engine and answers requests until a signal. */
+#include "shell/command.h"
+#include "shell/report.h"
+#include "shell/statements.h"
+#include "server/server.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { OPTION_LISTEN = OPTION_OWN, OPTION_INSECURE, OPTION_QUERIES, OPTION_CONNECTIONS, OPTION_STREAMS, OPTION_BODY, OPTION_READY,
+       OPTION_TLS_CERT, OPTION_TLS_KEY };
+
+typedef struct serve_plan {
+    server_options server;
+    const char *queries;
+    bool announces_ready;
+} serve_plan;
+
+static _Atomic(server *) running_server;
+
+static void on_signal(int number)
+{
+    server *s = atomic_load(&running_server);
+
+    (void)number;
+    if (s != NULL) server_stop(s);
+}
+
+static void catch_signals(server *s)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+
+    atomic_store(&running_server, s);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* "127.0.0.1:8088", "[::1]:8088" */
+static bool parse_listen(const char *given, server_options *out)
+{
+    const char *colon = strrchr(given, ':');
+    int64_t port;
+
+    if (colon == NULL || colon == given || !parse_number(colon + 1, 0, 65535, &port)) return false;
+    out->host = (slice){ given, (size_t)(colon - given) };
+    if (given[0] == '[' && colon[-1] == ']') out->host = (slice){ given + 1, (size_t)(colon - given) - 2 };
+    out->port = (uint16_t)port;
+    return out->host.len > 0;
+}
+
+/* False: wrong usage, reported. */
+static bool take_option(serve_plan *plan, int found, char **argv)
+{
+    int64_t number;
+
+    switch (found) {
+    case OPTION_LISTEN:
+        if (parse_listen(optarg, &plan->server)) return true;
+        usage_error(argv, "--listen takes ADDRESS:PORT, not '%s'", optarg);
+        return false;
+    case OPTION_INSECURE: plan->server.is_insecure = true; return true;
+    case OPTION_QUERIES: plan->queries = optarg; return true;
+    case OPTION_READY: plan->announces_ready = true; return true;
+    case OPTION_TLS_CERT:
+    case OPTION_TLS_KEY:
+        usage_error(argv, "unsupported: TLS; put a proxy that speaks it in front, and listen on loopback");
+        return false;
+    default: break;
+    }
+    if (!parse_number(optarg, 1, UINT32_MAX, &number)) {
+        usage_error(argv, "a limit is a whole number from 1 on, not '%s'", optarg);
+        return false;
+    }
+    if (found == OPTION_CONNECTIONS) plan->server.connections_max = (uint32_t)number;
+    if (found == OPTION_STREAMS) plan->server.queries_max = (uint32_t)number;
+    if (found == OPTION_BODY) plan->server.body_bytes_max = (uint32_t)number;
+    return true;
+}
+
+static weir_rc run_script(const char *file, weir_session *session)
+{
+    text sql = TEXT_EMPTY;
+    statements s = { .session = session, .file = file, .first_line = 1, .resumes = true, .messages = stderr };
+    weir_rc rc = read_file(file, &sql) ? statements_run(&s, text_slice(&sql)) : WEIR_RUNTIME;
+
+    text_free(&sql);
+    return rc;
+}
+
+static weir_rc serve(serve_plan *plan, weir *w, weir_session *session)
+{
+    weir_error err = { 0 };
+    int64_t owner = 0;
+    server *s = NULL;
+    bool is_reported = false;
+    weir_rc rc = weir_start(w, &owner, &err);
+
+    if (rc == WEIR_OK && owner != 0) {
+        rc = weir_fail(&err, WEIR_STORAGE, NOWHERE, "process %lld already runs the queries of this data directory: stop it first",
+                       (long long)owner);
+    }
+    if (rc == WEIR_OK && plan->queries != NULL) {
+        rc = run_script(plan->queries, session);
+        is_reported = rc != WEIR_OK;
+    }
+    if (rc == WEIR_OK) rc = server_open(&s, w, &plan->server, &err);
+    if (rc == WEIR_OK) {
+        catch_signals(s);
+        if (plan->announces_ready) {
+            printf("LISTENING %.*s:%u\n", SLICE_ARG(plan->server.host), server_port(s));
+            fflush(stdout);
+        }
+        rc = server_run(s, &err);
+        atomic_store(&running_server, NULL);
+        server_close(s);
+    }
+    if (rc != WEIR_OK && !is_reported) report_error(NULL, NO_SLICE, 1, &err);
+    return rc;
+}
+
+int cmd_server(options *o, int argc, char **argv)
+{
+    static const struct option OWN[] = {
+        { "listen", required_argument, NULL, OPTION_LISTEN },
+        { "insecure", no_argument, NULL, OPTION_INSECURE },
+        { "queries", required_argument, NULL, OPTION_QUERIES },
+        { "max-connections", required_argument, NULL, OPTION_CONNECTIONS },
+        { "max-queries", required_argument, NULL, OPTION_STREAMS },
+        { "max-body", required_argument, NULL, OPTION_BODY },
+        { "announce-ready", no_argument, NULL, OPTION_READY },
+        { "tls-cert", required_argument, NULL, OPTION_TLS_CERT },
+        { "tls-key", required_argument, NULL, OPTION_TLS_KEY },
+        { 0 },
+    };
+    serve_plan plan = { .server = { .host = SLICE("127.0.0.1"), .port = 8088 } };
+    weir *w;
+    weir_session *session;
+    int found;
+
+    while ((found = options_next(o, argc, argv, OWN, false)) != -1) {
+        if (found == OPTION_NEXT_USAGE) return EXIT_USAGE;
+        if (found == OPTION_NEXT_HELP) return EXIT_OK;
+        if (!take_option(&plan, found, argv)) return EXIT_USAGE;
+    }
+    if (optind < argc) return usage_error(argv, "it takes no operands");
+    if (!options_open(o, &w, &session)) return EXIT_FAILED;
+    plan.server.service = o->engine.service;
+    plan.server.settings = o->settings.items;
+    plan.server.setting_count = o->settings.count;
+    plan.server.defines = o->defines.items;
+    plan.server.define_count = o->defines.count;
+    weir_rc rc = serve(&plan, w, session);
+    weir_session_close(session);
+    weir_close(w);
+    return rc == WEIR_OK ? EXIT_OK : EXIT_FAILED;
+}
