@@ -10,8 +10,8 @@ typedef struct known_setting {
 } known_setting;
 
 static const known_setting SETTINGS[] = {
-    { "auto.offset.reset", NULL, "Where a query begins that has no position yet: earliest or latest. Persistent queries: "
-                                 "earliest; push queries: latest" },
+    { "auto.offset.reset", NULL, "Where a query begins that has no position yet: earliest or latest. Not set: "
+                                 "earliest, but for push queries that come over HTTP: latest" },
     { "commit.interval.ms", "100", "How long an epoch may last" },
     { "emit", "coalesced", "every-change: each update of a table is written, not only the last of an epoch" },
     { "ksql.functions.collect_list.limit", NULL, "The most elements COLLECT_LIST keeps" },
