@@ -4,6 +4,8 @@
 #include "executor/bad_log.h"
 #include "executor/timestamp.h"
 
+#include <stdio.h>
+
 struct decoder {
     task *task;
     const step *source;
@@ -12,6 +14,9 @@ struct decoder {
     uint32_t *value_columns; /* the value format's columns: those that are not headers */
     uint32_t value_count;
     const bool *wanted;
+    const fetch *records;    /* being read */
+    int64_t stopped_at;      /* on.bad.record = stop: offset of the first bad one; -1: none */
+    char stopped_by[256];
 };
 
 static bool is_header(const schema_column *c)
@@ -60,6 +65,18 @@ static void report_bad(void *self, uint32_t row, const char *reason)
 
     d->task->counts.bad_rows++;
     bad_log_add(d->task->log, d->task, BAD_RECORD, row, reason);
+    if (!d->task->shared->plan->stop_on_bad_record || d->stopped_at >= 0) return;
+    d->stopped_at = d->records->offset[row];
+    snprintf(d->stopped_by, sizeof d->stopped_by, "%s", reason);
+}
+
+/* The query's plan says that a bad record ends it: it goes on from that record once the cause is gone. */
+static weir_rc stop_at_bad_record(const decoder *d, weir_error *err)
+{
+    if (d->stopped_at < 0) return WEIR_OK;
+    return weir_fail(err, WEIR_RUNTIME, NOWHERE,
+                     "a record cannot be read and on.bad.record is 'stop': topic %.*s, partition %d, offset %lld: %s",
+                     SLICE_ARG(d->source->source.topic), d->records->partition, (long long)d->stopped_at, d->stopped_by);
 }
 
 /* Takes the window off the keys. */
@@ -122,6 +139,8 @@ weir_rc decoder_read(decoder *d, const fetch *records, batch **out, weir_error *
     row_set live = { NULL, rows };
     const slice *keys = records->key;
 
+    d->records = records;
+    d->stopped_at = -1;
     *b = (batch){ .arena = a, .rows = rows, .column_count = s->count, .columns = ARENA_ZEROS(a, column, s->count),
                   .event_ms = ARENA_ARRAY(a, int64_t, rows), .kind = ARENA_ARRAY(a, uint8_t, rows), .upstream = -1,
                   .row_offset = (int64_t *)records->offset, .row_partition = ARENA_ARRAY(a, int32_t, rows),
@@ -165,5 +184,5 @@ weir_rc decoder_read(decoder *d, const fetch *records, batch **out, weir_error *
     }
     b->live = timestamp_read(&d->timestamp, &d->task->eval, b, live, b->event_ms, &report);
     *out = b->live.count == 0 ? NULL : b;
-    return WEIR_OK;
+    return stop_at_bad_record(d, err);
 }
