@@ -7,6 +7,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/unknown_field_set.h>
 #include <google/protobuf/wrappers.pb.h>
@@ -198,6 +199,8 @@ weir_rc proto_parse(slice schema, const proto_import *imports, uint32_t import_c
     pb::Timestamp::descriptor();
     pb::Int32Value::descriptor();
     pb::FieldOptions::descriptor();
+    static pb::LogHandler *const spoke = pb::SetLogHandler(nullptr); /* what it has to say comes with the error */
+    (void)spoke;
     pb::DescriptorPool pool(pb::DescriptorPool::generated_pool());
     faults wrong;
     std::vector<const pb::Descriptor *> all;
