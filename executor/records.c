@@ -270,6 +270,44 @@ static weir_rc find_source(weir *w, slice name, const source **out, weir_error *
     return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no stream or table %.*s", SLICE_ARG(name));
 }
 
+/* Formats whose bytes nobody types: their rows are JSON as text. */
+static bool is_binary(const format_spec *spec)
+{
+    bool found;
+    return (format_traits_of(spec->name, &found) & (FORMAT_SCHEMAS | FORMAT_NULLS)) != 0;
+}
+
+/* The format of their text: JSON, or for a lone string key the bare text. */
+static format_spec text_spec(const format_spec *of, const schema_column *columns)
+{
+    bool is_bare = of->is_key && of->is_unwrapped && columns[0].type->kind == TYPE_STRING;
+    return (format_spec){ .name = is_bare ? SLICE("KAFKA") : SLICE("JSON"), .is_unwrapped = of->is_unwrapped };
+}
+
+/* One record from one format to another. An absent result: it does not fit, why says it. */
+static weir_rc convert(const format_spec *from, const format_spec *to, const schema_column *columns, uint32_t count, slice bytes,
+                       arena *a, slice *out, bad_value *why, weir_error *err)
+{
+    const row_report report = { note_bad_value, why };
+    column *all = ARENA_ARRAY(a, column, count);
+    char *padded = arena_zero(a, bytes.len + 64);
+    format *reader = NULL, *writer = NULL;
+
+    *out = NO_SLICE;
+    memcpy(padded, bytes.data, bytes.len);
+    bytes.data = padded;
+    for (uint32_t i = 0; i < count; i++) all[i] = column_new(a, columns[i].type, 1);
+    WEIR_TRY(format_open(&reader, from, columns, count, NULL, a, err));
+    row_set one = format_decode(reader, &bytes, (row_set){ NULL, 1 }, a, all, &report);
+    weir_rc rc = format_failure(reader, err);
+    if (rc == WEIR_OK && one.count == 1) rc = format_open(&writer, to, columns, count, NULL, a, err);
+    if (writer != NULL) rc = format_start_writing(writer, a, err);
+    if (rc == WEIR_OK && writer != NULL) format_encode(writer, all, one, a, out, &report);
+    format_close(reader);
+    format_close(writer);
+    return rc;
+}
+
 /* One side's text as bytes: for JSON and DELIMITED the text itself; for others a value of the lone column, encoded. */
 static weir_rc text_to_bytes(const format_spec *spec, const schema_column *columns, uint32_t count, slice from, arena *a,
                              slice *out, weir_error *err)
@@ -279,6 +317,14 @@ static weir_rc text_to_bytes(const format_spec *spec, const schema_column *colum
     if (slice_equal_nocase(spec->name, SLICE("NONE"))) {
         *out = NO_SLICE;
         return WEIR_OK;
+    }
+    if (is_binary(spec) && count > 0) {
+        const format_spec shown_as = text_spec(spec, columns);
+        bad_value why = { { 0 } };
+        WEIR_TRY(convert(&shown_as, spec, columns, count, from, a, out, &why, err));
+        if (out->data != NULL) return WEIR_OK;
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s does not fit format %.*s: %s", SLICE_ARG(from), SLICE_ARG(spec->name),
+                         why.reason);
     }
     bool is_json = slice_equal_nocase(spec->name, SLICE("JSON"));
     bool is_bare = from.len == 0 || (from.data[0] != '{' && from.data[0] != '[' && from.data[0] != '"');
@@ -329,10 +375,17 @@ static slice bytes_to_text(const format_spec *spec, const schema_column *columns
     if (slice_equal_nocase(spec->name, SLICE("DELIMITED")) || count == 0) return arena_copy(a, bytes);
     if (is_json && !(spec->is_key && count == 1 && columns->type->kind == TYPE_STRING)) return arena_copy(a, bytes);
 
+    weir_error err;
+    if (is_binary(spec)) {
+        const format_spec shown_as = text_spec(spec, columns);
+        bad_value ignored;
+        slice shown;
+        if (convert(spec, &shown_as, columns, count, bytes, a, &shown, &ignored, &err) != WEIR_OK || shown.data == NULL) return bytes;
+        return shown;
+    }
     char *padded = arena_zero(a, bytes.len + 64);
     memcpy(padded, bytes.data, bytes.len);
     bytes.data = padded;
-    weir_error err;
     format *f;
     if (format_open(&f, spec, columns, count, NULL, a, &err) != WEIR_OK) return arena_copy(a, bytes);
     column *all = ARENA_ARRAY(a, column, count);
