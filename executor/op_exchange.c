@@ -64,6 +64,21 @@ static bool needs_origin(const plan *p, const step *exchange)
     return false;
 }
 
+/* Keys as the topic has them that the rows are to meet. */
+static weir_rc open_key(exchange_op *x, weir_error *err)
+{
+    const step *s = x->base.step;
+    arena *a = x->base.task->plan_arena;
+    uint32_t count = s->schema.key_count;
+    schema_column *columns = ARENA_ARRAY(a, schema_column, count);
+    format_spec spec = s->exchange.key;
+
+    memcpy(columns, s->schema.columns, count * sizeof *columns);
+    WEIR_TRY(format_use_latest(&spec, columns, count, a, err));
+    WEIR_TRY(format_open(&x->key, &spec, columns, count, NULL, a, err));
+    return format_start_writing(x->key, a, err);
+}
+
 static weir_rc exchange_open(op *self, weir_error *err)
 {
     exchange_op *x = (exchange_op *)self;
@@ -80,8 +95,7 @@ static weir_rc exchange_open(op *self, weir_error *err)
         x->lanes[p].told_ms = INT64_MIN;
     }
     if (self->step->exchange.key.name.data == NULL) return WEIR_OK;
-    return format_open(&x->key, &self->step->exchange.key, self->step->schema.columns, self->step->schema.key_count, NULL,
-                       self->task->plan_arena, err);
+    return open_key(x, err);
 }
 
 static void report_key(void *self, uint32_t row, const char *reason)

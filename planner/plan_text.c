@@ -435,6 +435,7 @@ void plan_use_registry(plan *p, struct registry *registry)
     for (uint32_t i = 0; i < p->step_count; i++) {
         step *s = &p->steps[i];
         if (s->kind == STEP_SOURCE) s->source.key.registry = s->source.value.registry = registry;
+        if (s->kind == STEP_EXCHANGE) s->exchange.key.registry = registry;
         if (s->kind == STEP_SINK) s->sink.key.registry = s->sink.value.registry = registry;
     }
 }

@@ -103,6 +103,23 @@ weir_rc format_start_writing(format *f, arena *a, weir_error *err)
     return f->class->start_writing == NULL ? WEIR_OK : f->class->start_writing(f, a, err);
 }
 
+weir_rc format_use_latest(format_spec *spec, schema_column *columns, uint32_t count, arena *a, weir_error *err)
+{
+    const format_class *class = class_of(spec->name);
+    const registered_schema *latest;
+    const schema_column *there;
+    uint32_t there_count;
+
+    if (class == NULL || !(class->traits & FORMAT_SCHEMAS)) return WEIR_OK;
+    WEIR_TRY(need_registry(spec, err));
+    WEIR_TRY(registry_version(spec->registry, spec->subject, 0, &latest, err));
+    if (latest == NULL) return WEIR_OK;
+    spec->schema_id = latest->id;
+    WEIR_TRY(format_columns(spec, a, &there, &there_count, err));
+    for (uint32_t i = 0; i < count && there_count == count; i++) columns[i].name = there[i].name;
+    return WEIR_OK;
+}
+
 weir_rc format_register(const format_spec *spec, const schema_column *columns, uint32_t count, bool unless_there,
                         weir_error *err)
 {

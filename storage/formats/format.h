@@ -62,6 +62,9 @@ weir_rc format_columns(const format_spec *spec, arena *a, const schema_column **
                        weir_error *err) WEIR_CHECKED;
 /* To be called once before format_encode(): formats with a registry put their schema there. */
 weir_rc format_start_writing(format *f, arena *a, weir_error *err) WEIR_CHECKED;
+/* For rows that are to be written as others write them: spec becomes that of the subject's latest schema, if it has one, and
+ * the columns take its names, by place. Formats without schemas: nothing changes. */
+weir_rc format_use_latest(format_spec *spec, schema_column *columns, uint32_t count, arena *a, weir_error *err) WEIR_CHECKED;
 /* The schema of the columns goes to the registry; with unless_there only where the subject has none. */
 weir_rc format_register(const format_spec *spec, const schema_column *columns, uint32_t count, bool unless_there,
                         weir_error *err) WEIR_CHECKED;

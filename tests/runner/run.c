@@ -80,6 +80,28 @@ static void declare_of_statement(run *r, const statement *s)
     declare(r, topic, partitions, replicas);
 }
 
+/* What a CREATE asks of its topic: one that is there already, with another count, is no error in the reference. */
+static int64_t asked_partitions(const run *r, slice topic, int64_t otherwise)
+{
+    statements all;
+    weir_error err;
+
+    if (parse_script(r->arena, r->sql, NULL, &all, &err) != WEIR_OK) return otherwise;
+    for (uint32_t i = 0; i < all.count; i++) {
+        const statement *s = all.items[i];
+        slice named = NO_SLICE;
+        int64_t asked = otherwise;
+        if (s->kind != STATEMENT_CREATE_SOURCE) continue;
+        for (uint32_t k = 0; k < s->create.with.count; k++) {
+            const with_property *p = &s->create.with.items[k];
+            if (slice_is(p->name, "KAFKA_TOPIC") && p->value->kind == EXPR_STRING) named = p->value->string;
+            if (slice_is(p->name, "PARTITIONS")) asked = number_of(p->value, otherwise);
+        }
+        if (slice_equal(named, topic)) return asked;
+    }
+    return otherwise;
+}
+
 static bool brings_schema(const node *topics, slice topic, const char *member)
 {
     for (uint32_t i = 0; topics != NULL && i < topics->count; i++) {
@@ -136,7 +158,8 @@ static void declare_topics(run *r)
 
     for (uint32_t i = 0; topics != NULL && i < topics->count; i++) {
         const node *t = &topics->items[i];
-        declare(r, node_member_text(t, "name"), node_member_i64(t, "partitions", 1), node_member_i64(t, "replicas", 1));
+        int64_t partitions = asked_partitions(r, node_member_text(t, "name"), node_member_i64(t, "partitions", 1));
+        declare(r, node_member_text(t, "name"), partitions, node_member_i64(t, "replicas", 1));
     }
     uint32_t declared = declare_of_statements(r);
     register_topics(r->weir->registry, topics, declared, r->arena);
