@@ -148,15 +148,18 @@ static slice sink_topic(const plan *p)
 static bool topic_grows(void *self, slice reader, slice topic)
 {
     weir *w = self;
-    const query *asking = find_query(w, reader);
+    bool grows = false;
 
-    for (uint32_t i = 0; i < w->query_count; i++) {
+    pthread_rwlock_rdlock(&w->queries_lock); /* workers ask, while the list may change */
+    const query *asking = find_query(w, reader);
+    for (uint32_t i = 0; i < w->query_count && !grows; i++) {
         const query *q = w->queries[i];
         if (q == asking || query_has_ended(q) || !slice_equal(sink_topic(query_plan(q)), topic)) continue;
-        if (asking != NULL && depends_on(w, q, sink_topic(query_plan(asking)), 0)) continue; /* a cycle */
-        return true;
+        bool is_cycle = asking != NULL && depends_on(w, q, sink_topic(query_plan(asking)), 0);
+        grows = !is_cycle;
     }
-    return false;
+    pthread_rwlock_unlock(&w->queries_lock);
+    return grows;
 }
 
 static query_env env_of(weir *w)
@@ -173,8 +176,10 @@ static weir_rc stop_query(weir *w, uint32_t index, bool forget, weir_error *err)
     arena *a = arena_new(0);
     slice id = arena_copy(a, query_id(q));
 
+    pthread_rwlock_wrlock(&w->queries_lock);
     memmove(w->queries + index, w->queries + index + 1, (w->query_count - index - 1) * sizeof *w->queries);
     w->query_count--;
+    pthread_rwlock_unlock(&w->queries_lock);
     query_stop(q);
     weir_rc rc = forget ? storage_drop_query(w->storage, id, err) : WEIR_OK;
     arena_free(a);
@@ -203,16 +208,18 @@ weir_rc sync_queries(weir *w, weir_error *err)
     }
     for (uint32_t i = 0; i < count; i++) {
         if (find_query(w, wanted[i]->id) != NULL) continue;
+        query *q;
+        WEIR_TRY(query_start(&q, &env, wanted[i], err));
+        pthread_rwlock_wrlock(&w->queries_lock);
         if (w->query_count == w->query_room) {
             w->query_room = w->query_room == 0 ? 8 : w->query_room * 2;
             w->queries = realloc(w->queries, w->query_room * sizeof *w->queries);
             if (w->queries == NULL) abort();
         }
-        query *q;
-        WEIR_TRY(query_start(&q, &env, wanted[i], err));
         memmove(w->queries + i + 1, w->queries + i, (w->query_count - i) * sizeof *w->queries); /* all before it are there */
         w->queries[i] = q;
         w->query_count++;
+        pthread_rwlock_unlock(&w->queries_lock);
     }
     return WEIR_OK;
 }

@@ -77,6 +77,7 @@ weir_rc weir_open(weir **out, const weir_options *options, weir_error *err)
     if (w->options.is_deterministic) w->clock.is_virtual = true;
     w->catalog = catalog_new();
     pthread_mutex_init(&w->lock, NULL);
+    pthread_rwlock_init(&w->queries_lock, NULL);
     weir_rc rc = open_storage(w, err);
     if (rc == WEIR_OK) {
         slice prefix = storage_internal_prefix(w->storage);
@@ -107,6 +108,7 @@ void weir_close(weir *w)
     registry_close(w->registry);
     storage_close(w->storage);
     pthread_mutex_destroy(&w->lock);
+    pthread_rwlock_destroy(&w->queries_lock);
     arena_free(w->arena);
 }
 

@@ -27,6 +27,7 @@ struct weir {
     catalog *catalog;
     slice command_topic, log_topic;
     int64_t folded_to;          /* offset of the command log: all before is in the catalog */
+    pthread_rwlock_t queries_lock; /* of the array below, for workers that look at other queries; written with `lock` held */
     query **queries;            /* at work in this process, in order of creation */
     uint32_t query_count, query_room;
     declared_topic *declared;

@@ -20,6 +20,7 @@ if(TARGET weir)
   add_test(NAME server COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/server.py $<TARGET_FILE:weir>)
   set_tests_properties(examples command_line terminal differential bad_input server PROPERTIES LABELS command TIMEOUT 300)
   set_tests_properties(command_line terminal server PROPERTIES ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/lsan.supp:print_suppressions=0")
+  set_tests_properties(terminal PROPERTIES LABELS "command;terminal") # a person's patience: not under TSan
   set_tests_properties(crash_local PROPERTIES LABELS crash TIMEOUT 600)
 
   # The broker's address comes from WEIR_TEST_BROKER; without one they fail.
