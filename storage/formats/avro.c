@@ -297,13 +297,21 @@ static bool decimal_of(slice bytes, decimal *out)
     return true;
 }
 
+static bool has_digits(decimal number, uint32_t precision)
+{
+    unsigned __int128 bound = 1;
+
+    for (uint32_t i = 0; i < precision; i++) bound *= 10;
+    return (number < 0 ? 0 - (unsigned __int128)number : (unsigned __int128)number) < bound;
+}
+
 static bool read_decimal(avro_in *in, const avro_schema *s, slice bytes, const type *t, value *out)
 {
     decimal number;
     char digits[DECIMAL_TEXT_MAX + 8];
 
     if (!decimal_of(bytes, &number)) return fail_bytes(in);
-    if (s->scale != t->scale || s->precision > t->precision) { /* by its text: seldom, and rounded as everywhere */
+    if (s->scale != t->scale || !has_digits(number, t->precision)) { /* by its text: seldom, and rounded as everywhere */
         char *end = write_decimal(digits, number, s->scale);
         if (parse_decimal((slice){ digits, (size_t)(end - digits) }, t->precision, t->scale, ROUND_HALF_UP, &number) != NUMBER_FITS) {
             snprintf(in->reason, REASON_BYTES, "%.*s does not fit DECIMAL(%u, %u)", (int)(end - digits), digits, t->precision,

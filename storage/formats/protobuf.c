@@ -400,7 +400,7 @@ static bool read_decimal(proto_in *in, slice bytes, const proto_field *f, const 
 {
     int64_t n[4];
     slice unscaled;
-    char digits[DECIMAL_TEXT_MAX + 300];
+    char digits[DECIMAL_TEXT_MAX + 8];
 
     if (!read_numbers(in, bytes, n, 3, &unscaled)) return false;
     bool is_negative = unscaled.len > 0 && (unscaled.data[0] & 0x80) != 0;
@@ -409,7 +409,7 @@ static bool read_decimal(proto_in *in, slice bytes, const proto_field *f, const 
     for (size_t i = 0; i < unscaled.len; i++) number = number << 8 | (unsigned char)unscaled.data[i];
     int64_t scale = (int32_t)n[3];
     if (scale == 0 && n[2] == 0 && f->precision > 0) scale = f->scale;
-    if (scale < 0 || scale > 255) return fail_bytes(in);
+    if (scale < 0 || scale > DECIMAL_PRECISION_MAX) return fail_bytes(in);
     out->dec = (decimal)number;
     char *end = write_decimal(digits, out->dec, (uint32_t)scale);
     if (parse_decimal((slice){ digits, (size_t)(end - digits) }, t->precision, t->scale, ROUND_HALF_UP, &out->dec) == NUMBER_FITS) {
