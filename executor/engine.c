@@ -101,7 +101,12 @@ void weir_close(weir *w)
     if (w == NULL) return;
     atomic_store(&w->closing, true);
     if (w->has_watcher) pthread_join(w->watcher, NULL);
-    for (uint32_t i = 0; i < w->query_count; i++) query_stop(w->queries[i]);
+    while (w->query_count > 0) { /* out of the list before it goes: the workers of others look there */
+        pthread_rwlock_wrlock(&w->queries_lock);
+        query *last = w->queries[--w->query_count];
+        pthread_rwlock_unlock(&w->queries_lock);
+        query_stop(last);
+    }
     free(w->queries);
     free(w->declared);
     catalog_free(w->catalog);

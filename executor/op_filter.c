@@ -8,29 +8,18 @@ typedef struct filter_op {
 
 static weir_rc filter_stream(op *self, batch *in, weir_error *err)
 {
-    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count);
-    uint32_t count = 0;
+    row_set judged = rows_with_value(in, in->live); /* a null value has no columns to judge by */
 
-    EACH_ROW (r, in->live) { /* a null value has no columns to judge by */
-        index[count] = r;
-        count += in->kind[r] == ROW_NORMAL;
-    }
-    in->live = eval_rows(&self->task->eval, self->step->filter.predicate, in, (row_set){ index, count });
+    in->live = eval_rows(&self->task->eval, self->step->filter.predicate, in, judged);
     return op_emit(self, in, err);
 }
 
 /* The rows of one version (new or old) that exist and pass, as flags. */
 static uint8_t *passing(op *self, batch *version, row_set live)
 {
-    uint32_t *index = ARENA_ARRAY(version->arena, uint32_t, live.count);
-    uint32_t count = 0;
     uint8_t *passes = arena_zero(version->arena, version->rows);
+    row_set yes = eval_rows(&self->task->eval, self->step->filter.predicate, version, rows_with_value(version, live));
 
-    EACH_ROW (r, live) {
-        index[count] = r;
-        count += version->kind[r] == ROW_NORMAL;
-    }
-    row_set yes = eval_rows(&self->task->eval, self->step->filter.predicate, version, (row_set){ index, count });
     EACH_ROW (r, yes) passes[r] = 1;
     return passes;
 }

@@ -36,6 +36,18 @@ batch *batch_with_columns(const batch *in, column *columns, uint32_t count)
     return b;
 }
 
+row_set rows_with_value(const batch *in, row_set rows)
+{
+    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, rows.count);
+    uint32_t count = 0;
+
+    EACH_ROW (r, rows) {
+        index[count] = r;
+        count += in->kind[r] == ROW_NORMAL;
+    }
+    return (row_set){ index, count };
+}
+
 row_set rows_with_whole_key(const batch *in, uint32_t key_count)
 {
     uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count);

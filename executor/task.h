@@ -122,5 +122,7 @@ void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms,
  * fed by; 1: there is none. */
 uint32_t task_upstreams(const op *self);
 uint32_t task_upstreams_of(const task *t, uint32_t step);
+/* Those of the rows that have a value: tombstones left out. The indexes stand in the batch's arena. */
+row_set rows_with_value(const batch *in, row_set rows);
 /* The live rows that can be grouped: with a value, and no null in the key. */
 row_set rows_with_whole_key(const batch *in, uint32_t key_count);
