@@ -54,7 +54,7 @@ static void watch_show(watch w, const char *what, double count)
 
 static client *open_client(storage *s, const char *name, const char *from, const char *to)
 {
-    client_source source = { slice_of(from), START_EARLIEST };
+    client_source source = { slice_of(from), START_EARLIEST, false };
     slice sink = slice_of(to);
     client_spec spec = { .name = slice_of(name), .is_transient = name == NULL, .sources = &source,
                          .source_count = from != NULL, .sinks = &sink, .sink_count = to != NULL, .instances = 1 };

@@ -74,6 +74,8 @@ typedef struct batch {
     int64_t *row_offset;
     header_list *headers;   /* NULL: none of the rows has headers */
     int32_t upstream;       /* partition its rows came from before the exchange; -1: there was none */
+    int64_t *passed_ms;     /* how far that partition had come with each row, itself included; NULL: not behind an exchange */
+    bool is_mixed;          /* behind two exchanges: passed_ms is that of several partitions, and upstream is the last one's */
     uint8_t side;           /* of a task with several inputs: which of them; the whole batch is of one side */
     struct batch *old;      /* the rows' former values, where an operator above asked for them: same rows, same order;
                                kind ROW_TOMBSTONE there: there was no former row */

@@ -201,7 +201,7 @@ static bool read_other_integer(json_doc *doc, uint32_t i, const type *t, int64_t
     }
     if (!is_number_start(token.data[0])) return json_fail_type(doc, i, t);
     if (!is_json_number(token, &is_whole)) return json_fail_at(doc, i, "a number is malformed");
-    if (parse_decimal(token, DECIMAL_PRECISION_MAX, 0, ROUND_DOWN, &wide) != NUMBER_FITS || wide < INT64_MIN ||
+    if (parse_decimal(token, DECIMAL_DIGITS_MAX, 0, ROUND_DOWN, &wide) != NUMBER_FITS || wide < INT64_MIN ||
         wide > INT64_MAX) {
         return json_fail_number(doc, NUMBER_TOO_LARGE, t);
     }

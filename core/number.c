@@ -262,7 +262,7 @@ number_fit parse_decimal(slice from, uint32_t precision, uint32_t scale, decimal
 
     u128 number = 0, limit = 1;
     bool is_exact = true, half_or_more = false;
-    for (uint32_t i = 0; i < precision; i++) limit *= 10;
+    for (uint32_t i = 0; i < precision && i < DECIMAL_DIGITS_MAX; i++) limit *= 10;
     int64_t least = -(int64_t)scale;
     for (at = digits; at < digits_end; at++) {
         if (*at == '.') continue;

@@ -8,7 +8,6 @@
 #define I64_TEXT_MAX 20
 #define DOUBLE_TEXT_MAX 26
 #define DECIMAL_TEXT_MAX 42
-#define DECIMAL_PRECISION_MAX 38
 
 char *write_i64(char *at, int64_t number);
 /* Double.toString as of Java 19: the shortest digits that read back as the same double, "1.0", "1.0E10", "NaN". */

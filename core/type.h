@@ -25,6 +25,10 @@ typedef enum type_kind {
 
 typedef struct type type;
 
+#define DECIMAL_PRECISION_MAX 255     /* digits a type may say */
+#define DECIMAL_DIGITS_MAX 38         /* digits a value has, and so places of a type */
+#define DECIMAL_PRECISION_DEFAULT 64  /* where a schema does not say: that of Kafka Connect */
+
 typedef struct type_field {
     slice name;
     const type *type;
@@ -32,7 +36,7 @@ typedef struct type_field {
 
 struct type {
     type_kind kind;
-    uint8_t precision, scale; /* DECIMAL: 1..38, 0..precision */
+    uint8_t precision, scale; /* DECIMAL: 1..255, 0..precision and at most 38; a value has 38 digits, whatever the type says */
     const type *key;          /* MAP's */
     const type *element;      /* ARRAY's; MAP's value */
     const type_field *fields; /* STRUCT's */

@@ -28,6 +28,7 @@ slice utf8_repaired(arena *a, slice s)
 
 int64_t utf8_fault(slice bytes)
 {
+    if (bytes.len == 0) return -1; /* absent, too */
     const unsigned char *at = (const unsigned char *)bytes.data, *end = at + bytes.len;
 
     if (json_utf8_valid(bytes.data, bytes.len)) return -1;

@@ -1,6 +1,6 @@
 /* executor/block.c - see block.h. A block is:
  *   version, flags, upstream (4), event_ms (8), rows (4);
- *   event_ms of each row; its kind; window start and end; partition and offset of the source row, where there are any;
+ *   event_ms of each row; how far its upstream had come, where that is not the running maximum; its kind; window start and end; partition and offset of the source row, where there are any;
  *   headers, where there are any; then each column; then, with has_old, kind and columns of the former rows. */
 #include "executor/block.h"
 
@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-enum { BLOCK_VERSION = 1 };
-enum { BLOCK_IDLE = 1, BLOCK_ORIGIN = 2, BLOCK_HEADERS = 4 };
+enum { BLOCK_VERSION = 2 };
+enum { BLOCK_IDLE = 1, BLOCK_ORIGIN = 2, BLOCK_HEADERS = 4, BLOCK_PASSED = 8 };
 
 typedef struct column_writer {
     text null;
@@ -21,9 +21,11 @@ typedef struct column_writer {
 struct block_writer {
     block_shape shape;
     uint32_t rows;
-    bool wants_origin, has_origin, has_headers;
+    bool wants_origin, has_origin, has_headers, has_passed;
+    int64_t running_ms; /* what a reader takes the upstream's time for after the last row, without has_passed */
+    int64_t first_ms;   /* and before the first */
     uint32_t unheaded; /* rows so far for which no headers stand in `headers`: they have none */
-    text event_ms, kind, window, origin, headers;
+    text event_ms, passed_ms, kind, window, origin, headers;
     column_writer *columns, *old_columns;
     text old_kind;
     text out;
@@ -61,7 +63,7 @@ void block_writer_free(block_writer *w)
         column_writer_free(&w->columns[i]);
         column_writer_free(&w->old_columns[i]);
     }
-    text *const all[] = { &w->event_ms, &w->kind, &w->window, &w->origin, &w->headers, &w->old_kind, &w->out };
+    text *const all[] = { &w->event_ms, &w->passed_ms, &w->kind, &w->window, &w->origin, &w->headers, &w->old_kind, &w->out };
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++) text_free(all[i]);
     free(w->columns);
     free(w->old_columns);
@@ -164,13 +166,41 @@ static void add_all_headers(block_writer *w, const batch *from, row_set rows)
     }
 }
 
-void block_writer_add(block_writer *w, const batch *from, row_set rows)
+static int64_t later(int64_t x, int64_t y)
+{
+    return x > y ? x : y;
+}
+
+/* Rows in order need no second time: a reader's running maximum is theirs. */
+static void add_passed(block_writer *w, const int64_t *event_ms, row_set rows, const int64_t *passed_ms)
+{
+    bool had_passed = w->has_passed;
+
+    EACH_ROW (r, rows) {
+        w->running_ms = later(w->running_ms, event_ms[r]);
+        w->has_passed |= passed_ms[r] != w->running_ms;
+    }
+    if (!w->has_passed) return;
+    int64_t running = w->first_ms;
+    for (size_t at = 0; !had_passed && at < w->event_ms.len; at += sizeof running) { /* those before */
+        int64_t event;
+        memcpy(&event, w->event_ms.data + at, sizeof event);
+        running = later(running, event);
+        add_raw(&w->passed_ms, &running, sizeof running);
+    }
+    add_i64s(&w->passed_ms, passed_ms, rows);
+}
+
+void block_writer_add(block_writer *w, const batch *from, row_set rows, const int64_t *passed_ms, int64_t told_ms)
 {
     if (w->rows == 0) {
+        w->has_passed = false;
+        w->running_ms = w->first_ms = told_ms;
         w->has_origin = w->wants_origin && from->row_partition != NULL && from->row_offset != NULL;
         w->has_headers = false;
         w->unheaded = 0;
     }
+    add_passed(w, from->event_ms, rows, passed_ms);
     add_i64s(&w->event_ms, from->event_ms, rows);
     text_reserve(&w->kind, rows.count);
     EACH_ROW (r, rows) w->kind.data[w->kind.len++] = (char)from->kind[r];
@@ -197,7 +227,7 @@ uint32_t block_writer_rows(const block_writer *w)
 
 size_t block_writer_bytes(const block_writer *w)
 {
-    size_t bytes = w->event_ms.len;
+    size_t bytes = w->event_ms.len + w->passed_ms.len;
 
     for (uint32_t i = 0; i < w->shape.schema->count; i++) bytes += w->columns[i].data.len + w->columns[i].bytes.len;
     return bytes;
@@ -221,7 +251,8 @@ static void move_columns(text *out, column_writer *columns, uint32_t count)
 slice block_writer_finish(block_writer *w, const block_mark *mark)
 {
     text *out = &w->out;
-    uint8_t flags = (mark->is_idle ? BLOCK_IDLE : 0) | (w->has_origin ? BLOCK_ORIGIN : 0) | (w->has_headers ? BLOCK_HEADERS : 0);
+    uint8_t flags = (mark->is_idle ? BLOCK_IDLE : 0) | (w->has_origin ? BLOCK_ORIGIN : 0) | (w->has_headers ? BLOCK_HEADERS : 0) |
+                    (w->passed_ms.len > 0 ? BLOCK_PASSED : 0);
 
     text_clear(out);
     text_add_char(out, BLOCK_VERSION);
@@ -230,6 +261,7 @@ slice block_writer_finish(block_writer *w, const block_mark *mark)
     text_add_u64(out, (uint64_t)mark->event_ms);
     text_add_u32(out, w->rows);
     move(out, &w->event_ms);
+    move(out, &w->passed_ms);
     move(out, &w->kind);
     move(out, &w->window);
     move(out, &w->origin);
@@ -339,7 +371,10 @@ bool block_read(slice bytes, const block_shape *shape, arena *a, block_mark *mar
 
     batch *b = batch_new(a, shape->schema, count, shape->is_windowed);
     b->upstream = mark->upstream;
-    if (!copy_array(&in, b->event_ms, (size_t)count * 8) || !copy_array(&in, b->kind, count)) return false;
+    if (flags & BLOCK_PASSED) b->passed_ms = ARENA_ARRAY(a, int64_t, count);
+    if (!copy_array(&in, b->event_ms, (size_t)count * 8)) return false;
+    if (b->passed_ms != NULL && !copy_array(&in, b->passed_ms, (size_t)count * 8)) return false;
+    if (!copy_array(&in, b->kind, count)) return false;
     if (shape->is_windowed && !read_window(&in, b)) return false;
     if ((flags & BLOCK_ORIGIN) && !read_origin(&in, b)) return false;
     if (flags & BLOCK_HEADERS) {

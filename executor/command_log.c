@@ -43,7 +43,7 @@ static weir_rc apply_record(weir *w, slice record, weir_error *err)
 
 static weir_rc fold(weir *w, int64_t end, weir_error *err)
 {
-    const client_source source = { w->command_topic, START_EARLIEST };
+    const client_source source = { .topic = w->command_topic, .start = START_EARLIEST };
     const client_spec spec = { .name = SLICE("commands"), .is_transient = true, .sources = &source, .source_count = 1,
                                .instances = 1 };
     client *c;
@@ -144,17 +144,16 @@ static slice sink_topic(const plan *p)
     return p->steps[p->step_count - 1].sink.topic;
 }
 
-/* For --until-end: another query here still writes the topic, and does not itself wait for the reader. */
-static bool topic_grows(void *self, slice reader, slice topic)
+/* Whether another query here that writes the topic, and does not itself wait for the reader, is not done with that. */
+static bool is_being_written(weir *w, slice reader, slice topic, bool (*is_done)(const query *q))
 {
-    weir *w = self;
     bool grows = false;
 
     pthread_rwlock_rdlock(&w->queries_lock); /* workers ask, while the list may change */
     const query *asking = find_query(w, reader);
     for (uint32_t i = 0; i < w->query_count && !grows; i++) {
         const query *q = w->queries[i];
-        if (q == asking || query_has_ended(q) || !slice_equal(sink_topic(query_plan(q)), topic)) continue;
+        if (q == asking || is_done(q) || !slice_equal(sink_topic(query_plan(q)), topic)) continue;
         bool is_cycle = asking != NULL && depends_on(w, q, sink_topic(query_plan(asking)), 0);
         grows = !is_cycle;
     }
@@ -162,12 +161,24 @@ static bool topic_grows(void *self, slice reader, slice topic)
     return grows;
 }
 
+static bool topic_grows(void *self, slice reader, slice topic)
+{
+    return is_being_written(self, reader, topic, query_has_ended);
+}
+
+static bool topic_catches_up(void *self, slice reader, slice topic)
+{
+    return is_being_written(self, reader, topic, query_has_caught_up);
+}
+
 static query_env env_of(weir *w)
 {
-    return (query_env){ .storage = w->storage, .registry = w->registry, .clock = &w->clock, .threads = w->options.threads,
-                        .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)32 << 20, .commit_interval_ms = 100,
+    return (query_env){ .notice = w->options.notice, .notice_self = w->options.notice_self, .storage = w->storage,
+                        .registry = w->registry, .clock = &w->clock, .threads = w->options.threads,
+                        .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)24 << 20, .commit_interval_ms = 100,
                         .is_deterministic = w->options.is_deterministic, .until_end = w->until_end,
-                        .single_partition = w->options.single_partition, .log_topic = w->log_topic, .topic_grows = topic_grows, .self = w };
+                        .single_partition = w->options.single_partition, .log_topic = w->log_topic, .topic_grows = topic_grows,
+                        .topic_catches_up = topic_catches_up, .self = w };
 }
 
 static weir_rc stop_query(weir *w, uint32_t index, bool forget, weir_error *err)

@@ -1,6 +1,7 @@
 /* executor/engine.c - opening and closing an engine, running its persistent queries. */
 #include "executor/weir.h"
 
+#include "core/thread.h"
 #include "executor/bad_log.h"
 #include "storage/registry.h"
 
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #define WATCH_LOCAL_MS 20  /* how often the command log is looked at for what other processes appended */
+#define PUBLISH_LOCAL_MS 1000 /* how often other processes are told the numbers of queries */
+#define PUBLISH_KAFKA_MS 5000 /* there lags are questions to the broker */
 #define WATCH_KAFKA_MS 250
 
 static void sleep_ms(int64_t ms)
@@ -41,7 +44,7 @@ static weir_rc open_storage(weir *w, weir_error *err)
 
     if (o->kafka_brokers.data == NULL) {
         const local_options local = { .durability = o->is_temporary ? DURABLE_NONE : DURABLE_FULL, .is_temporary = o->is_temporary,
-                                      .is_read_only = o->is_read_only, .clock = &w->clock };
+                                      .is_read_only = o->is_read_only, .quota_bytes = o->quota_bytes, .clock = &w->clock };
         return storage_open_local(&w->storage, o->data_dir, &local, err);
     }
     property *properties = ARENA_ARRAY(w->arena, property, o->client_property_count);
@@ -132,11 +135,16 @@ static void *watch(void *argument)
 {
     weir *w = argument;
     int64_t pause_ms = storage_is_kafka(w->storage) ? WATCH_KAFKA_MS : WATCH_LOCAL_MS;
+    int64_t publish_ms = storage_is_kafka(w->storage) ? PUBLISH_KAFKA_MS : PUBLISH_LOCAL_MS, told_ms = -publish_ms;
     weir_error err;
 
     while (!atomic_load(&w->closing)) {
         pthread_mutex_lock(&w->lock);
         weir_rc rc = catalog_refresh(w, &err);
+        if (clock_monotonic_ms(&w->clock) - told_ms >= publish_ms) {
+            numbers_publish(w);
+            told_ms = clock_monotonic_ms(&w->clock);
+        }
         pthread_mutex_unlock(&w->lock);
         (void)rc; /* a storage that cannot be read now is asked again; its queries report it as theirs */
         for (int64_t slept = 0; slept < pause_ms && !atomic_load(&w->closing); slept += 10) sleep_ms(10);
@@ -160,7 +168,7 @@ weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
     if (rc == WEIR_OK) rc = sync_queries(w, err);
     pthread_mutex_unlock(&w->lock);
     if (rc != WEIR_OK || w->options.is_deterministic) return rc;
-    w->has_watcher = pthread_create(&w->watcher, NULL, watch, w) == 0;
+    w->has_watcher = thread_start(&w->watcher, watch, w);
     if (w->has_watcher) return WEIR_OK;
     return weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start a thread to watch the command log");
 }
@@ -187,18 +195,23 @@ weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
     if (rc != WEIR_OK) return rc;
     for (;;) {
         bool all = true;
+        weir_error first = { .rc = WEIR_OK };
         pthread_mutex_lock(&w->lock);
         for (uint32_t i = 0; i < w->query_count; i++) {
-            query_state state = query_state_of(w->queries[i], err);
-            if (state == QUERY_FAILED) {
-                pthread_mutex_unlock(&w->lock);
-                return err->rc;
-            }
-            all = all && (what == WEIR_WAIT_READY ? state != QUERY_STARTING : state == QUERY_ENDED);
+            weir_error why;
+            query_state state = query_state_of(w->queries[i], &why);
+            bool is_over = state == QUERY_ENDED || state == QUERY_FAILED;
+            if (state == QUERY_FAILED && first.rc == WEIR_OK) first = why;
+            all = all && (what == WEIR_WAIT_READY ? state != QUERY_STARTING : is_over);
         }
         pthread_mutex_unlock(&w->lock);
+        bool is_interrupted = atomic_load(&w->interrupted);
+        if (first.rc != WEIR_OK && what == WEIR_WAIT_END && (all || is_interrupted)) {
+            *err = first;
+            return first.rc;
+        }
         if (all) return WEIR_OK;
-        if (atomic_load(&w->interrupted)) return weir_fail(err, WEIR_CANCELLED, NOWHERE, "interrupted");
+        if (is_interrupted) return weir_fail(err, WEIR_CANCELLED, NOWHERE, "interrupted");
         sleep_ms(1);
     }
 }

@@ -36,6 +36,11 @@ typedef struct weir_options {
     slice schema_registry_url; /* absent: on the embedded log a registry of weir's own; on Kafka none */
     const weir_setting *client_properties; /* -X: librdkafka's own; schema.registry.*: the registry's client */
     uint32_t client_property_count;
+    uint64_t quota_bytes; /* the embedded log: what the data directory may take; reached, appends fail and queries wait; 0: no quota */
+    /* Told when a query cannot go on for now (err says why; it tries again by itself), when it has stopped for good (err->act
+     * is WEIR_ACT_STOP), and, with err NULL, when it goes on again. From any thread, and not for every try. NULL: nobody. */
+    void (*notice)(void *self, slice query_id, const weir_error *err);
+    void *notice_self;
     uint32_t threads;     /* workers a query may use; 0: one for each core, at most 2 on Kafka */
     uint32_t batch_rows;  /* 0: BATCH_ROWS_MAX; tests: 1, 2, 7 */
     bool is_deterministic; /* no threads, a virtual clock: queries advance in weir_settle() only */
@@ -54,10 +59,10 @@ weir_rc weir_start(weir *w, int64_t *owner, weir_error *err) WEIR_CHECKED;
 
 typedef enum weir_wait { WEIR_WAIT_READY, WEIR_WAIT_END } weir_wait;
 /* Blocks until the persistent queries are about to read their first record (READY), or, for queries started with
- * weir_run_until_end(), until all have reached their ends. Returns early with WEIR_CANCELLED after weir_interrupt(), or
- * with the error of the first query that stopped. */
+ * weir_run_until_end(), until all have reached their ends. Returns early with WEIR_CANCELLED after weir_interrupt(). A query
+ * that stops for good stops no other: END goes on waiting for those, then returns the error of the first that stopped. */
 weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err) WEIR_CHECKED;
-void weir_interrupt(weir *w); /* async-signal-safe */
+void weir_interrupt(weir *w);
 /* To be called before statements run: queries start with weir_wait_for(), when all statements have run, and end at the end
  * offsets their sources have then, stage after stage. No window is flushed. */
 void weir_run_until_end(weir *w);
@@ -70,14 +75,23 @@ void weir_advance(weir *w, int64_t by_ms);
 
 weir_rc weir_session_open(weir_session **out, weir *w);
 void weir_session_close(weir_session *s);
+/* Whether the command of that number (commandSequenceNumber of an entity) has been executed as far as this process knows,
+ * after reading the command log to its end. */
+weir_rc weir_has_executed(weir *w, uint64_t command, bool *out, weir_error *err) WEIR_CHECKED;
 /* As SET 'name'='value' and DEFINE name = 'value' do. An unknown setting is a semantic error. */
 weir_rc weir_session_set(weir_session *s, slice name, slice value, weir_error *err) WEIR_CHECKED;
 void weir_session_define(weir_session *s, slice name, slice value);
 /* Its results carry what weir_result_members() gives. */
 void weir_session_describes(weir_session *s, bool describes);
+/* Its statements come from another machine: those that read files here are refused. */
+void weir_session_is_remote(weir_session *s);
+/* For TERMINATE of an id that no persistent query has: true where it is one of the caller's own, which ends then. It is called
+ * with the engine's lock held, and must call nothing of this header. */
+void weir_session_ends(weir_session *s, bool (*ends)(void *self, slice id), void *self);
 /* Whether there is a setting of that name ("ksql.streams." may stand before it). */
 bool weir_knows_setting(slice name);
-/* From any thread or a signal handler: the statement or result under way ends with WEIR_CANCELLED. */
+/* From any thread or a signal handler: the script that is open ends, at the result or statement under way that can wait, with
+ * WEIR_CANCELLED. */
 void weir_cancel(weir_session *s);
 
 /* True when the text ends with a complete statement (a ';' outside of quotes and comments): the shell's question. */
@@ -96,15 +110,21 @@ void weir_script_resumes(weir_script *script, bool resumes);
 /* What a front door takes: a statement of another sort fails with a semantic error before it is executed, and
  * weir_script_was_refused() is true until the next. */
 typedef enum weir_allow {
-    WEIR_ALLOW_ALL,
-    WEIR_ALLOW_QUERIES,    /* SELECT, PRINT */
-    WEIR_ALLOW_STATEMENTS, /* the others */
-    WEIR_ALLOW_NONE
+    WEIR_ALLOW_NONE = 0,
+    WEIR_ALLOW_QUERIES = 1, /* SELECT, PRINT */
+    WEIR_ALLOW_READING = 2, /* SHOW, DESCRIBE, EXPLAIN, and what concerns the session alone: SET, DEFINE ... */
+    WEIR_ALLOW_ROWS = 4,    /* INSERT INTO ... VALUES */
+    WEIR_ALLOW_CHANGES = 8, /* what changes streams, tables, types, queries, settings of all */
+    WEIR_ALLOW_STATEMENTS = WEIR_ALLOW_READING | WEIR_ALLOW_ROWS | WEIR_ALLOW_CHANGES,
+    WEIR_ALLOW_ALL = WEIR_ALLOW_STATEMENTS | WEIR_ALLOW_QUERIES
 } weir_allow;
 void weir_script_allows(weir_script *script, weir_allow what);
 bool weir_script_was_refused(const weir_script *script);
+weir_allow weir_script_sort(const weir_script *script); /* of the statement last read */
 /* The statement last executed, or that failed, with its ';'; absent: the text could not be read as one. Until the next. */
 slice weir_script_statement(const weir_script *script);
+/* Whether that statement changed the session, and nothing else: SET, UNSET, DEFINE or UNDEFINE. */
+bool weir_script_changed_session(const weir_script *script);
 
 /* ---- results ---- */
 
@@ -122,16 +142,37 @@ const char *weir_result_entity(const weir_result *r);
 /* The members of that entity as JSON text, between its braces, for sessions that asked by weir_session_describes(): commandId
  * and commandStatus, sourceDescription, queries ... Else absent. */
 slice weir_result_members(const weir_result *r);
-/* Of a query: a pull query over a table's state, which answers without a final message in ksqlDB. */
+/* Of a query: a pull query over a table, which answers without a final message in ksqlDB. */
 bool weir_result_is_snapshot(const weir_result *r);
+/* Of a push query: it follows the result of one persistent query from now on, row by row ("scalable" in ksqlDB). */
+bool weir_result_follows_query(const weir_result *r);
 /* "`ID` BIGINT KEY, `N` INTEGER": the columns of a query as the header of a REST response has them. */
 void weir_result_print_schema(const weir_result *r, text *out);
+/* The same as [{"name":"ID","schema":{"type":"BIGINT",...}}]: as a WebSocket's first message has them. */
+void weir_result_print_fields(const weir_result *r, text *out);
 const schema *weir_result_schema(const weir_result *r); /* key_count: key columns of pull and push queries */
 /* Waits up to timeout_ms (-1: as long as it takes) and lends rows until the next call. *rows NULL: none came in time, or
  * it has ended: see weir_result_ended(). A row of kind ROW_TOMBSTONE is a deletion (tables' changes). */
 weir_rc weir_result_next(weir_result *r, int timeout_ms, const batch **rows, weir_error *err) WEIR_CHECKED;
 bool weir_result_ended(const weir_result *r);
 void weir_result_close(weir_result *r); /* NULL is fine */
+
+/* ---- look-ups of one key, asked again and again ---- */
+
+typedef struct weir_lookup weir_lookup;
+
+/* Keeps a result that has ended, and was the look-up of a lone key, for statements that differ from its own in the key alone.
+ * The result is the look-up's then. NULL: it is not of that kind, and stays the caller's. sql: the statement as the session had
+ * it, without variables in it; nothing else of the session counts but its settings. One thread at a time. */
+weir_lookup *weir_lookup_keep(weir_result *r, slice sql);
+/* Whether it answers the statement; *key: the key asked for, lent from the text. */
+bool weir_lookup_takes(const weir_lookup *l, slice sql, value *key);
+/* False: statements have been executed since that may have changed what it means: to be freed. */
+bool weir_lookup_is_current(const weir_lookup *l, weir *w);
+/* *rows: lent until the next run; NULL: there are none. */
+weir_rc weir_lookup_run(weir_lookup *l, const value *key, const batch **rows, weir_error *err) WEIR_CHECKED;
+const weir_result *weir_lookup_result(const weir_lookup *l); /* for its schema */
+void weir_lookup_free(weir_lookup *l); /* NULL is fine */
 
 typedef struct weir_progress {
     uint64_t rows;     /* taken from the sources so far */

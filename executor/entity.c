@@ -134,10 +134,10 @@ static void print_query_description(weir *w, text *out, const plan *p, const que
 {
     const step *end = &p->steps[p->step_count - 1];
     text lines = TEXT_EMPTY;
-    query_stats stats = { .epochs = 0 };
-    query *q = e == NULL ? NULL : find_query(w, e->id);
+    query_numbers numbers = { .lag_records = 0 };
 
-    if (q != NULL) query_stats_of(q, &stats);
+    if (e != NULL) (void)numbers_of(w, e->id, &numbers);
+    const query_stats stats = numbers.stats;
     text_add_char(out, '{');
     string_member(out, "id", e == NULL ? SLICE("") : e->id);
     string_member(out, "statementText", p->sql.data == NULL ? SLICE("") : p->sql);
@@ -215,10 +215,9 @@ static void print_source_description(weir *w, text *out, const source *s, bool e
     string_member(out, "type", s->is_table ? SLICE("TABLE") : SLICE("STREAM"));
     string_member(out, "timestamp", s->timestamp_column < 0 ? SLICE("") : s->schema.columns[s->timestamp_column].name);
     for (uint32_t i = 0; extended && i < count; i++) {
-        query *q = slice_equal(all[i]->sink, s->name) ? find_query(w, all[i]->id) : NULL;
-        query_stats stats;
-        if (q == NULL) continue;
-        query_stats_of(q, &stats);
+        query_numbers numbers;
+        if (!slice_equal(all[i]->sink, s->name) || !numbers_of(w, all[i]->id, &numbers)) continue;
+        const query_stats stats = numbers.stats;
         text_printf(&statistics, "%.*s: rows in %llu, rows out %llu, bad %llu, late %llu\n", SLICE_ARG(all[i]->id),
                     (unsigned long long)stats.counts.rows_in, (unsigned long long)stats.counts.rows_out,
                     (unsigned long long)stats.counts.bad_rows, (unsigned long long)stats.counts.late_rows);
@@ -479,14 +478,38 @@ void describe_result(weir_session *s, const statement *what, weir_result *r)
     case STATEMENT_TERMINATE:
     case STATEMENT_PAUSE:
     case STATEMENT_RESUME: {
+        if (strcmp(r->entity, "terminate_query") == 0) {
+            text_add_c(&out, "\"queryId\":");
+            print_json_string(&out, what->control.query_id.name);
+            text_add_c(&out, ",\"wasTerminated\":true");
+            break;
+        }
         const char *kind = what->kind == STATEMENT_TERMINATE ? "terminate" : what->kind == STATEMENT_PAUSE ? "pause" : "resume";
         command_members(w, &out, kind, what->control.all ? SLICE("ALL") : what->control.query_id.name, "execute", r);
         break;
     }
+    case STATEMENT_ASSERT_TOPIC:
+        string_member(&out, "topicName", what->assert_topic.topic);
+        member(&out, "exists");
+        text_add_c(&out, what->assert_topic.not_exists ? "false" : "true");
+        break;
+    case STATEMENT_ASSERT_SCHEMA:
+        string_member(&out, "subject", what->assert_schema.subject);
+        member(&out, "id");
+        if (what->assert_schema.has_id) text_printf(&out, "%lld", (long long)what->assert_schema.id);
+        else text_add_c(&out, "null");
+        member(&out, "exists");
+        text_add_c(&out, what->assert_schema.not_exists ? "false" : "true");
+        break;
     case STATEMENT_ALTER_SYSTEM: command_members(w, &out, "system", what->setting.name, "alter", r); break;
     default: return; /* queries have rows; SET, DEFINE and INSERT VALUES no entity */
     }
     r->entity = entity_of(what, r->entity);
     r->members = arena_copy(r->arena, text_slice(&out));
     text_free(&out);
+}
+
+void weir_result_print_fields(const weir_result *r, text *out)
+{
+    print_fields(out, &r->schema, false);
 }

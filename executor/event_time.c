@@ -27,9 +27,10 @@ static void settle(event_time *t)
     if (least > t->now_ms) t->now_ms = least;
 }
 
-void event_time_advance(event_time *t, int32_t upstream, const int64_t *event_ms, row_set rows, int64_t *time_ms)
+void event_time_advance(event_time *t, const batch *in, row_set rows, int64_t *own_ms, int64_t *now_ms)
 {
-    uint32_t mine = slot_of(t, upstream);
+    const int64_t *passed_ms = in->passed_ms != NULL ? in->passed_ms : in->event_ms;
+    uint32_t mine = slot_of(t, in->upstream);
     int64_t others = INT64_MAX; /* the least of the other upstreams: fixed while this batch passes */
 
     for (uint32_t i = 0; i < t->upstreams; i++) {
@@ -39,14 +40,38 @@ void event_time_advance(event_time *t, int32_t upstream, const int64_t *event_ms
     bool was_idle = t->is_idle[mine];
     t->is_idle[mine] = false;
     EACH_ROW (r, rows) {
-        if (event_ms[r] > mine_max) mine_max = event_ms[r];
+        if (passed_ms[r] > mine_max && !in->is_mixed) mine_max = passed_ms[r]; /* otherwise marks alone tell it */
         int64_t least = mine_max < others ? mine_max : others;
         if (least > now) now = least;
-        time_ms[r] = now;
+        int64_t own = in->is_mixed ? passed_ms[r] : mine_max;
+        own_ms[r] = own > now ? own : now;
+        if (now_ms != NULL) now_ms[r] = now;
     }
     t->is_changed |= was_idle || mine_max != t->max_ms[mine] || now != t->now_ms;
     t->max_ms[mine] = mine_max;
     t->now_ms = now;
+}
+
+void event_time_pass(const event_time *t, batch *in)
+{
+    int64_t passed = t->max_ms[slot_of(t, in->upstream)];
+
+    if (in->passed_ms != NULL) return;
+    in->passed_ms = ARENA_ARRAY(in->arena, int64_t, in->rows);
+    for (uint32_t r = 0; r < in->rows; r++) {
+        if (in->event_ms[r] > passed) passed = in->event_ms[r];
+        in->passed_ms[r] = passed;
+    }
+}
+
+int64_t event_time_least(const event_time *t)
+{
+    int64_t least = INT64_MAX;
+
+    for (uint32_t i = 0; i < t->upstreams; i++) {
+        if (!t->is_idle[i] && t->max_ms[i] < least) least = t->max_ms[i];
+    }
+    return least;
 }
 
 void event_time_mark(event_time *t, int32_t upstream, int64_t event_ms, bool is_idle)

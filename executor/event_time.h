@@ -1,7 +1,8 @@
 /* executor/event_time.h - an operator's time: the running maximum of event times over the rows that reached it. Behind an
  * exchange there is one maximum for each upstream partition, and the time is the least of those that are not idle: rows of
- * fast and slow upstreams interleave, and the fast ones must not make the others late. It is kept in state and never moves
- * back. */
+ * fast and slow upstreams interleave, and the fast ones must not make the others late. A row is late by its own upstream's
+ * maximum, as it was when the row passed the exchange: which rows are late is then a matter of the input alone. The time is
+ * kept in state and never moves back. */
 #ifndef WEIR_EXECUTOR_EVENT_TIME_H
 #define WEIR_EXECUTOR_EVENT_TIME_H
 
@@ -18,8 +19,13 @@ typedef struct event_time {
 } event_time;
 
 void event_time_open(event_time *t, uint32_t upstreams, arena *a);
-/* time_ms[r]: the operator's time when row r is judged, that row included. */
-void event_time_advance(event_time *t, int32_t upstream, const int64_t *event_ms, row_set rows, int64_t *time_ms);
+/* own_ms[r]: the time by which row r is late or not: of its own upstream, that row included, and never behind the operator's.
+ * So it does not depend on how the upstreams interleave. now_ms[r] (may be NULL): the operator's time with that row. */
+void event_time_advance(event_time *t, const batch *in, row_set rows, int64_t *own_ms, int64_t *now_ms);
+/* Fills the passed_ms of a batch that an upstream has sent without: its rows' running maximum. Changes no time. */
+void event_time_pass(const event_time *t, batch *in);
+/* The least maximum of the upstreams that are not idle; INT64_MAX: all are. */
+int64_t event_time_least(const event_time *t);
 void event_time_mark(event_time *t, int32_t upstream, int64_t event_ms, bool is_idle);
 weir_rc event_time_load(event_time *t, task_state *state, uint16_t store, weir_error *err) WEIR_CHECKED;
 void event_time_seal(event_time *t, uint16_t store, arena *a, change_list *changes);

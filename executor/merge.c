@@ -26,12 +26,9 @@ typedef struct lane { /* one partition of one input */
     int32_t partition;
     parcel *first, *last;
     size_t bytes;
-    int64_t end_offset;
+    int64_t end_offset, ended_ms;
     bool has_ended, is_told; /* at its present end; and the task knows it */
     bool is_absent, is_paused;
-    uint32_t upstreams;      /* behind an exchange; 0: a source */
-    int64_t *upstream_ms;
-    bool *upstream_idle;
     int64_t done_offset;     /* of a block half consumed, as stored; -1: none */
     uint32_t done_rows;
 } lane;
@@ -40,6 +37,7 @@ struct merge {
     task *task;
     lane *lanes; /* by input */
     uint32_t count;
+    int64_t idle_ms;
 };
 
 /* ---- life ---- */
@@ -58,7 +56,7 @@ static weir_rc load_done(merge *m, lane *l, weir_error *err)
 
     l->done_offset = -1;
     l->done_rows = 0;
-    if (l->upstreams == 0) return WEIR_OK;
+    if (l->input->from == NULL) return WEIR_OK;
     WEIR_TRY(task_state_get(m->task->state, MERGE_STORE, lane_key(m, l, key), &value, &found, err));
     if (!found || value.len != 12) return WEIR_OK;
     l->done_offset = (int64_t)get_u64(value.data);
@@ -66,30 +64,15 @@ static weir_rc load_done(merge *m, lane *l, weir_error *err)
     return WEIR_OK;
 }
 
-static void forget_upstreams(lane *l)
-{
-    for (uint32_t i = 0; i < l->upstreams; i++) {
-        l->upstream_ms[i] = INT64_MIN;
-        l->upstream_idle[i] = false;
-    }
-}
-
 static weir_rc add_lane(merge *m, task_input *input, int32_t partition, bool is_absent, weir_error *err)
 {
-    task *t = m->task;
     lane *l = &m->lanes[m->count++];
 
     *l = (lane){ .input = input, .partition = partition, .is_absent = is_absent };
-    if (input->step->kind == STEP_EXCHANGE) {
-        l->upstreams = task_upstreams_of(t, (uint32_t)(input->step - t->shared->plan->steps));
-        l->upstream_ms = ARENA_ARRAY(t->plan_arena, int64_t, l->upstreams);
-        l->upstream_idle = ARENA_ARRAY(t->plan_arena, bool, l->upstreams);
-        forget_upstreams(l);
-    }
     return load_done(m, l, err);
 }
 
-weir_rc merge_open(merge **out, task *t, const int32_t *partitions, const bool *is_direct, weir_error *err)
+weir_rc merge_open(merge **out, task *t, const int32_t *partitions, const bool *is_direct, int64_t idle_ms, weir_error *err)
 {
     merge *m = ARENA_NEW(t->plan_arena, merge);
     bool is_transient = t->shared->is_transient;
@@ -97,6 +80,7 @@ weir_rc merge_open(merge **out, task *t, const int32_t *partitions, const bool *
 
     *out = m;
     m->task = t;
+    m->idle_ms = idle_ms;
     for (uint32_t i = 0; i < t->input_count; i++) room += is_transient ? (uint32_t)partitions[i] : 1;
     m->lanes = ARENA_ZEROS(t->plan_arena, lane, room + 1);
     for (uint32_t i = 0; i < t->input_count; i++) {
@@ -256,7 +240,7 @@ weir_rc merge_add(merge *m, const task_input *input, const fetch *records, weir_
         l->has_ended = false;
         return WEIR_OK;
     }
-    if (l->upstreams == 0) return add_records(m, l, records, err);
+    if (l->input->from == NULL) return add_records(m, l, records, err);
     for (uint32_t i = 0; i < records->rows; i++) {
         int64_t next = i + 1 < records->rows ? records->offset[i + 1] : records->next_offset;
         WEIR_TRY(add_block(m, l, records->value[i], records->offset[i], next, err));
@@ -268,6 +252,7 @@ void merge_end(merge *m, const task_input *input, int32_t partition, int64_t nex
 {
     lane *l = find_lane(m, input, partition);
 
+    if (!l->has_ended) l->ended_ms = clock_monotonic_ms(m->task->shared->clock);
     l->has_ended = true;
     l->is_told = false;
     l->end_offset = next_offset;
@@ -290,17 +275,31 @@ static int64_t head_ms(const lane *l)
     return l->first->rows->event_ms[head_row(l->first)];
 }
 
-/* An empty lane's rows to come are not earlier than this. */
-static int64_t bound_ms(const lane *l)
+/* How much longer a lane at its end is waited for. */
+static int64_t waits(const merge *m, const lane *l)
 {
-    int64_t least = INT64_MAX;
+    return m->idle_ms == 0 ? 0 : l->ended_ms + m->idle_ms - clock_monotonic_ms(m->task->shared->clock);
+}
+
+int64_t merge_wait_ms(const merge *m)
+{
+    int64_t most = -1;
+
+    for (uint32_t i = 0; i < m->count && m->idle_ms > 0; i++) {
+        const lane *l = &m->lanes[i];
+        if (l->has_ended && l->first == NULL && !l->is_absent && waits(m, l) > most) most = waits(m, l);
+    }
+    return most;
+}
+
+/* An empty lane's rows to come are not earlier than this. */
+static int64_t bound_ms(const merge *m, const lane *l)
+{
+    const event_time *from = l->input->from;
 
     if (l->is_absent) return INT64_MAX;
-    if (l->upstreams == 0) return l->has_ended ? INT64_MAX : INT64_MIN;
-    for (uint32_t i = 0; i < l->upstreams; i++) {
-        if (!l->upstream_idle[i] && l->upstream_ms[i] < least) least = l->upstream_ms[i];
-    }
-    return least == INT64_MAX && !l->has_ended ? INT64_MIN : least;
+    int64_t least = from == NULL ? INT64_MAX : event_time_least(from);
+    return least == INT64_MAX && (!l->has_ended || waits(m, l) > 0) ? INT64_MIN : least;
 }
 
 /* The lane whose row is next, and up to what time its rows may go; NULL: none may. */
@@ -317,7 +316,7 @@ static lane *next_lane(const merge *m, int64_t *until_ms)
     for (uint32_t i = 0; i < m->count; i++) {
         const lane *l = &m->lanes[i];
         if (l == best) continue;
-        int64_t most = l->first == NULL ? bound_ms(l) : l < best ? head_ms(l) - 1 : head_ms(l);
+        int64_t most = l->first == NULL ? bound_ms(m, l) : l < best ? head_ms(l) - 1 : head_ms(l);
         if (most < *until_ms) *until_ms = most;
     }
     return head_ms(best) <= *until_ms ? best : NULL;
@@ -362,6 +361,7 @@ static batch *gather_rows(arena *a, const batch *from, row_set rows)
     to->columns = ARENA_ARRAY(a, column, from->column_count);
     for (uint32_t i = 0; i < from->column_count; i++) to->columns[i] = gather_column(a, &from->columns[i], rows);
     to->event_ms = GATHER(a, int64_t, from->event_ms, rows);
+    to->passed_ms = GATHER(a, int64_t, from->passed_ms, rows);
     to->kind = GATHER(a, uint8_t, from->kind, rows);
     to->window_start = GATHER(a, int64_t, from->window_start, rows);
     to->window_end = GATHER(a, int64_t, from->window_end, rows);
@@ -382,6 +382,7 @@ static weir_rc pass_rows(merge *m, lane *l, uint32_t count, weir_error *err)
     arena_reset(t->batch_arena);
     t->is_dirty = true;
     l->input->is_idle = false;
+    if (l->input->from != NULL) task_place_rows(l->input, p->rows);
     if (live.index == NULL && p->at > 0) {
         uint32_t *index = ARENA_ARRAY(t->batch_arena, uint32_t, count);
         for (uint32_t i = 0; i < count; i++) index[i] = p->at + i;
@@ -397,7 +398,7 @@ static void note_position(lane *l)
     const parcel *p = l->first;
     bool is_done = p->rows == NULL || p->at == p->rows->live.count;
 
-    if (l->upstreams == 0) {
+    if (l->input->from == NULL) {
         l->input->next_offset = is_done ? p->next_offset : p->offsets[head_row(p)];
     } else {
         l->input->next_offset = is_done ? p->next_offset : p->offset;
@@ -411,14 +412,9 @@ static weir_rc finish_first(merge *m, lane *l, weir_error *err)
     const parcel *p = l->first;
 
     t->is_dirty = true;
-    if (l->upstreams > 0) {
-        if (p->mark.upstream >= 0 && (uint32_t)p->mark.upstream < l->upstreams) {
-            int64_t *known = &l->upstream_ms[p->mark.upstream];
-            if (p->mark.event_ms > *known) *known = p->mark.event_ms;
-            l->upstream_idle[p->mark.upstream] = p->mark.is_idle;
-        }
+    if (l->input->from != NULL) {
         arena_reset(t->batch_arena);
-        WEIR_TRY(task_watermark(t, l->input, p->mark.upstream, p->mark.event_ms, p->mark.is_idle, err));
+        WEIR_TRY(task_mark(t, l->input, &p->mark, err));
     }
     drop_first(l);
     return WEIR_OK;
@@ -476,8 +472,8 @@ void merge_seal(merge *m, arena *a, change_list *changes)
 {
     for (uint32_t i = 0; i < m->count; i++) {
         lane *l = &m->lanes[i];
-        bool is_half = l->upstreams > 0 && l->first != NULL && l->first->at > 0;
-        if (l->upstreams == 0 || (!is_half && l->done_offset < 0)) continue;
+        bool is_half = l->input->from != NULL && l->first != NULL && l->first->at > 0;
+        if (l->input->from == NULL || (!is_half && l->done_offset < 0)) continue;
         if (is_half && l->first->offset == l->done_offset && l->first->at == l->done_rows) continue;
         slice key = lane_key(m, l, arena_alloc(a, 1)), value = NO_SLICE;
         l->done_offset = is_half ? l->first->offset : -1;
@@ -498,7 +494,6 @@ weir_rc merge_forget(merge *m, weir_error *err)
         lane *l = &m->lanes[i];
         while (l->first != NULL) drop_first(l);
         l->has_ended = l->is_told = false;
-        forget_upstreams(l);
         WEIR_TRY(load_done(m, l, err));
     }
     return WEIR_OK;

@@ -1,9 +1,10 @@
 /* executor/op.h - an operator: a step of the plan at work in one task. Batches are pushed from operator to operator; each
  * is done with a batch before the next comes. Committing is no operator's business (executor/commit.c).
  *
- * In an epoch: batch() and watermark() many times; then flush() in order from the sources down, when what was held back for
- * coalescing is emitted; then seal(), which lists the changes of state; then, once the commit is durable, committed(), or
- * after an abort forget(). */
+ * In an epoch: batch() and watermark() many times, and release() at any time between, in order from the sources down, when
+ * what was held back for coalescing is emitted. At its end release() and flush(), which closes and forgets what is over, of
+ * each operator before those of the next; then seal(), which lists the changes of state; then, once the commit is durable,
+ * committed(), or after an abort forget(). */
 #ifndef WEIR_EXECUTOR_OP_H
 #define WEIR_EXECUTOR_OP_H
 
@@ -21,7 +22,8 @@ typedef struct op_class {
      * now and is not to be waited for until its next block. Of a step with two inputs task->watermark_side says which it
      * is about. NULL: passes it on. */
     weir_rc (*watermark)(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err);
-    weir_rc (*flush)(op *self, weir_error *err);  /* NULL, like the others below: nothing to do */
+    weir_rc (*release)(op *self, weir_error *err); /* NULL, like the others below: nothing to do */
+    weir_rc (*flush)(op *self, weir_error *err);
     void (*seal)(op *self, arena *a, change_list *changes);
     void (*committed)(op *self);
     weir_rc (*forget)(op *self, weir_error *err); /* also reads again what open() read */

@@ -289,6 +289,7 @@ static weir_rc emit_running(aggregate_op *a, const batch *in, const grouped *g, 
 
     if (g->rows.count == 0) return WEIR_OK;
     batch *out = output_batch(a, in->arena, g->rows.count);
+    if (in->headers != NULL) out->headers = ARENA_ARRAY(in->arena, header_list, g->rows.count);
     EACH_ROW (r, g->rows) {
         uint32_t from = g->source == NULL ? r : g->source[r];
         group *mine = entry_payload(g->entries[r]);
@@ -297,6 +298,7 @@ static weir_rc emit_running(aggregate_op *a, const batch *in, const grouped *g, 
             column_copy_row(&out->columns[a->aggs.key_count + k], at, &g->running[k], r);
         }
         out->event_ms[at] = g->group_event_ms[r];
+        if (in->headers != NULL) out->headers[at] = in->headers[from];
         if (is_windowed(a)) {
             out->window_start[at] = g->start_ms[r];
             out->window_end[at] = g->start_ms[r] + a->window.size_ms;
@@ -340,7 +342,7 @@ static weir_rc stream_batch(aggregate_op *a, batch *in, weir_error *err)
     g.args = agg_list_args(&a->aggs, a->base.task, in, rows);
     if (is_windowed(a)) {
         int64_t *time_ms = ARENA_ARRAY(memory, int64_t, in->rows);
-        event_time_advance(&a->time, in->upstream, in->event_ms, rows, time_ms);
+        event_time_advance(&a->time, in, rows, time_ms, NULL);
         if (a->window.kind == WINDOW_HOPPING) return hop_rows(a, in, time_ms, &g, err);
         tumble(a, in, rows, time_ms, keys, &g);
     }
@@ -364,15 +366,17 @@ static weir_rc change_group(aggregate_op *a, slice key, char **groups, column **
                    : agg_list_step(&a->aggs, groups, args, one, NULL, err);
 }
 
-static weir_rc emit_group_of(aggregate_op *a, slice key, arena *memory, weir_error *err)
+/* r: the row of `in` that changed the group. */
+static weir_rc emit_group_of(aggregate_op *a, slice key, const batch *in, uint32_t r, weir_error *err)
 {
     entry *e;
 
     WEIR_TRY(state_table_find(a->groups, key, false, &e, err));
     group *g = entry_payload(e);
-    batch *out = output_batch(a, memory, 1);
+    batch *out = output_batch(a, in->arena, 1);
     char *groups[1] = { (char *)g };
     out->event_ms[0] = g->event_ms;
+    out->headers = in->headers == NULL ? NULL : &in->headers[r];
     g->is_emitted = true;
     output_key(a, out, 0, e);
     agg_list_results(&a->aggs, groups, out->live, out->columns + a->aggs.key_count);
@@ -401,11 +405,11 @@ static weir_rc table_batch(aggregate_op *a, batch *in, weir_error *err)
         bool is_same = has_old && has_new && slice_equal(keys[r], old_keys[r]);
         if (has_old) {
             WEIR_TRY(change_group(a, old_keys[r], groups, old_args, r, true, in->event_ms[r], err));
-            if (a->every_change && !is_same) WEIR_TRY(emit_group_of(a, old_keys[r], memory, err));
+            if (a->every_change && !is_same) WEIR_TRY(emit_group_of(a, old_keys[r], in, r, err));
         }
         if (has_new) {
             WEIR_TRY(change_group(a, keys[r], groups, args, r, false, in->event_ms[r], err));
-            if (a->every_change) WEIR_TRY(emit_group_of(a, keys[r], memory, err));
+            if (a->every_change) WEIR_TRY(emit_group_of(a, keys[r], in, r, err));
         }
     }
     return WEIR_OK;
@@ -536,17 +540,21 @@ static weir_rc expire_windows(aggregate_op *a, weir_error *err)
     return rc;
 }
 
+static weir_rc aggregate_release(op *self, weir_error *err)
+{
+    aggregate_op *a = (aggregate_op *)self;
+    uint32_t count;
+
+    if (a->is_final || a->every_change) return WEIR_OK;
+    entry *const *news = state_table_news(a->groups, &count);
+    return emit_groups(a, news, count, err);
+}
+
 static weir_rc aggregate_flush(op *self, weir_error *err)
 {
     aggregate_op *a = (aggregate_op *)self;
 
-    if (a->is_final) {
-        WEIR_TRY(close_windows(a, err));
-    } else if (!a->every_change) {
-        uint32_t count;
-        entry *const *updates = state_table_updates(a->groups, &count);
-        WEIR_TRY(emit_groups(a, updates, count, err));
-    }
+    if (a->is_final) WEIR_TRY(close_windows(a, err));
     return is_windowed(a) ? expire_windows(a, err) : WEIR_OK;
 }
 
@@ -597,6 +605,6 @@ static void aggregate_close(op *self)
     arena_free(a->expired_keys);
 }
 
-const op_class op_aggregate = { "Aggregate",         aggregate_open,   aggregate_batch,       aggregate_watermark,
-                                aggregate_flush,     aggregate_seal,   aggregate_committed,   aggregate_forget,
-                                aggregate_dirty_bytes, aggregate_state_bytes, aggregate_close };
+const op_class op_aggregate = { "Aggregate",           aggregate_open,        aggregate_batch, aggregate_watermark,
+                                aggregate_release,     aggregate_flush,       aggregate_seal,  aggregate_committed,
+                                aggregate_forget,      aggregate_dirty_bytes, aggregate_state_bytes, aggregate_close };

@@ -4,6 +4,7 @@
 #include "executor/bad_log.h"
 #include "executor/block.h"
 #include "executor/key.h"
+#include "executor/op_join.h"
 #include "executor/task.h"
 
 #define BLOCK_BYTES_MAX ((size_t)512 << 10)
@@ -20,8 +21,10 @@ typedef struct exchange_op {
     format *key; /* rows go where a topic with such keys has them; NULL: by the hash of the key's own bytes */
     int32_t partitions;
     uint32_t sink;
-    int64_t time_ms; /* the greatest event time that came here */
-    bool is_idle;
+    uint32_t instruction; /* of subscriptions: the column that says what each is; UINT32_MAX: they are none */
+    const event_time *behind; /* of the exchange that this one's rows come from; NULL: from none, or from a join that hides it */
+    int64_t time_ms;          /* the greatest event time that came here, where it is behind none */
+    bool is_idle;             /* likewise */
 } exchange_op;
 
 static bool asks_for_origin(const bound *b)
@@ -52,6 +55,7 @@ static bool step_asks_for_origin(const step *s)
         }
         return asks;
     case STEP_JOIN: return true;
+    case STEP_TABLE: return s->table.is_versioned;
     default: return false;
     }
 }
@@ -90,6 +94,9 @@ static weir_rc exchange_open(op *self, weir_error *err)
     x->partitions = shared->sink_partitions[x->sink];
     x->lanes = ARENA_ZEROS(self->task->plan_arena, lane, x->partitions);
     x->time_ms = INT64_MIN;
+    x->behind = task_time_behind(self);
+    const step *from = &shared->plan->steps[self->step->inputs[0]];
+    x->instruction = from->kind == STEP_SUBSCRIBE ? 1 + shared->plan->steps[from->inputs[0]].schema.key_count : UINT32_MAX;
     for (int32_t p = 0; p < x->partitions; p++) {
         x->lanes[p].writer = block_writer_new(&shape, has_origin);
         x->lanes[p].told_ms = INT64_MIN;
@@ -131,18 +138,32 @@ static row_set choose_lanes(exchange_op *x, const batch *in, row_set rows, uint3
     return rows;
 }
 
+static int64_t time_of(const exchange_op *x)
+{
+    return x->behind == NULL ? x->time_ms : x->behind->now_ms;
+}
+
+static bool is_idle(const exchange_op *x)
+{
+    return x->behind == NULL ? x->is_idle : event_time_least(x->behind) == INT64_MAX;
+}
+
 static weir_rc send_block(exchange_op *x, int32_t partition, weir_error *err)
 {
     lane *l = &x->lanes[partition];
-    const block_mark mark = { x->base.task->partition, x->time_ms, x->is_idle };
+    const block_mark mark = { x->base.task->partition, time_of(x), is_idle(x) };
     slice bytes = block_writer_finish(l->writer, &mark), key = NO_SLICE;
-    int64_t timestamp_ms = x->time_ms < 0 ? 0 : x->time_ms;
+    int64_t timestamp_ms = mark.event_ms < 0 ? 0 : mark.event_ms;
     const output out = { .sink = x->sink, .rows = 1, .key = &key, .value = &bytes, .timestamp_ms = &timestamp_ms,
                          .partition = &partition };
 
-    l->told_ms = x->time_ms;
-    l->told_idle = x->is_idle;
-    return client_produce(x->base.task->client, &out, err);
+    task *from = x->base.task;
+    task *const *readers = from->readers == NULL ? NULL : from->readers[x->base.step - from->shared->plan->steps];
+
+    l->told_ms = mark.event_ms;
+    l->told_idle = mark.is_idle;
+    if (readers != NULL) return task_hand_over(from, readers[partition], x->base.step, bytes, err);
+    return client_produce(from->client, &out, err);
 }
 
 static weir_rc add_rows(exchange_op *x, uint32_t partition, const batch *from, row_set rows, weir_error *err)
@@ -153,7 +174,7 @@ static weir_rc add_rows(exchange_op *x, uint32_t partition, const batch *from, r
     if (held > 0 && (held + rows.count > x->base.task->shared->batch_rows || block_writer_bytes(w) > BLOCK_BYTES_MAX)) {
         WEIR_TRY(send_block(x, (int32_t)partition, err));
     }
-    block_writer_add(w, from, rows);
+    block_writer_add(w, from, rows, from->passed_ms, x->lanes[partition].told_ms);
     return WEIR_OK;
 }
 
@@ -212,6 +233,24 @@ static bool find_former(exchange_op *x, const batch *in, const uint32_t *to, uin
     return moves;
 }
 
+/* That a left row is gone is told to all, wherever its foreign key was before: each answers that nothing older will come. */
+static weir_rc send_subscriptions(exchange_op *x, const batch *in, const uint32_t *to, weir_error *err)
+{
+    const int32_t *instruction = in->columns[x->instruction].i32;
+    bool any = false;
+
+    EACH_ROW (r, in->live) any |= instruction[r] == SUBSCRIPTION_DELETE;
+    if (!any) return send_rows(x, in, to, err);
+    EACH_ROW (r, in->live) {
+        const row_set one = { &r, 1 };
+        bool is_for_all = instruction[r] == SUBSCRIPTION_DELETE;
+        for (int32_t p = 0; p < x->partitions; p++) {
+            if (is_for_all || to[r] == (uint32_t)p) WEIR_TRY(add_rows(x, (uint32_t)p, in, one, err));
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_rc exchange_batch(op *self, batch *in, weir_error *err)
 {
     exchange_op *x = (exchange_op *)self;
@@ -220,37 +259,43 @@ static weir_rc exchange_batch(op *self, batch *in, weir_error *err)
     int64_t time_ms = x->time_ms;
 
     in->live = choose_lanes(x, in, in->live, to);
-    EACH_ROW (r, in->live) {
-        if (in->event_ms[r] > time_ms) time_ms = in->event_ms[r];
+    if (x->behind == NULL) {
+        in->passed_ms = ARENA_ARRAY(a, int64_t, in->rows);
+        EACH_ROW (r, in->live) in->passed_ms[r] = time_ms = in->event_ms[r] > time_ms ? in->event_ms[r] : time_ms;
+    } else {
+        event_time_pass(x->behind, in);
     }
     x->is_idle = false;
     self->rows_out += in->live.count;
     bool moves = self->step->wants_old && in->old != NULL && find_former(x, in, to, from);
-    WEIR_TRY(moves ? send_moving_rows(x, in, from, to, err) : send_rows(x, in, to, err));
+    if (x->instruction != UINT32_MAX) {
+        WEIR_TRY(send_subscriptions(x, in, to, err));
+    } else WEIR_TRY(moves ? send_moving_rows(x, in, from, to, err) : send_rows(x, in, to, err));
     x->time_ms = time_ms; /* only now: a block that left meanwhile must not tell of rows that come after it */
     return WEIR_OK;
 }
 
+/* Of the task's own input. What upstreams further up tell is in `behind`. */
 static weir_rc exchange_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
 {
     exchange_op *x = (exchange_op *)self;
 
     (void)err;
-    if (upstream >= 0) return WEIR_OK; /* further up: what matters here is what this task passes on */
+    if (upstream >= 0) return WEIR_OK;
     if (event_ms > x->time_ms) x->time_ms = event_ms;
     x->is_idle = is_idle;
     return WEIR_OK;
 }
 
 /* What is gathered leaves; a partition that would not learn of the time otherwise gets a mark. */
-static weir_rc exchange_flush(op *self, weir_error *err)
+static weir_rc exchange_release(op *self, weir_error *err)
 {
     exchange_op *x = (exchange_op *)self;
 
     for (int32_t p = 0; p < x->partitions; p++) {
         lane *l = &x->lanes[p];
         bool has_rows = block_writer_rows(l->writer) > 0;
-        if (has_rows || l->told_ms != x->time_ms || l->told_idle != x->is_idle) WEIR_TRY(send_block(x, p, err));
+        if (has_rows || l->told_ms != time_of(x) || l->told_idle != is_idle(x)) WEIR_TRY(send_block(x, p, err));
     }
     return WEIR_OK;
 }
@@ -280,5 +325,5 @@ static void exchange_close(op *self)
 }
 
 const op_class op_exchange = { .name = "Exchange", .open = exchange_open, .batch = exchange_batch,
-                               .watermark = exchange_watermark, .flush = exchange_flush, .forget = exchange_forget,
+                               .watermark = exchange_watermark, .release = exchange_release, .forget = exchange_forget,
                                .close = exchange_close };

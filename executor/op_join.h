@@ -11,8 +11,10 @@ enum {
     SUBSCRIPTION_ANSWER,        /* it has this foreign key now: give its joined row, or that there is none */
     SUBSCRIPTION_ANSWER_IF_MET, /* the same, but there was none before: nothing is to be said where there is none */
     SUBSCRIPTION_MOVED,         /* it has another foreign key now */
-    SUBSCRIPTION_DELETE         /* it is gone: so is its joined row */
+    SUBSCRIPTION_DELETE         /* it is gone: so is its joined row. Goes to all partitions */
 };
+/* What an answer to that has for a partition: no answer to an older version of the left row follows from the same task. */
+#define ANSWER_LAST 1
 
 /* Of an input: what a step's schema says, and where its value columns stand in the join's. */
 typedef struct join_side {

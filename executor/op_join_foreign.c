@@ -23,6 +23,7 @@ typedef struct subscriber_list { /* the payload */
 typedef struct answer {
     slice key, left, right; /* left absent: a deletion; right absent: nulls */
     int64_t event_ms, version;
+    bool is_last; /* the left row is gone: no older version of it will be answered from here */
 } answer;
 
 typedef struct foreign_op {
@@ -182,7 +183,7 @@ static void answer_with(foreign_op *f, arena *a, slice key, slice left, int64_t 
     bool is_there = right.data != NULL || f->sides[LEFT_SIDE].is_kept;
 
     if (right.data != NULL && row_event_ms(right) > event_ms) event_ms = row_event_ms(right);
-    add_answer(f, (answer){ arena_copy(a, key), is_there ? arena_copy(a, left) : NO_SLICE, right, event_ms, version });
+    add_answer(f, (answer){ arena_copy(a, key), is_there ? arena_copy(a, left) : NO_SLICE, right, event_ms, version, false });
 }
 
 static bool put_answer(foreign_op *f, const answer *x, batch *out, uint32_t to)
@@ -192,7 +193,7 @@ static bool put_answer(foreign_op *f, const answer *x, batch *out, uint32_t to)
 
     key_decode(x->key, out->columns, f->key_count, to, out->arena);
     out->event_ms[to] = x->event_ms;
-    out->row_partition[to] = 0;
+    out->row_partition[to] = x->is_last ? ANSWER_LAST : 0;
     out->row_offset[to] = x->version;
     out->kind[to] = x->left.data == NULL ? ROW_TOMBSTONE : ROW_NORMAL;
     reader_bytes in = read_from(x->left.data == NULL ? SLICE("") : x->left);
@@ -266,7 +267,7 @@ static weir_rc take_message(foreign_op *f, const batch *in, uint32_t r, slice fo
     if (foreign.data != NULL) WEIR_TRY(row_store_find(&f->rows, foreign, &met, err));
     if (instruction == SUBSCRIPTION_MOVED || instruction == SUBSCRIPTION_DELETE) {
         if (foreign.data != NULL) WEIR_TRY(unsubscribe(f, foreign, key, err));
-        if (instruction == SUBSCRIPTION_DELETE) add_answer(f, (answer){ key, NO_SLICE, NO_SLICE, event_ms, version });
+        if (instruction == SUBSCRIPTION_DELETE) add_answer(f, (answer){ key, NO_SLICE, NO_SLICE, event_ms, version, true });
         return WEIR_OK;
     }
     slice left = pack_left(f, in, r);

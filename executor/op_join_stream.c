@@ -300,6 +300,7 @@ static weir_rc put_emission(stream_join_op *j, const batch *in, const emission *
     int64_t kept_ms, window_end = 0;
 
     out->event_ms[to] = e->event_ms;
+    if (out->headers != NULL && e->row != UINT32_MAX) out->headers[to] = in->headers[e->row];
     if (e->row == UINT32_MAX) {
         put_key(j, out, to, e->key);
     } else {
@@ -336,6 +337,7 @@ static weir_rc give_on(stream_join_op *j, const batch *in, arena *a, weir_error 
 
     if (rows == 0) return WEIR_OK;
     batch *out = batch_new(a, &j->base.step->schema, rows, j->base.step->windowed != WINDOW_NONE);
+    if (in != NULL && in->headers != NULL) out->headers = ARENA_ZEROS(a, header_list, rows);
     for (uint32_t i = 0; i < rows; i++) WEIR_TRY(put_emission(j, in, &j->emissions[i], out, i, err));
     j->emission_count = 0;
     return op_emit(&j->base, out, err);
@@ -456,7 +458,7 @@ static weir_rc join_row(stream_join_op *j, const batch *in, uint32_t r, slice ke
 static weir_rc join_rows(stream_join_op *j, const batch *in, weir_error *err)
 {
     slice *keys = join_keys(&j->base, in);
-    int64_t *own_ms = ARENA_ARRAY(in->arena, int64_t, in->rows);
+    int64_t *own_ms = ARENA_ARRAY(in->arena, int64_t, in->rows), *now_ms = ARENA_ARRAY(in->arena, int64_t, in->rows);
     uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count), count = 0;
     text scratch = TEXT_EMPTY;
     weir_rc rc = WEIR_OK;
@@ -465,11 +467,11 @@ static weir_rc join_rows(stream_join_op *j, const batch *in, weir_error *err)
         index[count] = r;
         count += in->kind[r] == ROW_NORMAL && keys[r].data != NULL;
     }
-    event_time_advance(&j->time[in->side], in->upstream, in->event_ms, (row_set){ index, count }, own_ms);
+    event_time_advance(&j->time[in->side], in, (row_set){ index, count }, own_ms, now_ms);
     EACH_ROW (r, in->live) {
         if (in->kind[r] != ROW_NORMAL) continue; /* there is nothing to join */
         if (keys[r].data != NULL) {
-            rc = join_row(j, in, r, keys[r], own_ms[r], &scratch, err);
+            rc = join_row(j, in, r, keys[r], now_ms[r], &scratch, err);
         } else if (j->sides[in->side].is_kept) {
             add_emission(j, (emission){ .row = r, .event_ms = in->event_ms[r] });
         }

@@ -41,7 +41,6 @@ static batch *joined_batch(table_join_op *j, const batch *in)
     }
     batch *out = batch_with_columns(in, columns, s->count);
     out->old = NULL;
-    out->headers = NULL;
     out->row_partition = NULL;
     out->row_offset = NULL;
     return out;
@@ -134,6 +133,7 @@ static weir_rc table_table_batch(op *self, batch *in, weir_error *err)
     uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count), count = 0;
 
     own_nulls(j, out, mine);
+    out->passed_ms = NULL; /* the joined rows have times of their own */
     out->kind = ARENA_ARRAY(in->arena, uint8_t, in->rows);
     out->event_ms = ARENA_ARRAY(in->arena, int64_t, in->rows);
     EACH_ROW (r, in->live) {

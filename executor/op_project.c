@@ -49,7 +49,7 @@ static batch *project(op *self, batch *in, row_set live, bool is_former)
     }
     row_set with_value = count == live.count ? live : (row_set){ index, count };
     for (uint32_t i = 0; i < s->schema.count; i++) {
-        bool is_key = i < s->schema.key_count && !is_former;
+        bool is_key = !is_former && (i < s->schema.key_count || (s->project.kept != NULL && s->project.kept[i]));
         if (is_key) eval_key(self, s->project.exprs[i], in, live, with_value, &columns[i]);
         else eval_column(&self->task->eval, s->project.exprs[i], in, with_value, &columns[i]);
     }
@@ -116,12 +116,15 @@ static weir_rc flat_map_batch(op *self, batch *in, weir_error *err)
 
     batch *out = batch_new(in->arena, &s->schema, total, in->window_start != NULL);
     out->upstream = in->upstream;
+    out->is_mixed = in->is_mixed;
     if (in->headers != NULL) out->headers = ARENA_ZEROS(in->arena, header_list, total);
     if (in->row_partition != NULL) out->row_partition = ARENA_ARRAY(in->arena, int32_t, total);
     if (in->row_offset != NULL) out->row_offset = ARENA_ARRAY(in->arena, int64_t, total);
+    if (in->passed_ms != NULL) out->passed_ms = ARENA_ARRAY(in->arena, int64_t, total);
     EACH_ROW (r, rows) {
         for (uint32_t k = 0; k < lengths[r]; k++, at++) {
             out->event_ms[at] = in->event_ms[r];
+            if (in->passed_ms != NULL) out->passed_ms[at] = in->passed_ms[r];
             if (in->window_start != NULL) {
                 out->window_start[at] = in->window_start[r];
                 out->window_end[at] = in->window_end[r];

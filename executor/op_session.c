@@ -27,7 +27,16 @@ typedef struct emission { /* one row to be given on */
     uint32_t row;  /* of the running results; coalesced: unused */
     char *group;   /* coalesced: whose results; NULL: a tombstone */
     slice last;    /* packed former results, where someone wants them */
+    const header_list *headers; /* of the row that caused it; NULL: none */
 } emission;
+
+typedef struct due { /* a session of the key may be closed by then: it may have grown, or be gone */
+    int64_t end_ms;
+    char *key; /* malloc'd */
+    uint32_t key_len;
+} due;
+
+#define EXPIRE_KEYS_MAX 20000 /* looked at in one epoch: the rest follows in the next */
 
 typedef struct session_op {
     op base;
@@ -36,9 +45,15 @@ typedef struct session_op {
     state_table *keys;
     event_time time;
     bool is_final, every_change;
-    int64_t swept_ms;
+    due *heap; /* EMIT FINAL: least end first; at least one for each session that is not closed */
+    uint32_t heap_count, heap_room;
+    int64_t swept_ms;       /* when what is past its retention was last looked for */
+    int64_t sweep_to_ms;    /* sessions that ended before this go, while the stored ones are gone through: */
+    text sweep_key;         /* from here on */
+    bool is_sweeping;
     emission *emissions;
     uint32_t emission_count, emission_room;
+    const header_list *headers; /* every-change: of the row at hand; NULL: none */
 } session_op;
 
 static void *must(void *memory)
@@ -135,12 +150,86 @@ static bool sessions_decode(void *self, reader_bytes *in, void *payload)
     return !in->bad;
 }
 
+/* ---- sessions that will close ---- */
+
+static void heap_push(session_op *s, int64_t end_ms, slice key)
+{
+    due one = { end_ms, must(malloc(key.len + 1)), (uint32_t)key.len };
+    uint32_t at = s->heap_count++;
+
+    memcpy(one.key, key.data, key.len);
+    if (s->heap_count > s->heap_room) {
+        s->heap_room = s->heap_room == 0 ? 64 : s->heap_room * 2;
+        s->heap = must(realloc(s->heap, s->heap_room * sizeof *s->heap));
+    }
+    for (; at > 0 && end_ms < s->heap[(at - 1) / 2].end_ms; at = (at - 1) / 2) s->heap[at] = s->heap[(at - 1) / 2];
+    s->heap[at] = one;
+}
+
+/* The caller frees its key. */
+static due heap_pop(session_op *s)
+{
+    due first = s->heap[0], last = s->heap[--s->heap_count];
+    uint32_t at = 0;
+
+    for (;;) {
+        uint32_t next = 2 * at + 1;
+        if (next >= s->heap_count) break;
+        if (next + 1 < s->heap_count && s->heap[next + 1].end_ms < s->heap[next].end_ms) next++;
+        if (s->heap[next].end_ms >= last.end_ms) break;
+        s->heap[at] = s->heap[next];
+        at = next;
+    }
+    if (s->heap_count > 0) s->heap[at] = last;
+    return first;
+}
+
+static void heap_clear(session_op *s)
+{
+    for (uint32_t i = 0; i < s->heap_count; i++) free(s->heap[i].key);
+    s->heap_count = 0;
+}
+
+/* When the first of the key's open sessions ended. */
+static void push_open(session_op *s, const session_list *l, slice key)
+{
+    int64_t least = INT64_MAX;
+
+    for (uint32_t i = 0; i < l->count; i++) {
+        if (!((group *)l->items[i].group)->is_final && l->items[i].end_ms < least) least = l->items[i].end_ms;
+    }
+    if (least != INT64_MAX) heap_push(s, least, key);
+}
+
+static weir_rc load_open(session_op *s, weir_error *err)
+{
+    state_cursor *cursor;
+    slice key, value;
+    bool more;
+    weir_rc rc;
+
+    heap_clear(s);
+    if (!s->is_final) return WEIR_OK;
+    WEIR_TRY(task_state_scan(s->base.task->state, (uint16_t)s->base.step->id, NO_SLICE, NO_SLICE, &cursor, err));
+    while ((rc = state_cursor_next(cursor, &key, &value, &more, err)) == WEIR_OK && more) {
+        session_list l = { 0 };
+        reader_bytes in = read_from(value);
+        if (!sessions_decode(s, &in, &l)) continue; /* whoever asks for the key says what is wrong */
+        push_open(s, &l, key);
+        sessions_drop(s, &l);
+    }
+    state_cursor_close(cursor);
+    return rc;
+}
+
 /* ---- life ---- */
 
 static weir_rc load_state(session_op *s, weir_error *err)
 {
     s->swept_ms = INT64_MIN;
+    s->is_sweeping = false;
     WEIR_TRY(state_table_open(s->keys, err));
+    WEIR_TRY(load_open(s, err));
     return event_time_load(&s->time, s->base.task->state, (uint16_t)s->base.step->id, err);
 }
 
@@ -170,6 +259,7 @@ static void add_emission(session_op *s, emission e)
         s->emission_room = s->emission_room == 0 ? 256 : s->emission_room * 2;
         s->emissions = must(realloc(s->emissions, s->emission_room * sizeof *s->emissions));
     }
+    e.headers = s->headers;
     s->emissions[s->emission_count++] = e;
 }
 
@@ -209,6 +299,8 @@ static weir_rc emit_collected(session_op *s, arena *memory, const column *runnin
         out->window_start[i] = e->start_ms;
         out->window_end[i] = e->end_ms;
         out->event_ms[i] = e->event_ms;
+        if (e->headers != NULL && out->headers == NULL) out->headers = ARENA_ZEROS(memory, header_list, rows);
+        if (e->headers != NULL) out->headers[i] = *e->headers;
         out->kind[i] = e->group == NULL ? ROW_TOMBSTONE : ROW_NORMAL;
         for (uint32_t k = 0; k < s->aggs.count; k++) {
             if (e->group == NULL) {
@@ -281,15 +373,22 @@ static void find_touching(const session_op *s, const session_list *l, int64_t ev
     while (*to < l->count && l->items[*to].start_ms <= event_ms + s->gap_ms) (*to)++;
 }
 
-static weir_rc add_row(session_op *s, const batch *in, uint32_t r, entry *e, int64_t time_ms, pending *p, weir_error *err)
+/* Sessions that ended before this take no more rows. */
+static int64_t closed_before(const session_op *s, int64_t time_ms)
+{
+    return time_ms == TIME_UNKNOWN ? INT64_MIN : time_ms - s->grace_ms - s->gap_ms;
+}
+
+static weir_rc add_row(session_op *s, const batch *in, uint32_t r, entry *e, int64_t own_ms, int64_t now_ms, pending *p,
+                       weir_error *err)
 {
     session_list *l = entry_payload(e);
     int64_t at = in->event_ms[r], start = at, end = at;
     uint32_t from, to;
 
-    int64_t closed_ms = time_ms == TIME_UNKNOWN ? INT64_MIN : time_ms - s->grace_ms - s->gap_ms;
+    int64_t closed_ms = closed_before(s, own_ms);
 
-    find_touching(s, l, at, closed_ms, &from, &to);
+    find_touching(s, l, at, closed_before(s, now_ms), &from, &to);
     if (from < to) {
         if (l->items[from].start_ms < start) start = l->items[from].start_ms;
         if (l->items[to - 1].end_ms > end) end = l->items[to - 1].end_ms;
@@ -303,6 +402,7 @@ static weir_rc add_row(session_op *s, const batch *in, uint32_t r, entry *e, int
         mine = list_insert(s->aggs.context.slab, l, from);
         mine->group = new_group(s);
         group_init(&s->aggs, mine->group);
+        if (s->is_final) heap_push(s, end, entry_key(s->keys, e));
     } else {
         bool is_point = start == at && end == at; /* as in Kafka Streams: then nothing is withdrawn */
         if (to - from > 1 || s->every_change) WEIR_TRY(step_pending(s, p, err));
@@ -342,13 +442,13 @@ static weir_rc session_batch(op *self, batch *in, weir_error *err)
     session_op *s = (session_op *)self;
     arena *memory = in->arena;
     slice *keys = ARENA_ARRAY(memory, slice, in->rows);
-    int64_t *time_ms = ARENA_ARRAY(memory, int64_t, in->rows);
+    int64_t *time_ms = ARENA_ARRAY(memory, int64_t, in->rows), *now_ms = ARENA_ARRAY(memory, int64_t, in->rows);
     entry **entries = ARENA_ARRAY(memory, entry *, in->rows);
     row_set rows = rows_with_whole_key(in, s->aggs.key_count);
     pending p = { .index = ARENA_ARRAY(memory, uint32_t, rows.count), .groups = ARENA_ARRAY(memory, char *, in->rows) };
 
     keys_encode(in->columns, s->aggs.key_count, rows, in->rows, memory, keys);
-    event_time_advance(&s->time, in->upstream, in->event_ms, rows, time_ms);
+    event_time_advance(&s->time, in, rows, time_ms, now_ms);
     p.args = agg_list_args(&s->aggs, self->task, in, rows);
     if (s->every_change) {
         p.running = ARENA_ARRAY(memory, column, s->aggs.count);
@@ -357,7 +457,11 @@ static weir_rc session_batch(op *self, batch *in, weir_error *err)
         }
     }
     WEIR_TRY(state_table_find_or_add(s->keys, keys, rows, entries, err));
-    EACH_ROW (r, rows) WEIR_TRY(add_row(s, in, r, entries[r], time_ms[r], &p, err));
+    EACH_ROW (r, rows) {
+        s->headers = s->every_change && in->headers != NULL ? &in->headers[r] : NULL;
+        WEIR_TRY(add_row(s, in, r, entries[r], time_ms[r], now_ms[r], &p, err));
+    }
+    s->headers = NULL;
     WEIR_TRY(step_pending(s, &p, err));
     return s->every_change ? emit_collected(s, memory, p.running, err) : emit_collected(s, memory, NULL, err);
 }
@@ -423,23 +527,6 @@ static weir_rc emit_some(session_op *s, bool all, weir_error *err)
     return rc;
 }
 
-typedef struct sweep {
-    session_op *of;
-    entry **items;
-    uint32_t count, room;
-} sweep;
-
-static void collect(void *self, entry *e)
-{
-    sweep *all = self;
-
-    if (all->count == all->room) {
-        all->room = all->room == 0 ? 256 : all->room * 2;
-        all->items = must(realloc(all->items, all->room * sizeof *all->items));
-    }
-    all->items[all->count++] = e;
-}
-
 static int by_end_then_key(const void *x, const void *y, void *self)
 {
     const emission *a = x, *b = y;
@@ -449,70 +536,106 @@ static int by_end_then_key(const void *x, const void *y, void *self)
     return slice_compare(entry_key(s->keys, a->of), entry_key(s->keys, b->of));
 }
 
-/* Brings every key into memory when some are only in the committed state. */
-static weir_rc load_all(session_op *s, weir_error *err)
+/* EMIT FINAL: emits what has closed, by end and key. */
+static weir_rc close_sessions(session_op *s, weir_error *err)
+{
+    int64_t closed_ms = closed_before(s, s->time.now_ms);
+
+    while (s->heap_count > 0 && s->heap[0].end_ms < closed_ms) {
+        due first = heap_pop(s);
+        entry *e;
+        weir_rc rc = state_table_find(s->keys, (slice){ first.key, first.key_len }, false, &e, err);
+        session_list *l = rc != WEIR_OK || e == NULL ? NULL : entry_payload(e);
+        free(first.key);
+        WEIR_TRY(rc);
+        for (uint32_t i = 0; l != NULL && i < l->count; i++) {
+            session *one = &l->items[i];
+            group *g = (group *)one->group;
+            if (g->is_final || one->end_ms >= closed_ms) continue;
+            g->is_final = g->is_emitted = true;
+            state_table_touch(s->keys, e);
+            add_emission(s, (emission){ .of = e, .start_ms = one->start_ms, .end_ms = one->end_ms,
+                                        .event_ms = g->event_ms, .group = one->group });
+        }
+        if (l != NULL) push_open(s, l, entry_key(s->keys, e));
+    }
+    if (s->emission_count > 0) qsort_r(s->emissions, s->emission_count, sizeof *s->emissions, by_end_then_key, s);
+    return emit_some(s, true, err);
+}
+
+static void drop_expired(void *self, entry *e)
+{
+    session_op *s = self;
+    session_list *l = entry_payload(e);
+    uint32_t gone = 0;
+
+    while (gone < l->count && l->items[gone].end_ms < s->sweep_to_ms) free_group(s, l->items[gone++].group);
+    if (gone == 0 && l->count > 0) return;
+    list_remove(l, 0, gone);
+    if (l->count == 0) {
+        state_table_delete(s->keys, e);
+    } else {
+        state_table_touch(s->keys, e);
+    }
+}
+
+/* The keys that are in memory have been gone through; of the others some in each epoch. */
+static weir_rc sweep_stored(session_op *s, weir_error *err)
 {
     state_cursor *cursor;
     slice key, value;
     bool more;
     weir_rc rc;
+    uint32_t looked_at = 0;
 
-    if (state_table_all_in_memory(s->keys)) return WEIR_OK;
-    WEIR_TRY(task_state_scan(s->base.task->state, (uint16_t)s->base.step->id, NO_SLICE, NO_SLICE, &cursor, err));
+    WEIR_TRY(task_state_scan(s->base.task->state, (uint16_t)s->base.step->id, text_slice(&s->sweep_key), NO_SLICE, &cursor, err));
     while ((rc = state_cursor_next(cursor, &key, &value, &more, err)) == WEIR_OK && more) {
         entry *e;
+        if (looked_at++ == EXPIRE_KEYS_MAX) {
+            text_clear(&s->sweep_key);
+            text_add(&s->sweep_key, key);
+            break;
+        }
+        if (state_table_holds(s->keys, key)) continue;
         if ((rc = state_table_find(s->keys, key, false, &e, err)) != WEIR_OK) break;
+        if (e != NULL) drop_expired(s, e);
     }
     state_cursor_close(cursor);
+    if (rc == WEIR_OK && !more) s->is_sweeping = false;
     return rc;
 }
 
-/* Over all keys: emits what has closed (EMIT FINAL), drops what is past its retention. */
-static weir_rc sweep_sessions(session_op *s, weir_error *err)
+/* Drops what is past its retention, a step of at least a sixteenth of it at a time. */
+static weir_rc expire_sessions(session_op *s, weir_error *err)
 {
-    int64_t now = s->time.now_ms;
-    int64_t closed_ms = now - s->grace_ms - s->gap_ms, expired_ms = now - s->retention_ms;
-    int64_t step_ms = s->is_final ? 1 : s->retention_ms / 16 > s->gap_ms ? s->retention_ms / 16 : s->gap_ms;
-    sweep all = { .of = s };
+    int64_t now = s->time.now_ms, step_ms = s->retention_ms / 16 > s->gap_ms ? s->retention_ms / 16 : s->gap_ms;
 
-    if (now == TIME_UNKNOWN || (s->swept_ms != INT64_MIN && now - s->swept_ms < step_ms)) return WEIR_OK;
-    if (s->swept_ms == INT64_MIN && !s->is_final) {
+    if (s->swept_ms == INT64_MIN && !s->is_final) s->swept_ms = now;
+    if (!s->is_sweeping) {
+        if (s->swept_ms != INT64_MIN && now - s->swept_ms < step_ms) return WEIR_OK;
         s->swept_ms = now;
-        return WEIR_OK;
+        s->sweep_to_ms = now - s->retention_ms;
+        s->is_sweeping = true;
+        text_clear(&s->sweep_key);
+        state_table_each(s->keys, drop_expired, s);
+        if (state_table_all_in_memory(s->keys)) s->is_sweeping = false;
     }
-    s->swept_ms = now;
-    WEIR_TRY(load_all(s, err));
-    state_table_each(s->keys, collect, &all);
-    for (uint32_t k = 0; k < all.count; k++) {
-        session_list *l = entry_payload(all.items[k]);
-        bool changed = false;
-        for (uint32_t i = 0; i < l->count; i++) {
-            session *one = &l->items[i];
-            group *g = (group *)one->group;
-            if (s->is_final && !g->is_final && one->end_ms < closed_ms) {
-                g->is_final = g->is_emitted = changed = true;
-                add_emission(s, (emission){ .of = all.items[k], .start_ms = one->start_ms, .end_ms = one->end_ms,
-                                            .event_ms = g->event_ms, .group = one->group });
-            }
-        }
-        if (changed) state_table_touch(s->keys, all.items[k]);
+    return s->is_sweeping ? sweep_stored(s, err) : WEIR_OK;
+}
+
+static weir_rc session_release(op *self, weir_error *err)
+{
+    session_op *s = (session_op *)self;
+    uint32_t count;
+
+    if (s->is_final || s->every_change) return WEIR_OK;
+    arena_reset(self->task->batch_arena);
+    entry *const *news = state_table_news(s->keys, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!news[i]->is_deleted) emit_changed(s, news[i]);
+        WEIR_TRY(emit_some(s, false, err));
     }
-    if (s->emission_count > 0) qsort_r(s->emissions, s->emission_count, sizeof *s->emissions, by_end_then_key, s);
-    weir_rc rc = emit_some(s, true, err);
-    for (uint32_t k = 0; k < all.count; k++) { /* only now: what was emitted had to stay */
-        session_list *l = entry_payload(all.items[k]);
-        uint32_t gone = 0;
-        while (gone < l->count && l->items[gone].end_ms < expired_ms) free_group(s, l->items[gone++].group);
-        if (gone == 0 && l->count > 0) continue;
-        list_remove(l, 0, gone);
-        if (l->count == 0) {
-            state_table_delete(s->keys, all.items[k]);
-        } else {
-            state_table_touch(s->keys, all.items[k]);
-        }
-    }
-    free(all.items);
-    return rc;
+    return emit_some(s, true, err);
 }
 
 static weir_rc session_flush(op *self, weir_error *err)
@@ -520,16 +643,9 @@ static weir_rc session_flush(op *self, weir_error *err)
     session_op *s = (session_op *)self;
 
     arena_reset(self->task->batch_arena);
-    if (!s->is_final && !s->every_change) {
-        uint32_t count;
-        entry *const *updates = state_table_updates(s->keys, &count);
-        for (uint32_t i = 0; i < count; i++) {
-            if (!updates[i]->is_deleted) emit_changed(s, updates[i]);
-            WEIR_TRY(emit_some(s, false, err));
-        }
-        WEIR_TRY(emit_some(s, true, err));
-    }
-    return sweep_sessions(s, err);
+    if (s->time.now_ms == TIME_UNKNOWN) return WEIR_OK;
+    if (s->is_final) WEIR_TRY(close_sessions(s, err));
+    return expire_sessions(s, err);
 }
 
 static void session_seal(op *self, arena *memory, change_list *changes)
@@ -550,6 +666,7 @@ static weir_rc session_forget(op *self, weir_error *err)
     session_op *s = (session_op *)self;
 
     s->emission_count = 0;
+    s->headers = NULL;
     state_table_forget(s->keys);
     return load_state(s, err);
 }
@@ -569,9 +686,12 @@ static void session_close(op *self)
     session_op *s = (session_op *)self;
 
     state_table_free(s->keys);
+    heap_clear(s);
+    free(s->heap);
+    text_free(&s->sweep_key);
     free(s->emissions);
 }
 
 const op_class op_session = { "SessionAggregate", session_open,   session_batch,       session_watermark,
-                              session_flush,      session_seal,   session_committed,   session_forget,
+                              session_release,    session_flush,  session_seal,        session_committed, session_forget,
                               session_dirty_bytes, session_state_bytes, session_close };

@@ -21,6 +21,11 @@ typedef struct sort_op {
     bool is_windowed;
 } sort_op;
 
+static bool is_of_table(const op *self)
+{
+    return self->task->shared->plan->steps[self->step->inputs[0]].is_table;
+}
+
 static weir_rc sort_open(op *self, weir_error *err)
 {
     (void)err;
@@ -52,7 +57,7 @@ static weir_rc sort_batch(op *self, batch *in, weir_error *err)
     (void)err;
     s->is_windowed = in->window_start != NULL;
     for (uint32_t k = 0; k < by_count; k++) eval_column(&self->task->eval, self->step->sort.keys[k].by, in, in->live, &by[k]);
-    if (self->step->is_table) keys_encode(in->columns, self->step->schema.key_count, in->live, in->rows, in->arena, keys);
+    if (is_of_table(self)) keys_encode(in->columns, self->step->schema.key_count, in->live, in->rows, in->arena, keys);
     EACH_ROW (r, in->live) {
         kept_row *row = ARENA_NEW(s->memory, kept_row);
         *row = (kept_row){ .event_ms = in->event_ms[r], .kind = in->kind[r],
@@ -61,7 +66,7 @@ static weir_rc sort_batch(op *self, batch *in, weir_error *err)
             row->window_start = in->window_start[r];
             row->window_end = in->window_end[r];
         }
-        if (self->step->is_table) row->key = key_of(in, keys[r], r, s->memory);
+        if (is_of_table(self)) row->key = key_of(in, keys[r], r, s->memory);
         for (uint32_t i = 0; i < columns + by_count; i++) {
             const column *from = i < columns ? &in->columns[i] : &by[i - columns];
             value v = from->null == NULL ? NULL_VALUE : column_get(from, r); /* a column that nobody reads is not there */
@@ -136,7 +141,7 @@ static void keep_last_rows(sort_op *s, kept_row **spare)
     free(by_key);
 }
 
-static weir_rc sort_flush(op *self, weir_error *err)
+static weir_rc sort_release(op *self, weir_error *err)
 {
     sort_op *s = (sort_op *)self;
     task *t = self->task;
@@ -145,7 +150,7 @@ static weir_rc sort_flush(op *self, weir_error *err)
     weir_rc rc = WEIR_OK;
 
     if (spare == NULL) abort();
-    if (self->step->is_table) keep_last_rows(s, spare);
+    if (is_of_table(self)) keep_last_rows(s, spare);
     stable_sort(s, s->rows, spare, s->count, by_sort_keys);
     free(spare);
     for (uint32_t from = 0; rc == WEIR_OK && from < s->count; from += BATCH_ROWS_MAX) {
@@ -177,7 +182,7 @@ static void sort_close(op *self)
     free(s->rows);
 }
 
-const op_class op_sort = { .name = "Sort", .open = sort_open, .batch = sort_batch, .flush = sort_flush, .close = sort_close };
+const op_class op_sort = { .name = "Sort", .open = sort_open, .batch = sort_batch, .release = sort_release, .close = sort_close };
 
 /* ---- LIMIT ---- */
 

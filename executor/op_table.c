@@ -1,7 +1,9 @@
 /* executor/op_table.c - keeps the last row of each key: a table that no other state stands for. It also knows each row's
  * former value. Versioned: answers of a foreign-key join come from several tasks, and one that was overtaken by a later change of
- * the left row is dropped; the version of a key is kept when its row goes. */
+ * the left row is dropped. So the version of a key is kept when its row goes, until every one of those tasks has told that no
+ * older answer will come. */
 #include "executor/key.h"
+#include "executor/op_join.h"
 #include "executor/row_store.h"
 
 #define VERSION_STORE(store) ((uint16_t)((store) | 0x4000))
@@ -10,22 +12,27 @@ typedef struct table_op {
     op base;
     row_store rows;
     state_table *versions; /* NULL: not versioned */
+    uint32_t tasks;        /* that answer */
 } table_op;
 
 typedef struct version { /* the payload */
     int64_t number;
+    bool is_set;
+    uint32_t last_answers; /* how many have told of the row's end */
 } __attribute__((aligned(16))) version;
 
 static void version_encode(void *self, const void *payload, text *out)
 {
     (void)self;
     text_add_u64(out, (uint64_t)((const version *)payload)->number);
+    text_add_varint(out, ((const version *)payload)->last_answers);
 }
 
 static bool version_decode(void *self, reader_bytes *in, void *payload)
 {
     (void)self;
     ((version *)payload)->number = (int64_t)read_u64(in);
+    ((version *)payload)->last_answers = (uint32_t)read_varint(in);
     return !in->bad;
 }
 
@@ -37,11 +44,12 @@ static weir_rc table_open(op *self, weir_error *err)
 
     WEIR_TRY(row_store_open(&t->rows, in, (uint16_t)self->step->id, &self->step->schema, err));
     if (!self->step->table.is_versioned) return WEIR_OK;
+    t->tasks = in->shared->is_transient ? 1 : task_upstreams(self);
     t->versions = state_table_new(in->state, VERSION_STORE(self->step->id), &class, in->memory, in->shared->state_budget_bytes);
     return state_table_open(t->versions, err);
 }
 
-/* Whether a later change of the key has been seen; else this is the latest. */
+/* Whether a later change of the key has been seen, or its end from another task; else this is the latest. */
 static weir_rc is_overtaken(table_op *t, const batch *in, uint32_t r, slice key, bool *overtaken, weir_error *err)
 {
     entry *e;
@@ -50,10 +58,19 @@ static weir_rc is_overtaken(table_op *t, const batch *in, uint32_t r, slice key,
     if (t->versions == NULL || in->row_offset == NULL) return WEIR_OK;
     WEIR_TRY(state_table_find(t->versions, key, true, &e, err));
     version *latest = entry_payload(e);
-    *overtaken = in->row_offset[r] < latest->number;
-    if (*overtaken || (in->row_offset[r] == latest->number && e->is_stored)) return WEIR_OK;
+    bool is_last = in->row_partition != NULL && in->row_partition[r] == ANSWER_LAST, is_known = e->is_stored || latest->is_set;
+    *overtaken = is_known && in->row_offset[r] < latest->number;
+    if (*overtaken || (is_known && in->row_offset[r] == latest->number && !is_last)) return WEIR_OK;
+    if (!is_known || in->row_offset[r] != latest->number) latest->last_answers = 0;
+    *overtaken = is_last && latest->last_answers > 0;
+    latest->last_answers += is_last;
     latest->number = in->row_offset[r];
-    state_table_touch(t->versions, e);
+    latest->is_set = true;
+    if (latest->last_answers == t->tasks) {
+        state_table_delete(t->versions, e);
+    } else {
+        state_table_touch(t->versions, e);
+    }
     return WEIR_OK;
 }
 

@@ -1,6 +1,8 @@
 /* executor/query.c - see query.h. Workers share nothing but the query's progress, under its lock. */
 #include "executor/query.h"
 
+#include "core/number.h"
+#include "core/thread.h"
 #include "executor/bad_log.h"
 #include "executor/commit.h"
 #include "executor/merge.h"
@@ -19,13 +21,19 @@ typedef struct worker {
     uint32_t task_count, task_room;
     pthread_t thread;
     bool has_thread, is_ready;
+    bool was_held;
+    atomic_bool has_caught_up; /* all its tasks have, and what they did is committed */
     bool must_abort;        /* the last step failed: its epoch is abandoned before anything else */
     int32_t *assigned;      /* partitions whose tasks are still to be opened */
     uint32_t assigned_count;
     int64_t epoch_began_ms, committed_ms;
+    uint64_t polls, polled_rows; /* of this epoch */
     bool is_behind;  /* every poll of this epoch came back full */
+    int64_t commit_took_ms; /* the last */
     query_stats published; /* under the query's lock, as are the next three */
     op_stats *op_published; /* per step */
+    task *const **readers;  /* per step: see task.h */
+    int64_t looked_ms;      /* for exchanges that could be in memory */
     uint64_t marked_rows;   /* rows_in at marked_ms, from which its rate counts */
     int64_t marked_ms;
     uint64_t epochs;
@@ -59,14 +67,18 @@ struct query {
     uint32_t ready_workers;
     source_target *targets;     /* until_end */
     uint32_t *stage_done;       /* tasks of the sub-topology that reached their targets */
+    bool regroups_in_memory;
+    int64_t max_idle_ms;        /* of an input before its task goes on with the others */
     int64_t *limits;            /* deterministic: per source; NULL: none */
 };
 
 #define STRETCHED_INTERVAL_MS 1000 /* of an epoch while behind */
 #define KAFKA_IDLE_COMMIT_MS 10    /* a transaction is not worth less */
 #define IDLE_POLL_MS 200
+#define CATCH_UP_POLL_MS 10 /* while it waits for another query */
 #define RETRY_MS_MAX 1000
 #define RATE_MS 1000
+#define LOOK_MS 1000 /* between looks for exchanges that could be in memory */
 
 slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
 {
@@ -78,12 +90,14 @@ slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
 
 /* ---- what it reads and writes ---- */
 
-static uint32_t add_source(query *q, slice topic, start_at start, bool is_internal)
+static uint32_t add_source(query *q, slice topic, start_at start, bool is_internal, bool wants_headers)
 {
     for (uint32_t i = 0; i < q->source_count; i++) {
-        if (slice_equal(q->sources[i].topic, topic)) return i;
+        if (!slice_equal(q->sources[i].topic, topic)) continue;
+        q->sources[i].wants_headers |= wants_headers;
+        return i;
     }
-    q->sources[q->source_count] = (client_source){ topic, start };
+    q->sources[q->source_count] = (client_source){ topic, start, wants_headers };
     q->source_is_internal[q->source_count] = is_internal;
     return q->source_count++;
 }
@@ -121,10 +135,11 @@ static void find_topics(query *q)
         const step *s = &p->steps[i];
         source_of[i] = sink_of[i] = UINT32_MAX;
         if (s->kind == STEP_SOURCE) {
-            source_of[i] = add_source(q, s->source.topic, p->latest ? START_LATEST : START_EARLIEST, false);
+            source_of[i] = add_source(q, s->source.topic, p->latest ? START_LATEST : START_EARLIEST, false,
+                                      s->source.reads_headers);
         } else if (s->kind == STEP_EXCHANGE) {
             slice topic = exchange_topic(q->arena, q->env.storage, q->entry.id, s);
-            source_of[i] = add_source(q, topic, START_EARLIEST, true);
+            source_of[i] = add_source(q, topic, START_EARLIEST, true, false);
             sink_of[i] = add_sink(q, topic);
         } else if (s->kind == STEP_SINK) {
             sink_of[i] = add_sink(q, s->sink.topic);
@@ -318,7 +333,7 @@ static weir_rc open_merge(query *q, task *t, weir_error *err)
         is_direct[i] = is_shared(&q->entry.plan, q->shared.source_of_step, t->inputs[i].source);
         waiting += !is_direct[i];
     }
-    return waiting < 2 ? WEIR_OK : merge_open(&t->merge, t, partitions, is_direct, err);
+    return waiting < 2 ? WEIR_OK : merge_open(&t->merge, t, partitions, is_direct, q->max_idle_ms, err);
 }
 
 static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
@@ -339,6 +354,7 @@ static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
             task_close(t);
             return rc;
         }
+        t->readers = (task *const *const *)w->readers;
         w->tasks[w->task_count++] = t;
         for (uint32_t i = 0; i < t->input_count; i++) {
             if (partition >= q->source_partitions[t->inputs[i].source]) {
@@ -351,6 +367,56 @@ static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
     return WEIR_OK;
 }
 
+/* ---- exchanges within a worker ---- */
+
+/* Whether all that is in a repartition topic has been read. */
+static weir_rc is_drained(worker *w, uint32_t stage, uint32_t source, bool *drained, weir_error *err)
+{
+    query *q = w->query;
+
+    *drained = true;
+    for (int32_t p = 0; p < q->source_partitions[source] && *drained; p++) {
+        int64_t begin, end;
+        WEIR_TRY(topic_offsets(q->env.storage, q->sources[source].topic, p, &begin, &end, err));
+        *drained = task_input_of(find_task(w, stage, p), source)->position >= end;
+    }
+    return WEIR_OK;
+}
+
+/* A worker that has all tasks of the query to itself commits them together, so that what they exchange need not be stored:
+ * it goes from task to task in memory. Not to one that holds rows back for another input (see merge.h): its positions are
+ * those of a topic. Called between epochs: what is in the topic is read before anything passes it by. */
+static weir_rc find_readers(worker *w, weir_error *err)
+{
+    query *q = w->query;
+    const plan *p = &q->entry.plan;
+    uint32_t all = 0;
+
+    for (uint32_t s = 0; s < p->subtopology_count; s++) all += (uint32_t)q->stage_partitions[s];
+    w->looked_ms = clock_monotonic_ms(q->env.clock);
+    if (!q->regroups_in_memory || q->env.is_deterministic || w->task_count != all) return WEIR_OK;
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        uint32_t stage = reader_of(p, i), source = q->shared.source_of_step[i];
+        bool drained;
+        if (p->steps[i].kind != STEP_EXCHANGE || w->readers[i] != NULL || stage <= p->steps[i].subtopology) continue;
+        if (find_task(w, stage, 0)->merge != NULL) continue;
+        WEIR_TRY(is_drained(w, stage, source, &drained, err));
+        if (!drained) continue;
+        task **readers = ARENA_ARRAY(find_task(w, stage, 0)->plan_arena, task *, q->source_partitions[source]);
+        for (int32_t partition = 0; partition < q->source_partitions[source]; partition++) {
+            readers[partition] = find_task(w, stage, partition);
+        }
+        w->readers[i] = readers;
+    }
+    return WEIR_OK;
+}
+
+/* Not all tasks are this worker's any longer. */
+static void forget_readers(worker *w)
+{
+    memset(w->readers, 0, sizeof *w->readers * w->query->entry.plan.step_count);
+}
+
 /* The tasks of all partitions assigned; those it could not open are tried again in the next step. */
 static weir_rc open_assigned(worker *w, weir_error *err)
 {
@@ -358,6 +424,7 @@ static weir_rc open_assigned(worker *w, weir_error *err)
 
     for (uint32_t i = 0; i < w->assigned_count; i++) WEIR_TRY(add_tasks(w, w->assigned[i], err));
     w->assigned_count = 0;
+    WEIR_TRY(find_readers(w, err));
     pthread_mutex_lock(&q->lock);
     if (!w->is_ready) q->ready_workers++;
     w->is_ready = true;
@@ -380,6 +447,7 @@ static void drop_tasks(worker *w, int32_t partition)
     query *q = w->query;
     uint32_t kept = 0;
 
+    forget_readers(w);
     for (uint32_t i = 0; i < w->task_count; i++) {
         if (partition < 0 || w->tasks[i]->partition == partition) {
             pthread_mutex_lock(&q->lock);
@@ -440,12 +508,28 @@ static void publish(worker *w)
     pthread_mutex_unlock(&q->lock);
 }
 
+/* Once they have all been at their ends, readers of what they write may take an end for an end. */
+static weir_rc note_caught_up(worker *w, weir_error *err)
+{
+    bool all = w->is_ready;
+
+    for (uint32_t i = 0; i < w->task_count; i++) all = all && w->tasks[i]->has_caught_up;
+    if (all && !atomic_load(&w->has_caught_up)) WEIR_TRY(client_settle(w->client, err));
+    atomic_store(&w->has_caught_up, all);
+    return WEIR_OK;
+}
+
 static weir_rc commit_worker(worker *w, weir_error *err)
 {
+    int64_t began_ms = clock_monotonic_ms(w->query->env.clock);
+
     WEIR_TRY(commit_tasks(w->client, w->tasks, w->task_count, w->log, err));
+    WEIR_TRY(note_caught_up(w, err));
     w->committed_ms = clock_monotonic_ms(w->query->env.clock);
+    w->commit_took_ms = w->committed_ms - began_ms;
     w->epoch_began_ms = 0;
     w->is_behind = true;
+    w->polls = w->polled_rows = 0;
     w->epochs++;
     publish(w);
     return WEIR_OK;
@@ -456,6 +540,7 @@ static weir_rc push_records(task *t, const fetch *f, weir_error *err)
     for (uint32_t i = 0; i < t->input_count; i++) {
         task_input *input = &t->inputs[i];
         if (input->source != f->source) continue;
+        input->is_waiting = false;
         if (merge_takes(t->merge, input)) {
             WEIR_TRY(merge_add(t->merge, input, f, err));
         } else {
@@ -501,18 +586,59 @@ static weir_rc take_records(worker *w, const fetch *f, weir_error *err)
     return WEIR_OK;
 }
 
-static weir_rc end_input(task *t, const fetch *f, weir_error *err)
+static weir_rc end_input(task *t, task_input *input, int64_t end_offset, weir_error *err)
+{
+    input->is_waiting = false;
+    if (merge_takes(t->merge, input)) {
+        merge_end(t->merge, input, t->partition, end_offset);
+        return WEIR_OK;
+    }
+    if (end_offset > input->position) input->position = end_offset;
+    if (input->next_offset >= 0 && end_offset > input->next_offset) input->next_offset = end_offset;
+    return task_idle(t, input, err);
+}
+
+/* The end of a topic that another query fills from a backlog is none: were its partition left out, the others would run
+ * ahead and make late what is still to come. */
+static bool is_filling(const query *q, const task_input *input)
+{
+    return !q->env.is_deterministic && !q->source_is_internal[input->source] &&
+           q->env.topic_catches_up(q->env.self, q->entry.id, q->sources[input->source].topic);
+}
+
+static weir_rc end_inputs(const query *q, task *t, const fetch *f, weir_error *err)
 {
     for (uint32_t i = 0; i < t->input_count; i++) {
         task_input *input = &t->inputs[i];
         if (input->source != f->source) continue;
-        if (merge_takes(t->merge, input)) {
-            merge_end(t->merge, input, f->partition, f->next_offset);
-            continue;
+        input->end_offset = f->next_offset;
+        input->is_waiting = is_filling(q, input);
+        if (!input->is_waiting) WEIR_TRY(end_input(t, input, f->next_offset, err));
+    }
+    return WEIR_OK;
+}
+
+/* Ends that were not taken for such, and are by now. *any: some still are not. */
+static weir_rc end_waiting(worker *w, bool *any, weir_error *err)
+{
+    const query *q = w->query;
+    int64_t begin, end;
+
+    *any = false;
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        task *t = w->tasks[i];
+        for (uint32_t k = 0; k < t->input_count; k++) {
+            task_input *input = &t->inputs[k];
+            if (!input->is_waiting) continue;
+            *any = true;
+            if (is_filling(q, input)) continue;
+            WEIR_TRY(topic_offsets(q->env.storage, q->sources[input->source].topic, t->partition, &begin, &end, err));
+            if (end <= input->end_offset) {
+                WEIR_TRY(end_input(t, input, input->end_offset, err));
+            } else {
+                input->is_waiting = false; /* more came meanwhile, and will have its own end */
+            }
         }
-        if (f->next_offset > input->position) input->position = f->next_offset;
-        if (input->next_offset >= 0 && f->next_offset > input->next_offset) input->next_offset = f->next_offset;
-        WEIR_TRY(task_idle(t, input, err));
     }
     return WEIR_OK;
 }
@@ -520,7 +646,7 @@ static weir_rc end_input(task *t, const fetch *f, weir_error *err)
 static weir_rc take_end(worker *w, const fetch *f, weir_error *err)
 {
     for (uint32_t i = 0; i < w->task_count; i++) {
-        if (w->tasks[i]->partition == f->partition) WEIR_TRY(end_input(w->tasks[i], f, err));
+        if (w->tasks[i]->partition == f->partition) WEIR_TRY(end_inputs(w->query, w->tasks[i], f, err));
     }
     return WEIR_OK;
 }
@@ -564,6 +690,24 @@ static bool is_dirty(const worker *w, size_t *bytes)
     return dirty;
 }
 
+/* Whether what comes is taken as it comes: most polls of the epoch found little. */
+static bool keeps_up(const worker *w)
+{
+    return w->polled_rows < w->polls * w->query->env.batch_rows / 8;
+}
+
+/* How long the epoch lasts while rows come: the longer the further behind, and no shorter than commits take when none is. */
+static int64_t epoch_ms(const worker *w)
+{
+    const query_env *env = &w->query->env;
+    int64_t most = env->commit_interval_ms;
+
+    if (w->is_behind) return most < STRETCHED_INTERVAL_MS ? STRETCHED_INTERVAL_MS : most;
+    if (env->at_least_once || !keeps_up(w)) return most; /* at least once nobody waits for the commit */
+    int64_t least = w->commit_took_ms > KAFKA_IDLE_COMMIT_MS ? w->commit_took_ms : KAFKA_IDLE_COMMIT_MS;
+    return least < most ? least : most;
+}
+
 /* Whether the epoch ends now. */
 static bool is_due(worker *w, bool got_rows, bool dirty, size_t dirty_bytes)
 {
@@ -575,9 +719,7 @@ static bool is_due(worker *w, bool got_rows, bool dirty, size_t dirty_bytes)
     if (w->epoch_began_ms == 0) w->epoch_began_ms = now;
     if (dirty_bytes > env->state_budget_bytes / 4) return true; /* the commit needs several times as much */
     if (!got_rows) return !storage_is_kafka(env->storage) || now - w->committed_ms >= KAFKA_IDLE_COMMIT_MS;
-    int64_t interval = w->is_behind && env->commit_interval_ms < STRETCHED_INTERVAL_MS ? STRETCHED_INTERVAL_MS
-                                                                                       : env->commit_interval_ms;
-    return now - w->epoch_began_ms >= interval;
+    return now - w->epoch_began_ms >= epoch_ms(w);
 }
 
 /* Deterministic: a source whose limit is reached waits. */
@@ -612,11 +754,17 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     const fetch *events;
     uint32_t count, rows = 0;
     size_t dirty_bytes;
-    bool dirty = is_dirty(w, &dirty_bytes);
+    bool waits, dirty = is_dirty(w, &dirty_bytes);
     int timeout_ms = q->env.is_deterministic ? 0 : dirty ? (storage_is_kafka(q->env.storage) ? KAFKA_IDLE_COMMIT_MS : 0) : IDLE_POLL_MS;
 
     *progressed = false;
     if (w->assigned_count > 0) WEIR_TRY(open_assigned(w, err));
+    WEIR_TRY(end_waiting(w, &waits, err));
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        int64_t wait_ms = w->tasks[i]->merge == NULL ? -1 : merge_wait_ms(w->tasks[i]->merge);
+        if (wait_ms > 0 && wait_ms < timeout_ms) timeout_ms = (int)wait_ms;
+    }
+    if (waits && timeout_ms > CATCH_UP_POLL_MS) timeout_ms = CATCH_UP_POLL_MS;
     if (q->limits != NULL) WEIR_TRY(apply_limits(w, err));
     if (q->env.until_end && timeout_ms > 20) timeout_ms = 20; /* an end may become known without an event */
     WEIR_TRY(client_poll(w->client, timeout_ms, q->limits != NULL ? 1 : q->env.batch_rows, &events, &count, err));
@@ -627,6 +775,9 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     }
     WEIR_TRY(run_merges(w, err));
     if (rows < q->env.batch_rows / 2) w->is_behind = false;
+    w->polls++;
+    w->polled_rows += rows;
+    if (q->env.at_least_once && rows > 0 && keeps_up(w)) WEIR_TRY(release_tasks(w->tasks, w->task_count, err));
     dirty = is_dirty(w, &dirty_bytes);
     if (is_due(w, rows > 0, dirty, dirty_bytes)) {
         WEIR_TRY(commit_worker(w, err));
@@ -634,6 +785,9 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
         dirty = false;
     }
     if (q->env.until_end && !dirty) WEIR_TRY(check_ends(w, err));
+    if (rows == 0 && !dirty && w->task_count > 0 && clock_monotonic_ms(q->env.clock) - w->looked_ms >= LOOK_MS) {
+        WEIR_TRY(find_readers(w, err));
+    }
     return WEIR_OK;
 }
 
@@ -667,6 +821,7 @@ static weir_rc abort_epoch(worker *w, weir_error *err)
     }
     w->epoch_began_ms = 0;
     w->must_abort = false;
+    atomic_store(&w->has_caught_up, false);
     return WEIR_OK;
 }
 
@@ -693,6 +848,35 @@ static weir_rc rest_worker(worker *w, weir_error *err)
     return rc;
 }
 
+/* A query goes on after a pause: what came meanwhile is a backlog. */
+static weir_rc resume_worker(worker *w, weir_error *err)
+{
+    const query *q = w->query;
+    int64_t begin, end;
+
+    w->was_held = false;
+    for (uint32_t i = 0; i < w->task_count; i++) {
+        task *t = w->tasks[i];
+        for (uint32_t k = 0; k < t->input_count; k++) {
+            const task_input *input = &t->inputs[k];
+            if (t->partition >= q->source_partitions[input->source]) continue;
+            WEIR_TRY(topic_offsets(q->env.storage, q->sources[input->source].topic, t->partition, &begin, &end, err));
+            if (end > input->position) t->has_caught_up = false;
+        }
+        if (!t->has_caught_up) atomic_store(&w->has_caught_up, false);
+    }
+    return WEIR_OK;
+}
+
+bool query_has_caught_up(const query *q)
+{
+    if (query_has_ended(q) || atomic_load(&q->held)) return true;
+    for (uint32_t i = 0; i < q->worker_count; i++) {
+        if (!atomic_load(&q->workers[i].has_caught_up)) return false;
+    }
+    return true;
+}
+
 static void sleep_ms(int64_t ms)
 {
     const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
@@ -705,21 +889,54 @@ bool query_has_ended(const query *q)
     return atomic_load(&q->ended);
 }
 
+#define NOTICE_MS 10000 /* the same trouble is told again after so long */
+
+/* What was told last of a worker's troubles. */
+typedef struct told {
+    weir_rc trouble; /* WEIR_OK: none */
+    int64_t told_ms;
+} told;
+
+/* err NULL: it goes on. */
+static void tell(query *q, told *t, const weir_error *err)
+{
+    int64_t now_ms = clock_monotonic_ms(q->env.clock);
+
+    if (q->env.notice == NULL) return;
+    if (err != NULL && err->act != WEIR_ACT_STOP && t->trouble == err->rc && now_ms - t->told_ms < NOTICE_MS) return;
+    t->trouble = err == NULL ? WEIR_OK : err->rc;
+    t->told_ms = now_ms;
+    q->env.notice(q->env.notice_self, q->entry.id, err);
+}
+
 static void *run_worker(void *argument)
 {
     worker *w = argument;
     query *q = w->query;
     int64_t retry_ms = 10;
+    uint64_t epochs = 0; /* there were when the last trouble began */
+    told so_far = { 0 };
 
     while (!atomic_load(&q->stopping) && !query_has_ended(q)) {
         weir_error err = { .rc = WEIR_OK };
         bool progressed, is_held = atomic_load(&q->held);
-        weir_rc rc = is_held ? rest_worker(w, &err) : advance_worker(w, &progressed, &err);
+        weir_rc rc = WEIR_OK;
+        if (is_held) {
+            rc = rest_worker(w, &err);
+            w->was_held = true;
+        } else {
+            if (w->was_held) rc = resume_worker(w, &err);
+            if (rc == WEIR_OK) rc = advance_worker(w, &progressed, &err);
+        }
         if (rc == WEIR_OK) {
             retry_ms = 10;
+            /* A step that did nothing shows nothing: what failed was a commit. */
+            if (so_far.trouble != WEIR_OK && w->epochs > epochs) tell(q, &so_far, NULL);
             if (is_held) sleep_ms(20);
             continue;
         }
+        epochs = w->epochs;
+        tell(q, &so_far, &err);
         if (err.act == WEIR_ACT_STOP) {
             note_error(q, &err, true);
             break;
@@ -756,6 +973,7 @@ static weir_rc open_workers(query *q, weir_error *err)
         worker *w = &q->workers[i];
         w->query = q;
         w->is_behind = true;
+        w->readers = ARENA_ZEROS(q->arena, task *const *, q->entry.plan.step_count);
         w->op_published = ARENA_ZEROS(q->arena, op_stats, q->entry.plan.step_count);
         w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
         const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
@@ -783,9 +1001,22 @@ static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
     return WEIR_OK;
 }
 
+/* They were checked when they were SET. */
+static void take_properties(query *q)
+{
+    const plan *p = &q->entry.plan;
+    int64_t ms;
+
+    if (parse_i64(plan_property(p, "commit.interval.ms"), &ms) == NUMBER_FITS) q->env.commit_interval_ms = ms;
+    q->regroups_in_memory = !slice_equal_nocase(plan_property(p, "repartition.in.memory"), SLICE("false"));
+    if (parse_i64(plan_property(p, "max.task.idle.ms"), &ms) == NUMBER_FITS) q->max_idle_ms = ms;
+    q->env.at_least_once |= slice_equal_nocase(plan_property(p, "processing.guarantee"), SLICE("at_least_once"));
+}
+
 static weir_rc open_query(query *q, const query_entry *of, weir_error *err)
 {
     WEIR_TRY(copy_entry(q, of, err));
+    take_properties(q);
     find_topics(q);
     WEIR_TRY(make_exchanges(q, err));
     WEIR_TRY(measure_topics(q, err));
@@ -821,7 +1052,7 @@ weir_rc query_start(query **out, const query_env *env, const query_entry *of, we
     pthread_mutex_init(&q->lock, NULL);
     weir_rc rc = open_query(q, of, err);
     for (uint32_t i = 0; rc == WEIR_OK && !env->is_deterministic && i < q->worker_count; i++) {
-        if (pthread_create(&q->workers[i].thread, NULL, run_worker, &q->workers[i]) != 0) {
+        if (!thread_start(&q->workers[i].thread, run_worker, &q->workers[i])) {
             rc = weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start a thread for query %.*s", SLICE_ARG(q->entry.id));
         } else {
             q->workers[i].has_thread = true;

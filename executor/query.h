@@ -23,7 +23,11 @@ typedef struct query_env {
     slice log_topic;           /* of the processing log; absent: only counted */
     /* until_end: whether a topic is still being written by another query that ends. */
     bool (*topic_grows)(void *self, slice reader, slice topic);
+    /* Another query here writes the topic and is still working through what was there when it began. */
+    bool (*topic_catches_up)(void *self, slice reader, slice topic);
     void *self;
+    void (*notice)(void *self, slice query_id, const weir_error *err); /* as weir_options has it */
+    void *notice_self;
 } query_env;
 
 typedef enum query_state { QUERY_STARTING, QUERY_AT_WORK, QUERY_HELD, QUERY_ENDED, QUERY_FAILED } query_state;
@@ -33,6 +37,9 @@ weir_rc query_start(query **out, const query_env *env, const query_entry *of, we
 /* Commits what is complete, ends the threads, frees. NULL is fine. */
 void query_stop(query *q);
 bool query_has_ended(const query *q); /* at its ends, or failed; from any thread, without waiting */
+/* Has come to the end of all its inputs since it began (or was resumed, or failed an epoch); or does nothing for now. From any
+ * thread, without waiting. */
+bool query_has_caught_up(const query *q);
 void query_hold(query *q, bool held); /* PAUSE and RESUME */
 
 slice query_id(const query *q);

@@ -196,7 +196,7 @@ weir_rc weir_reader_open(weir_reader **out, weir *w, slice topic, bool from_begi
         rc = topic_offsets(w->storage, topic, p, &r->position[p], &r->target[p], err);
         if (!from_beginning) r->position[p] = r->target[p];
     }
-    const client_source from = { topic, from_beginning ? START_EARLIEST : START_LATEST };
+    const client_source from = { .topic = topic, .start = from_beginning ? START_EARLIEST : START_LATEST, .wants_headers = true };
     const client_spec spec = { .name = SLICE("reader"), .is_transient = true, .sources = &from, .source_count = 1, .instances = 1 };
     if (rc == WEIR_OK) rc = client_open(&r->client, w->storage, &spec, err);
     if (rc != WEIR_OK) {

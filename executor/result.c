@@ -2,6 +2,7 @@
 #include "executor/weir.h"
 
 #include "core/json.h"
+#include "core/number.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,7 +103,26 @@ slice weir_result_members(const weir_result *r)
 
 bool weir_result_is_snapshot(const weir_result *r)
 {
-    return r->plan != NULL && r->plan->mode == PLAN_SNAPSHOT;
+    return r->plan != NULL && r->plan->mode != PLAN_PUSH && r->plan->steps[r->plan->step_count - 1].result.of_table;
+}
+
+bool weir_result_follows_query(const weir_result *r)
+{
+    const plan *p = r->plan;
+
+    if (p == NULL || p->mode != PLAN_PUSH || !p->latest || !p->steps[p->step_count - 1].result.of_query) return false;
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        switch (p->steps[i].kind) {
+        case STEP_SOURCE:
+        case STEP_TABLE:
+        case STEP_FILTER:
+        case STEP_PROJECT:
+        case STEP_LIMIT:
+        case STEP_RESULT: break;
+        default: return false;
+        }
+    }
+    return true;
 }
 
 void weir_result_print_schema(const weir_result *r, text *out)
@@ -203,10 +223,23 @@ void weir_result_close(weir_result *r)
     if (r == NULL) return;
     transient_close(r->transient);
     if (r->plan != NULL) plan_release(r->plan);
+    catalog_query_drop(r->keeper);
     if (r->reader != NULL && r->rows != NULL) arena_free(r->rows->arena);
     weir_reader_close(r->reader);
     text_free(&r->line);
     arena_free(r->arena);
+}
+
+/* Of a value that is not null. What has no cast to text is printed as JSON. */
+static void print_as_text(text *out, const type *t, const value *v)
+{
+    arena *a = arena_new(0);
+    value as_text;
+    const char *reason;
+
+    if (cast_value(a, t, &type_string, v, &as_text, &reason) && !as_text.is_null) text_add(out, as_text.str);
+    else print_json_value(out, t, v);
+    arena_free(a);
 }
 
 void weir_print_value(text *out, const type *t, const value *v, weir_print how)
@@ -215,15 +248,13 @@ void weir_print_value(text *out, const type *t, const value *v, weir_print how)
         print_json_value(out, t, v);
     } else if (v->is_null) {
         text_add_c(out, "null");
+    } else if (t->kind == TYPE_STRING) {
+        text_add(out, v->str);
+    } else if (t->kind == TYPE_BYTES) {
+        text_reserve(out, base64_encoded_bytes(v->str.len) + 1);
+        out->len = (size_t)(base64_encode(out->data + out->len, v->str) - out->data);
+        out->data[out->len] = '\0';
     } else {
-        arena *a = arena_new(0);
-        value as_text;
-        const char *reason;
-        if (cast_value(a, t, &type_string, v, &as_text, &reason) && !as_text.is_null) {
-            text_add(out, as_text.str);
-        } else {
-            print_json_value(out, t, v);
-        }
-        arena_free(a);
+        print_as_text(out, t, v);
     }
 }

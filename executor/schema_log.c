@@ -87,7 +87,7 @@ static weir_rc fold_record(schema_log *l, registry *into, slice record, int64_t 
 
 static weir_rc fold(schema_log *l, registry *into, int64_t end, weir_error *err)
 {
-    const client_source source = { l->topic, START_EARLIEST };
+    const client_source source = { .topic = l->topic, .start = START_EARLIEST };
     const client_spec spec = { .name = SLICE("schemas"), .is_transient = true, .sources = &source, .source_count = 1,
                                .instances = 1 };
     const fetch *events;

@@ -9,7 +9,8 @@ struct weir_script {
     bool resumes;
     weir_allow allow;
     bool was_refused;
-    bool has_statement;
+    weir_allow sort; /* of the last statement */
+    bool has_statement, changed_session;
     text statement; /* of the last one, with its ';' */
 };
 
@@ -33,13 +34,20 @@ void weir_session_close(weir_session *s)
     free(s);
 }
 
+weir_rc weir_has_executed(weir *w, uint64_t number, bool *out, weir_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    weir_rc rc = catalog_refresh(w, err);
+    *out = rc == WEIR_OK && catalog_version(w->catalog) >= number;
+    pthread_mutex_unlock(&w->lock);
+    return rc;
+}
+
 weir_rc weir_session_set(weir_session *s, slice name, slice new_value, weir_error *err)
 {
-    slice canonical = setting_canonical(name);
+    slice canonical;
 
-    if (canonical.data == NULL) {
-        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'; SHOW PROPERTIES lists them", SLICE_ARG(name));
-    }
+    WEIR_TRY(setting_check(name, new_value, &canonical, err));
     setting_put(s, canonical, new_value);
     return WEIR_OK;
 }
@@ -65,6 +73,8 @@ weir_script *weir_script_open(weir_session *s, slice sql)
 
     if (script == NULL) abort();
     script->session = s;
+    if (s->script_depth == 0) atomic_store(&s->cancelled, false); /* what is cancelled from now on is meant for this one */
+    script->allow = WEIR_ALLOW_ALL;
     script->parser = parser_open(sql);
     return script;
 }
@@ -92,14 +102,35 @@ bool weir_script_was_refused(const weir_script *script)
     return script->was_refused;
 }
 
+weir_allow weir_script_sort(const weir_script *script)
+{
+    return script->sort;
+}
+
 slice weir_script_statement(const weir_script *script)
 {
     return script->has_statement ? text_slice(&script->statement) : NO_SLICE;
 }
 
+bool weir_script_changed_session(const weir_script *script)
+{
+    return script->changed_session;
+}
+
 void weir_session_describes(weir_session *s, bool describes)
 {
     s->describes = describes;
+}
+
+void weir_session_is_remote(weir_session *s)
+{
+    s->is_remote = true;
+}
+
+void weir_session_ends(weir_session *s, bool (*ends)(void *self, slice id), void *self)
+{
+    s->ends = ends;
+    s->ends_self = self;
 }
 
 bool weir_knows_setting(slice name)
@@ -154,12 +185,14 @@ static void note_declared(weir *w, slice name, int32_t partitions, int32_t repli
     w->declared[at].replicas = replicas;
 }
 
-static weir_rc make_topic(weir *w, slice name, int32_t partitions, int32_t replicas, int64_t retention_ms, weir_error *err)
+static weir_rc make_topic(weir *w, slice name, int32_t partitions, int32_t replicas, int64_t retention_ms, cleanup_policy cleanup,
+                          weir_error *err)
 {
     if (partitions < 1) partitions = 1;
     if (replicas < 1) replicas = 1;
     const topic_spec spec = { .name = name, .partitions = w->options.single_partition ? 1 : partitions, .replicas = replicas,
-                              .retention_ms = retention_ms < 0 ? 0 : retention_ms };
+                              .retention_ms = retention_ms < 0 ? 0 : retention_ms, .is_compacted = cleanup != CLEANUP_DELETE,
+                              .is_also_deleted = cleanup == CLEANUP_COMPACT_DELETE };
     topic_info info;
     bool found;
 
@@ -171,7 +204,7 @@ static weir_rc make_topic(weir *w, slice name, int32_t partitions, int32_t repli
 
 weir_rc weir_declare_topic(weir *w, slice name, int32_t partitions, int32_t replicas, weir_error *err)
 {
-    return make_topic(w, name, partitions, replicas, -1, err);
+    return make_topic(w, name, partitions, replicas, -1, CLEANUP_DELETE, err);
 }
 
 static weir_rc make_topics(weir *w, const planned *p, weir_error *err)
@@ -179,7 +212,8 @@ static weir_rc make_topics(weir *w, const planned *p, weir_error *err)
     const command *what = &p->command;
 
     if (what->kind != COMMAND_CREATE_SOURCE || !(p->makes_topic || what->plan != NULL)) return WEIR_OK;
-    return make_topic(w, what->source->topic, what->source->partitions, what->source->replicas, what->source->retention_ms, err);
+    return make_topic(w, what->source->topic, what->source->partitions, what->source->replicas, what->source->retention_ms, p->cleanup,
+                      err);
 }
 
 /* What is declared is written down where others look, unless they have done so; what a query writes is what counts. */
@@ -198,6 +232,12 @@ static weir_rc register_schemas(const command *what, arena *a, weir_error *err)
     return format_register(&s->value, values, count, unless_there, err);
 }
 
+static weir_result *control_done(const command *what, const char *done)
+{
+    if (what->name.data == NULL) return result_message("currentStatus", "All queries %s", done);
+    return result_message("currentStatus", "Query %.*s %s", SLICE_ARG(what->name), done);
+}
+
 static weir_result *command_done(const command *what)
 {
     const char *kind = what->source == NULL ? "" : what->source->is_table ? "Table" : "Stream";
@@ -212,9 +252,9 @@ static weir_result *command_done(const command *what)
                               what->replaces ? "replaced" : "created");
     case COMMAND_INSERT_INTO: return result_message("currentStatus", "Query %.*s created", SLICE_ARG(what->plan->query_id));
     case COMMAND_DROP_SOURCE: return result_message("currentStatus", "%.*s dropped", SLICE_ARG(what->name));
-    case COMMAND_TERMINATE: return result_message("currentStatus", "Query %.*s terminated", SLICE_ARG(what->name));
-    case COMMAND_PAUSE: return result_message("currentStatus", "Query %.*s paused", SLICE_ARG(what->name));
-    case COMMAND_RESUME: return result_message("currentStatus", "Query %.*s resumed", SLICE_ARG(what->name));
+    case COMMAND_TERMINATE: return control_done(what, "terminated");
+    case COMMAND_PAUSE: return control_done(what, "paused");
+    case COMMAND_RESUME: return control_done(what, "resumed");
     case COMMAND_CREATE_TYPE: return result_message("currentStatus", "Type %.*s registered", SLICE_ARG(what->name));
     case COMMAND_DROP_TYPE: return result_message("currentStatus", "Type %.*s dropped", SLICE_ARG(what->name));
     case COMMAND_ALTER_SYSTEM: return result_message("currentStatus", "%.*s set", SLICE_ARG(what->name));
@@ -262,13 +302,30 @@ static const char *stored_as(weir *w, const statement *what, weir_error *err)
 
 /* ---- INSERT VALUES ---- */
 
+/* Headers are no part of a record's value. */
+static uint32_t value_columns(const source *into, const column *columns, arena *a, schema_column **specs, column **values)
+{
+    uint32_t count = 0;
+
+    *specs = ARENA_ARRAY(a, schema_column, into->schema.count);
+    *values = ARENA_ARRAY(a, column, into->schema.count);
+    for (uint32_t i = into->schema.key_count; i < into->schema.count; i++) {
+        const schema_column *c = &into->schema.columns[i];
+        if (c->is_headers || c->header_key.data != NULL) continue;
+        (*specs)[count] = *c;
+        (*values)[count++] = columns[i];
+    }
+    return count;
+}
+
 weir_rc insert_row(weir *w, const planned *p, weir_error *err)
 {
     const source *into = p->into;
     arena *a = arena_new(0);
     uint32_t key_count = into->schema.key_count;
     format *key = NULL, *body = NULL;
-    column *columns = ARENA_ARRAY(a, column, into->schema.count);
+    column *columns = ARENA_ARRAY(a, column, into->schema.count), *values;
+    schema_column *specs;
     slice key_bytes = NO_SLICE, value_bytes = NO_SLICE;
     bad_value why = { { 0 } };
     const row_report report = { note_bad_value, &why };
@@ -284,11 +341,10 @@ weir_rc insert_row(weir *w, const planned *p, weir_error *err)
     if (key_count > 0) rc = format_open(&key, &into->key, into->schema.columns, key_count, NULL, a, err);
     if (rc == WEIR_OK && has_key) rc = format_start_writing(key, a, err);
     if (rc == WEIR_OK && has_key) one = format_encode(key, columns, one, a, &key_bytes, &report);
-    if (rc == WEIR_OK && !p->is_tombstone) {
-        rc = format_open(&body, &into->value, into->schema.columns + key_count, into->schema.count - key_count, NULL, a, err);
-        if (rc == WEIR_OK) rc = format_start_writing(body, a, err);
-        if (rc == WEIR_OK) one = format_encode(body, columns + key_count, one, a, &value_bytes, &report);
-    }
+    uint32_t value_count = value_columns(into, columns, a, &specs, &values);
+    if (rc == WEIR_OK) rc = format_open(&body, &into->value, specs, value_count, NULL, a, err);
+    if (rc == WEIR_OK) rc = format_start_writing(body, a, err);
+    if (rc == WEIR_OK) one = format_encode(body, values, one, a, &value_bytes, &report);
     if (rc == WEIR_OK && one.count == 0) {
         rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the values do not fit the formats of %.*s: %s", SLICE_ARG(into->name),
                        why.reason);
@@ -309,6 +365,8 @@ static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_
     plan *own = ARENA_NEW(*kept, plan);
     const transient_env env = { .storage = w->storage, .clock = &w->clock, .batch_rows = w->options.batch_rows,
                                 .cancelled = &s->cancelled };
+    const step *first = &p->plan.steps[0];
+    const query_entry *keeper = first->kind == STEP_SNAPSHOT ? catalog_query(w->catalog, first->snapshot.query) : NULL;
     transient *t;
 
     *own = p->plan;
@@ -319,6 +377,9 @@ static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_
         return rc;
     }
     *out = result_query(*kept, own, t, s);
+    if (keeper != NULL) catalog_query_hold(keeper);
+    (*out)->keeper = keeper;
+    (*out)->catalog_version = catalog_version(w->catalog);
     *kept = NULL; /* the result's now */
     return WEIR_OK;
 }
@@ -335,6 +396,15 @@ weir_rc open_select(weir_session *s, const statement *what, arena **kept, weir_r
     return open_query(s, &p, kept, out, err);
 }
 
+static bool ends_elsewhere(weir_session *s, const statement *what, weir_result **out)
+{
+    slice id = what->kind == STATEMENT_TERMINATE && !what->control.all ? what->control.query_id.name : NO_SLICE;
+
+    if (id.data == NULL || s->ends == NULL || catalog_query(s->weir->catalog, id) != NULL || !s->ends(s->ends_self, id)) return false;
+    *out = result_message("terminate_query", "Query %.*s terminated", SLICE_ARG(id));
+    return true;
+}
+
 /* Plans and carries out; another process's command may come between, then it is planned again. */
 static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err)
 {
@@ -344,6 +414,7 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
 
     for (;;) {
         WEIR_TRY(catalog_refresh(w, err));
+        if (ends_elsewhere(s, what, out)) return WEIR_OK;
         uint64_t version = catalog_version(w->catalog);
         planner_env_of(s, &env);
         p = (planned){ 0 };
@@ -414,10 +485,19 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
     case STATEMENT_ASSERT_SOURCE:
     case STATEMENT_ASSERT_VALUES:
     case STATEMENT_ASSERT_TOMBSTONE:
+        WEIR_TRY(assert_statement(s, what, *kept, out, err));
+        if (s->describes) describe_result(s, what, *out);
+        return WEIR_OK;
+    case STATEMENT_ALTER_SYSTEM: {
+        slice ignored;
+        if ((rc = setting_check(what->setting.name, what->setting.value, &ignored, err)) == WEIR_OK) break;
+        err->at = what->setting.name_at;
+        return rc;
+    }
+    case STATEMENT_RUN_SCRIPT: return run_script_statement(s, what, script->resumes, out, err);
     case STATEMENT_CREATE_CONNECTOR:
     case STATEMENT_DROP_CONNECTOR:
-    case STATEMENT_RUN_SCRIPT:
-        return weir_fail(err, WEIR_UNSUPPORTED, what->at, "%s is not supported yet", statement_kind_name(what->kind));
+        return weir_fail(err, WEIR_UNSUPPORTED, what->at, "connectors are not supported: weir reads and writes topics");
     default: break;
     }
     pthread_mutex_lock(&w->lock);
@@ -440,12 +520,29 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
     return rc;
 }
 
+static weir_allow sort_of(statement_kind kind)
+{
+    switch (kind) {
+    case STATEMENT_QUERY:
+    case STATEMENT_PRINT: return WEIR_ALLOW_QUERIES;
+    case STATEMENT_SHOW:
+    case STATEMENT_DESCRIBE:
+    case STATEMENT_EXPLAIN:
+    case STATEMENT_SET:
+    case STATEMENT_UNSET:
+    case STATEMENT_DEFINE:
+    case STATEMENT_UNDEFINE:
+    case STATEMENT_ASSERT_TOPIC:
+    case STATEMENT_ASSERT_SCHEMA: return WEIR_ALLOW_READING;
+    case STATEMENT_INSERT_VALUES: return WEIR_ALLOW_ROWS;
+    default: return WEIR_ALLOW_CHANGES;
+    }
+}
+
 static weir_rc check_allowed(weir_script *script, const statement *what, weir_error *err)
 {
-    bool is_query = what->kind == STATEMENT_QUERY || what->kind == STATEMENT_PRINT;
-
-    script->was_refused = script->allow == WEIR_ALLOW_NONE ||
-                          (script->allow != WEIR_ALLOW_ALL && is_query != (script->allow == WEIR_ALLOW_QUERIES));
+    script->sort = sort_of(what->kind);
+    script->was_refused = (script->allow & script->sort) == 0;
     if (!script->was_refused) return WEIR_OK;
     return weir_fail(err, WEIR_SEMANTIC, what->at, "%s is not taken here", statement_kind_name(what->kind));
 }
@@ -457,8 +554,7 @@ weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err
 
     *out = NULL;
     err->rc = WEIR_OK;
-    script->was_refused = script->has_statement = false;
-    atomic_store(&script->session->cancelled, false);
+    script->was_refused = script->has_statement = script->changed_session = false;
     weir_rc rc = parser_next(script->parser, kept, script->session->variables, &what, err);
     if (rc == WEIR_OK && what != NULL) {
         text_clear(&script->statement);
@@ -466,6 +562,8 @@ weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err
         text_add_char(&script->statement, ';');
         script->has_statement = true;
         rc = check_allowed(script, what, err);
+        script->changed_session = what->kind == STATEMENT_SET || what->kind == STATEMENT_UNSET || what->kind == STATEMENT_DEFINE ||
+                                  what->kind == STATEMENT_UNDEFINE;
         if (rc == WEIR_OK) rc = do_statement(script, what, &kept, out, err);
     }
     arena_free(kept);

@@ -1,29 +1,49 @@
 /* executor/settings.c - what SET knows: weir's own settings and those of ksqlDB that mean something here. */
 #include "executor/weir.h"
 
+#include "core/number.h"
+#include "planner/nearest.h"
+
 #include <stdlib.h>
 
 typedef struct known_setting {
     const char *name;    /* without "ksql.streams." */
     const char *value;   /* the default; NULL: none */
+    const char *allowed; /* words it may be, between '|'; "0": a whole number; "ms": a time; NULL: any text */
     const char *meaning;
 } known_setting;
 
+#define TRUTH "true|false"
+
 static const known_setting SETTINGS[] = {
-    { "auto.offset.reset", NULL, "Where a query begins that has no position yet: earliest or latest. Not set: "
-                                 "earliest, but for push queries that come over HTTP: latest" },
-    { "commit.interval.ms", "100", "How long an epoch may last" },
-    { "emit", "coalesced", "every-change: each update of a table is written, not only the last of an epoch" },
-    { "ksql.functions.collect_list.limit", NULL, "The most elements COLLECT_LIST keeps" },
-    { "ksql.functions.collect_set.limit", NULL, "The most elements COLLECT_SET keeps" },
-    { "ksql.output.topic.name.prefix", "", "Put before the names of topics made for CREATE ... AS SELECT" },
-    { "ksql.persistence.default.format.key", "KAFKA", "Key format where a statement names none" },
-    { "ksql.persistence.default.format.value", NULL, "Value format where a statement names none" },
-    { "ksql.persistence.wrap.single.values", NULL, "Whether a lone value column is wrapped in an object" },
-    { "ksql.query.pull.table.scan.enabled", "true", "Pull queries may scan whole tables" },
-    { "ksql.timestamp.throw.on.invalid", "false", "A record whose timestamp column is unreadable stops the query" },
-    { "on.bad.record", "skip", "stop: the first record that cannot be read stops the query" },
-    { "processing.guarantee", "exactly_once_v2", "or at_least_once" },
+    { "auto.offset.reset", NULL, "earliest|latest", "Where a query begins that has no position yet. Not set: earliest, but for push "
+                                                    "queries that come over HTTP: latest" },
+    { "cache.max.bytes.buffering", NULL, "0", "0: as emit every-change" },
+    { "commit.interval.ms", "100", "ms", "How long an epoch may last" },
+    { "emit", "coalesced", "coalesced|every-change", "every-change: each update of a table is written, not only the last of an epoch" },
+    { "ksql.assert.schema.default.timeout.ms", "1000", "0", "How long ASSERT SCHEMA waits that says no TIMEOUT" },
+    { "ksql.assert.topic.default.timeout.ms", "1000", "0", "How long ASSERT TOPIC waits that says no TIMEOUT" },
+    { "ksql.functions.collect_list.limit", NULL, "0", "The most elements COLLECT_LIST keeps" },
+    { "ksql.functions.collect_set.limit", NULL, "0", "The most elements COLLECT_SET keeps" },
+    { "ksql.new.query.planner.enabled", "false", TRUTH,
+      "A stream's key columns may be left out of a SELECT list, whose order they take" },
+    { "ksql.output.topic.name.prefix", "", NULL, "Put before the names of topics made for CREATE ... AS SELECT" },
+    { "ksql.persistence.default.format.key", "KAFKA", NULL, "Key format where a statement names none" },
+    { "ksql.persistence.default.format.value", NULL, NULL, "Value format where a statement names none" },
+    { "ksql.persistence.wrap.single.values", NULL, "true|false|", "Whether a lone value column is wrapped in an object" },
+    { "ksql.query.pull.limit.clause.enabled", "true", TRUTH, "Pull queries may have a LIMIT" },
+    { "ksql.query.pull.range.scan.enabled", "true", TRUTH, "Without table scans: pull queries may compare a lone STRING key with <, >" },
+    { "ksql.query.pull.stream.enabled", "true", TRUTH, "Pull queries may read streams" },
+    { "ksql.query.pull.table.scan.enabled", "true", TRUTH, "Pull queries may scan whole tables" },
+    { "ksql.timestamp.throw.on.invalid", "false", TRUTH, "A record whose timestamp column is unreadable stops the query" },
+    { "max.task.idle.ms", "0", "ms", "How long a query with several inputs waits for more of one that is at its end, before it "
+                                    "goes on with the others" },
+    { "on.bad.record", "skip", "skip|stop", "stop: the first record that cannot be read stops the query" },
+    { "processing.guarantee", "exactly_once_v2", "exactly_once_v2|exactly_once|at_least_once", "or at_least_once" },
+    { "pull.dialect", "weir", "weir|ksqldb", "ksqldb: pull queries take what ksqlDB's take, and no more" },
+    { "repartition.in.memory", "true", TRUTH, "A query that has all its partitions in one thread regroups rows in memory; false: "
+                                              "always through its repartition topics" },
+    { "statestore.cache.max.bytes", NULL, "0", "0: as emit every-change" },
 };
 
 uint32_t setting_count(void)
@@ -63,12 +83,60 @@ static setting *find(const weir_session *s, slice name)
     return NULL;
 }
 
+static bool is_allowed(const char *allowed, slice value)
+{
+    int64_t number;
+
+    if (allowed == NULL) return true;
+    if (strcmp(allowed, "0") == 0) return parse_i64(value, &number) == NUMBER_FITS;
+    if (strcmp(allowed, "ms") == 0) return parse_i64(value, &number) == NUMBER_FITS && number >= 0 && number <= INT32_MAX;
+    for (const char *word = allowed;; word++) {
+        size_t len = strcspn(word, "|");
+        if (slice_equal_nocase(value, (slice){ word, len })) return true;
+        word += len;
+        if (*word == '\0') return false;
+    }
+}
+
+weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err)
+{
+    nearest n = nearest_to(without_prefix(name));
+
+    *canonical = setting_canonical(name);
+    for (uint32_t i = 0; i < setting_count(); i++) {
+        const known_setting *known = &SETTINGS[i];
+        nearest_offer(&n, slice_of(known->name));
+        if (!slice_is(*canonical, known->name)) continue;
+        if (value.data == NULL || is_allowed(known->allowed, value)) return WEIR_OK;
+        const char *wanted = strcmp(known->allowed, "0") == 0    ? "a whole number"
+                           : strcmp(known->allowed, "ms") == 0 ? "a number of milliseconds, 0 or more"
+                                                               : known->allowed;
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%s' is %s, not '%.*s'", known->name, wanted, SLICE_ARG(value));
+    }
+    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s; SHOW PROPERTIES lists them", SLICE_ARG(name),
+                     nearest_hint(&n));
+}
+
+/* What ALTER SYSTEM has set; absent: nothing. */
+static slice system_value(const weir_session *s, slice canonical)
+{
+    uint32_t count;
+    const system_setting *const *all = catalog_settings(s->weir->catalog, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_equal(setting_canonical(all[i]->name), canonical)) return all[i]->value;
+    }
+    return NO_SLICE;
+}
+
 slice setting_value(const weir_session *s, const char *name)
 {
     slice canonical = setting_canonical(slice_of(name));
     const setting *found = canonical.data == NULL ? NULL : find(s, canonical);
 
     if (found != NULL) return found->value;
+    slice of_system = system_value(s, canonical);
+    if (of_system.data != NULL) return of_system;
     for (uint32_t i = 0; i < setting_count(); i++) {
         if (slice_is(canonical, SETTINGS[i].name)) return slice_of(SETTINGS[i].value);
     }

@@ -47,10 +47,12 @@ const char *query_word(weir *w, const query_entry *e)
 {
     static const char *const words[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
     query *q = find_query(w, e->id);
+    query_numbers numbers;
 
-    if (q == NULL && e->status == QUERY_PAUSED) return "PAUSED";
-    if (q == NULL) return storage_engine_owner(w->storage) != 0 ? "IN ANOTHER PROCESS" : "NOT STARTED";
-    return words[query_state_of(q, NULL)];
+    if (q != NULL) return words[query_state_of(q, NULL)];
+    if (e->status == QUERY_PAUSED) return "PAUSED";
+    if (numbers_of(w, e->id, &numbers)) return words[numbers.state];
+    return storage_engine_owner(w->storage) != 0 ? "IN ANOTHER PROCESS" : "NOT STARTED";
 }
 
 static slice rate_of(const query_stats *stats, arena *a)
@@ -59,12 +61,9 @@ static slice rate_of(const query_stats *stats, arena *a)
 }
 
 /* Null where the storage cannot tell. */
-static slice lag_of(query *q, arena *a)
+static slice lag_of(const query_numbers *numbers, arena *a)
 {
-    weir_error err;
-    int64_t records;
-
-    return query_lag(q, &records, &err) == WEIR_OK ? number(a, (long long)records) : NO_SLICE;
+    return numbers->has_lag ? number(a, (long long)numbers->lag_records) : NO_SLICE;
 }
 
 static weir_result *show_queries(weir *w, bool extended, arena *a)
@@ -77,16 +76,15 @@ static weir_result *show_queries(weir *w, bool extended, arena *a)
 
     for (uint32_t i = 0; i < count; i++) {
         slice word = slice_of(query_word(w, all[i]));
-        query *q = find_query(w, all[i]->id);
-        query_stats stats;
-        if (!extended || q == NULL) { /* what another process's queries do is known there */
+        query_numbers numbers;
+        if (!extended || !numbers_of(w, all[i]->id, &numbers)) {
             ROW(r, all[i]->id, all[i]->sink, word, all[i]->plan.sql, NO_SLICE, NO_SLICE, NO_SLICE, NO_SLICE, NO_SLICE, NO_SLICE,
                 NO_SLICE, NO_SLICE, NO_SLICE);
             continue;
         }
-        query_stats_of(q, &stats);
+        const query_stats stats = numbers.stats;
         ROW(r, all[i]->id, all[i]->sink, word, all[i]->plan.sql, number(a, (long long)stats.counts.rows_in),
-            number(a, (long long)stats.counts.rows_out), rate_of(&stats, a), lag_of(q, a),
+            number(a, (long long)stats.counts.rows_out), rate_of(&stats, a), lag_of(&numbers, a),
             number(a, (long long)stats.counts.bad_rows), number(a, (long long)stats.counts.late_rows),
             number(a, (long long)stats.epochs), number(a, (long long)stats.state_bytes),
             stats.last_error[0] == '\0' ? NO_SLICE : arena_copy(a, slice_of(stats.last_error)));
@@ -176,16 +174,15 @@ static weir_result *show_variables(const weir_session *s)
 
 static void describe_query(weir *w, const query_entry *e, const char *role, arena *a, weir_result *r)
 {
-    query *q = find_query(w, e->id);
-    query_stats stats;
+    query_numbers numbers;
 
     ROW(r, slice_of(role), arena_printf(a, "%.*s: %s", SLICE_ARG(e->id), query_word(w, e)));
-    if (q == NULL) return;
-    query_stats_of(q, &stats);
+    if (!numbers_of(w, e->id, &numbers)) return;
+    const query_stats stats = numbers.stats;
     ROW(r, SLICE("--   rows in, out"), arena_printf(a, "%llu, %llu", (unsigned long long)stats.counts.rows_in,
                                                     (unsigned long long)stats.counts.rows_out));
     ROW(r, SLICE("--   rows/s"), rate_of(&stats, a));
-    ROW(r, SLICE("--   lag"), lag_of(q, a));
+    ROW(r, SLICE("--   lag"), lag_of(&numbers, a));
     ROW(r, SLICE("--   bad, late"), arena_printf(a, "%llu, %llu", (unsigned long long)stats.counts.bad_rows,
                                                  (unsigned long long)stats.counts.late_rows));
     ROW(r, SLICE("--   state bytes"), number(a, (long long)stats.state_bytes));

@@ -1,5 +1,5 @@
-/* executor/state_table.c - open addressing with linear probing; slots carry the hash, so that a probe touches an entry only
- * when it is most likely the one. */
+/* executor/state_table.c - open addressing with linear probing. A slot is the entry's address with 16 bits of its hash above
+ * it, so that a probe touches an entry only when it is most likely the one. */
 #include "executor/state_table.h"
 
 #include "core/hash.h"
@@ -7,10 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct slot {
-    uint64_t hash;
-    entry *entry; /* NULL: free */
-} slot;
+typedef uint64_t slot; /* 0: free */
+
+/* A Bloom filter, doubled in size by another one on top when it has taken what it is good for. */
+typedef struct filter {
+    uint64_t *words;
+    uint32_t mask, used;
+} filter;
+
+#define FILTERS_MAX 6 /* 8 MiB in all */
 
 struct state_table {
     task_state *state;
@@ -21,17 +26,21 @@ struct state_table {
     uint32_t mask, used;
     uint32_t sweep_at;     /* where the search for entries to evict goes on */
     entry **updates;       /* the epoch's update log: every touch in order */
+    uint32_t told_count;   /* of them, handed out by state_table_news() */
     uint32_t update_count, update_room;
     size_t dirty_bytes;    /* fixed parts of dirty entries: tails come on top */
     uint16_t store;
     bool stored_elsewhere; /* the committed state may hold keys that memory does not */
-    uint64_t *evicted;     /* a Bloom filter of the keys evicted, where all others are in memory; NULL: no such knowledge */
+    filter evicted[FILTERS_MAX]; /* of the keys evicted, where all others are in memory; the last one takes more */
+    uint32_t filter_count;       /* 0: no such knowledge */
     uint32_t update_limit; /* the update log is shortened when it reaches this */
 };
 
 #define FIRST_SLOTS 64
 #define UPDATES_FIRST 65536
-#define FILTER_WORDS ((uint32_t)1 << 18) /* 2 MiB: about 1 in 100 wrong at a million keys */
+#define FILTER_WORDS_FIRST ((uint32_t)1 << 14) /* 128 KiB */
+#define KEYS_A_WORD 4 /* about 1 in 100 wrong */
+#define ADDRESS_BITS 48 /* of user space, on every 64-bit system weir is built for */
 
 static void *must(void *memory)
 {
@@ -40,6 +49,16 @@ static void *must(void *memory)
         abort();
     }
     return memory;
+}
+
+static slot slot_of(entry *e)
+{
+    return (uint64_t)(uintptr_t)e | e->hash >> ADDRESS_BITS << ADDRESS_BITS;
+}
+
+static entry *slot_entry(slot s)
+{
+    return (entry *)(uintptr_t)(s & (((uint64_t)1 << ADDRESS_BITS) - 1));
 }
 
 void change_list_add(change_list *list, state_change change)
@@ -92,17 +111,23 @@ static void drop_entry(state_table *t, entry *e)
 static void drop_all(state_table *t)
 {
     for (uint32_t i = 0; i <= t->mask; i++) {
-        if (t->slots[i].entry != NULL) drop_entry(t, t->slots[i].entry);
+        if (t->slots[i] != 0) drop_entry(t, slot_entry(t->slots[i]));
     }
+}
+
+static void forget_evicted(state_table *t)
+{
+    for (uint32_t i = 0; i < t->filter_count; i++) free(t->evicted[i].words);
+    t->filter_count = 0;
 }
 
 void state_table_free(state_table *t)
 {
     if (t == NULL) return;
     drop_all(t);
+    forget_evicted(t);
     free(t->slots);
     free(t->updates);
-    free(t->evicted);
     free(t);
 }
 
@@ -123,9 +148,9 @@ static void grow(state_table *t)
     slot *slots = must(calloc((size_t)mask + 1, sizeof *slots));
 
     for (uint32_t i = 0; i <= t->mask; i++) {
-        if (t->slots[i].entry == NULL) continue;
-        uint32_t at = (uint32_t)t->slots[i].hash & mask;
-        while (slots[at].entry != NULL) at = (at + 1) & mask;
+        if (t->slots[i] == 0) continue;
+        uint32_t at = (uint32_t)slot_entry(t->slots[i])->hash & mask;
+        while (slots[at] != 0) at = (at + 1) & mask;
         slots[at] = t->slots[i];
     }
     free(t->slots);
@@ -135,22 +160,24 @@ static void grow(state_table *t)
 
 static entry *probe(const state_table *t, uint64_t hash, slice key)
 {
-    for (uint32_t at = (uint32_t)hash & t->mask; t->slots[at].entry != NULL; at = (at + 1) & t->mask) {
-        if (t->slots[at].hash != hash) continue;
-        if (slice_equal(entry_key(t, t->slots[at].entry), key)) return t->slots[at].entry;
+    for (uint32_t at = (uint32_t)hash & t->mask; t->slots[at] != 0; at = (at + 1) & t->mask) {
+        if ((t->slots[at] ^ hash) >> ADDRESS_BITS != 0) continue;
+        entry *e = slot_entry(t->slots[at]);
+        if (e->hash == hash && slice_equal(entry_key(t, e), key)) return e;
     }
     return NULL;
 }
 
 static entry *insert(state_table *t, uint64_t hash, slice key)
 {
-    if ((t->used + 1) * 10ull > (t->mask + 1ull) * 7) grow(t);
+    /* half full at most: between two sweeps some stretches are much fuller than others */
+    if ((t->used + 1) * 2ull > t->mask + 1ull) grow(t);
     entry *e = slab_alloc(t->memory, entry_bytes(t, (uint32_t)key.len));
     *e = (entry){ .hash = hash, .key_len = (uint32_t)key.len };
     if (key.len > 0) memcpy((char *)(e + 1) + t->class.bytes, key.data, key.len);
     uint32_t at = (uint32_t)hash & t->mask;
-    while (t->slots[at].entry != NULL) at = (at + 1) & t->mask;
-    t->slots[at] = (slot){ hash, e };
+    while (t->slots[at] != 0) at = (at + 1) & t->mask;
+    t->slots[at] = slot_of(e);
     t->used++;
     return e;
 }
@@ -158,22 +185,35 @@ static entry *insert(state_table *t, uint64_t hash, slice key)
 /* Four bits of one word: a look-up is one cache line. */
 static uint64_t filter_bits(uint64_t hash)
 {
-    uint64_t bits = hash >> 18;
+    uint64_t bits = hash >> 24;
 
     return (uint64_t)1 << (bits & 63) | (uint64_t)1 << (bits >> 6 & 63) | (uint64_t)1 << (bits >> 12 & 63) |
            (uint64_t)1 << (bits >> 18 & 63);
 }
 
-static uint64_t *filter_word(uint64_t *filter, uint64_t hash)
+static void note_evicted(state_table *t, uint64_t hash)
 {
-    return &filter[hash & (FILTER_WORDS - 1)];
+    filter *f = t->filter_count == 0 ? NULL : &t->evicted[t->filter_count - 1];
+
+    if (f == NULL || (f->used >= (f->mask + 1) * KEYS_A_WORD && t->filter_count < FILTERS_MAX)) {
+        uint32_t words = f == NULL ? FILTER_WORDS_FIRST : (f->mask + 1) * 2;
+        f = &t->evicted[t->filter_count++];
+        *f = (filter){ must(calloc(words, sizeof *f->words)), words - 1, 0 };
+    }
+    uint64_t *word = &f->words[hash & f->mask];
+    f->used += (*word & filter_bits(hash)) != filter_bits(hash);
+    *word |= filter_bits(hash);
 }
 
 /* Whether a key that is not in memory may be in the committed state. */
 static bool may_be_stored(const state_table *t, uint64_t hash)
 {
     if (!t->stored_elsewhere) return false;
-    return t->evicted == NULL || (*filter_word(t->evicted, hash) & filter_bits(hash)) == filter_bits(hash);
+    for (uint32_t i = 0; i < t->filter_count; i++) {
+        const filter *f = &t->evicted[i];
+        if ((f->words[hash & f->mask] & filter_bits(hash)) == filter_bits(hash)) return true;
+    }
+    return t->filter_count == 0;
 }
 
 /* Takes the entry's slot out and closes the gap in its probe run. */
@@ -181,15 +221,15 @@ static void remove_slot(state_table *t, entry *e)
 {
     uint32_t gap = (uint32_t)e->hash & t->mask;
 
-    while (t->slots[gap].entry != e) gap = (gap + 1) & t->mask;
-    for (uint32_t at = (gap + 1) & t->mask; t->slots[at].entry != NULL; at = (at + 1) & t->mask) {
-        uint32_t home = (uint32_t)t->slots[at].hash & t->mask;
+    while (slot_entry(t->slots[gap]) != e) gap = (gap + 1) & t->mask;
+    for (uint32_t at = (gap + 1) & t->mask; t->slots[at] != 0; at = (at + 1) & t->mask) {
+        uint32_t home = (uint32_t)slot_entry(t->slots[at])->hash & t->mask;
         if (((at - home) & t->mask) >= ((at - gap) & t->mask)) {
             t->slots[gap] = t->slots[at];
             gap = at;
         }
     }
-    t->slots[gap].entry = NULL;
+    t->slots[gap] = 0;
     t->used--;
 }
 
@@ -252,7 +292,7 @@ weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows,
             __builtin_prefetch(&t->slots[(uint32_t)hashes[i] & t->mask]);
         }
         for (uint32_t i = 0; i < count; i++) {
-            entry *first = t->slots[(uint32_t)hashes[i] & t->mask].entry;
+            entry *first = slot_entry(t->slots[(uint32_t)hashes[i] & t->mask]);
             if (first != NULL) __builtin_prefetch(first);
         }
         for (uint32_t i = 0; i < count; i++) {
@@ -289,25 +329,43 @@ void state_table_delete(state_table *t, entry *e)
     e->is_deleted = true;
 }
 
-entry *const *state_table_updates(state_table *t, uint32_t *count)
+/* Leaves the last touch of each entry, of the touches from the given one on. */
+static void compact_updates(state_table *t, uint32_t from)
 {
-    uint32_t kept = 0;
+    uint32_t kept = from, told = t->told_count;
 
-    for (uint32_t i = 0; i < t->update_count; i++) {
+    for (uint32_t i = from; i < t->update_count; i++) {
         entry *e = t->updates[i];
+        if (i == told) t->told_count = kept;
         if (e->update != i) continue; /* touched again later */
         e->update = kept;
         t->updates[kept++] = e;
     }
+    if (told == t->update_count) t->told_count = kept;
     t->update_count = kept;
-    *count = kept;
+}
+
+entry *const *state_table_updates(state_table *t, uint32_t *count)
+{
+    compact_updates(t, 0);
+    *count = t->update_count;
     return t->updates;
+}
+
+entry *const *state_table_news(state_table *t, uint32_t *count)
+{
+    uint32_t from = t->told_count;
+
+    compact_updates(t, from);
+    *count = t->update_count - from;
+    t->told_count = t->update_count;
+    return t->updates + from;
 }
 
 void state_table_each(state_table *t, void (*visit)(void *self, entry *e), void *self)
 {
     for (uint32_t i = 0; i <= t->mask; i++) {
-        entry *e = t->slots[i].entry;
+        entry *e = slot_entry(t->slots[i]);
         if (e != NULL && !e->is_deleted) visit(self, e);
     }
 }
@@ -343,14 +401,19 @@ void state_table_seal(state_table *t, arena *a, change_list *out)
     text_free(&scratch);
 }
 
+/* What eviction can make less; the filter comes on top. */
+static size_t held_bytes(const state_table *t)
+{
+    return slab_bytes_lent(t->memory) + ((size_t)t->mask + 1) * sizeof *t->slots + t->update_room * sizeof *t->updates;
+}
+
 /* Goes round the slots once at most: what was used since the last visit gets another round. */
 static void evict(state_table *t)
 {
-    for (uint64_t steps = 2 * ((uint64_t)t->mask + 1); steps > 0 && slab_bytes_lent(t->memory) > t->budget_bytes; steps--) {
-        entry *e = t->slots[t->sweep_at].entry;
+    for (uint64_t steps = 2 * ((uint64_t)t->mask + 1); steps > 0 && held_bytes(t) > t->budget_bytes; steps--) {
+        entry *e = slot_entry(t->slots[t->sweep_at]);
         if (e != NULL && !e->is_recent && e->is_stored && !e->is_dirty) {
-            if (!t->stored_elsewhere) t->evicted = must(calloc(FILTER_WORDS, sizeof *t->evicted));
-            if (t->evicted != NULL) *filter_word(t->evicted, e->hash) |= filter_bits(e->hash);
+            if (!t->stored_elsewhere || t->filter_count > 0) note_evicted(t, e->hash);
             t->stored_elsewhere = true;
             remove_slot(t, e); /* another may have moved into this slot: look at it again */
             drop_entry(t, e);
@@ -374,10 +437,10 @@ void state_table_committed(state_table *t)
             e->is_stored = true;
         }
     }
-    t->update_count = 0;
+    t->update_count = t->told_count = 0;
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
-    if (slab_bytes_lent(t->memory) > t->budget_bytes) evict(t);
+    if (held_bytes(t) > t->budget_bytes) evict(t);
 }
 
 void state_table_forget(state_table *t)
@@ -385,11 +448,10 @@ void state_table_forget(state_table *t)
     drop_all(t);
     memset(t->slots, 0, ((size_t)t->mask + 1) * sizeof *t->slots);
     t->used = 0;
-    t->update_count = 0;
+    t->update_count = t->told_count = 0;
     t->dirty_bytes = 0;
     t->stored_elsewhere = true;
-    free(t->evicted);
-    t->evicted = NULL;
+    forget_evicted(t);
 }
 
 size_t state_table_dirty_bytes(const state_table *t)
@@ -399,7 +461,10 @@ size_t state_table_dirty_bytes(const state_table *t)
 
 size_t state_table_bytes(const state_table *t)
 {
-    return slab_bytes_lent(t->memory) + ((size_t)t->mask + 1) * sizeof *t->slots;
+    size_t bytes = held_bytes(t);
+
+    for (uint32_t i = 0; i < t->filter_count; i++) bytes += ((size_t)t->evicted[i].mask + 1) * sizeof(uint64_t);
+    return bytes;
 }
 
 uint64_t state_table_entries(const state_table *t)

@@ -13,12 +13,12 @@
 
 typedef struct entry {
     uint64_t hash;
-    uint32_t key_len;
-    uint32_t update;  /* where in the epoch's update log it was touched last */
-    bool is_dirty;
-    bool is_stored;   /* the committed state has it */
-    bool is_deleted;  /* as of this epoch; a look-up does not see it */
-    bool is_recent;   /* used since the last sweep for something to evict */
+    uint32_t update;      /* where in the epoch's update log it was touched last */
+    uint32_t key_len : 28;
+    bool is_dirty : 1;
+    bool is_stored : 1;   /* the committed state has it */
+    bool is_deleted : 1;  /* as of this epoch; a look-up does not see it */
+    bool is_recent : 1;   /* used since the last sweep for something to evict */
 } __attribute__((aligned(16))) entry; /* then the payload, then the key */
 
 typedef struct payload_class {
@@ -59,6 +59,8 @@ slice entry_key(const state_table *t, const entry *e);
 
 /* The entries touched in this epoch, by their last touch, deleted ones too. Lent until the next touch. */
 entry *const *state_table_updates(state_table *t, uint32_t *count);
+/* Those of them touched since this was last called. */
+entry *const *state_table_news(state_table *t, uint32_t *count);
 /* Every entry in memory that is not deleted. */
 void state_table_each(state_table *t, void (*visit)(void *self, entry *e), void *self);
 bool state_table_all_in_memory(const state_table *t);

@@ -2,6 +2,7 @@
  * of windows by start, each key is looked for in each window there is, skipping from one to the next. */
 #include "executor/store_reader.h"
 
+#include "core/hash.h"
 #include "executor/agg_list.h"
 #include "executor/key.h"
 #include "executor/row_store.h"
@@ -18,11 +19,16 @@ typedef struct found_row {
 struct store_reader {
     const step *of;
     const lookup *lookup;
+    column key_column;    /* of a reader that looks up one key after another */
+    arena *key_arena;
+    bool has_looked_again;
+    slice range_from, range_to; /* of the key; absent: open */
     bool closed_only, is_windowed, is_session;
     task *task;
     snapshot *snapshot;
     const int32_t *partitions;
     uint32_t partition_count, partition_at;
+    uint32_t partition_first; /* of a lone key: where it most likely is */
     state_cursor *cursor; /* of a scan under way */
     slice *keys;          /* asked for; NULL: scan */
     uint32_t key_at;
@@ -30,6 +36,19 @@ struct store_reader {
     found_row *rows;
     uint32_t row_count, row_room;
 };
+
+static int32_t partition_of(const store_reader *r)
+{
+    return r->partitions[(r->partition_first + r->partition_at) % r->partition_count];
+}
+
+/* A bare text is what the Kafka format writes, so that its hash tells where a producer would have put it. */
+static void guess_partition(store_reader *r)
+{
+    bool is_lone = r->keys != NULL && r->lookup->key_count == 1 && r->keys[0].data != NULL && r->partition_count > 1;
+
+    r->partition_first = is_lone ? (uint32_t)partition_for_key(r->keys[0], (int32_t)r->partition_count) : 0;
+}
 
 static bool is_aggregate(const store_reader *r)
 {
@@ -50,6 +69,22 @@ static void encode_lookup_keys(store_reader *r)
     keys_encode(columns, width, (row_set){ NULL, r->lookup->key_count }, r->lookup->key_count + 1, a, r->keys);
 }
 
+/* Key bytes sort as keys do, and a lone key with a zero byte behind it is the next one there can be. */
+static slice encode_end(const store_reader *r, const value *v, bool is_behind)
+{
+    arena *a = r->task->plan_arena;
+    column c = column_new(a, r->of->schema.columns[0].type, 1);
+    slice key;
+
+    if (v == NULL) return NO_SLICE;
+    column_set(&c, 0, v);
+    keys_encode(&c, 1, (row_set){ NULL, 1 }, 1, a, &key);
+    if (!is_behind) return key;
+    char *longer = arena_zero(a, key.len + 1);
+    memcpy(longer, key.data, key.len);
+    return (slice){ longer, key.len + 1 };
+}
+
 weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_step, bool closed_only, task *t, weir_error *err)
 {
     store_reader *r = ARENA_NEW(t->plan_arena, store_reader);
@@ -63,15 +98,40 @@ weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_s
     r->is_windowed = of->windowed != WINDOW_NONE;
     if (of->kind == STEP_AGGREGATE) agg_list_open(&r->aggs, t, of, of->wants_old, t->plan_arena);
     if (r->lookup->key_values != NULL) encode_lookup_keys(r);
+    r->range_from = encode_end(r, r->lookup->key_min, r->lookup->key_min_excluded);
+    r->range_to = encode_end(r, r->lookup->key_max, !r->lookup->key_max_excluded);
     slice name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(snapshot_step->snapshot.query), snapshot_step->snapshot.subtopology);
     *out = r;
     WEIR_TRY(snapshot_open(&r->snapshot, s, name, err));
     return snapshot_partitions(r->snapshot, &r->partitions, &r->partition_count, err);
 }
 
+bool store_reader_rest(store_reader *r)
+{
+    if (!snapshot_pause(r->snapshot)) return false;
+    if (r->key_arena == NULL) {
+        r->key_arena = arena_new(256);
+        r->key_column = column_new(r->task->plan_arena, r->of->schema.columns[0].type, 1);
+    }
+    return true;
+}
+
+weir_rc store_reader_look_up(store_reader *r, const value *key, weir_error *err)
+{
+    arena_reset(r->key_arena);
+    column_set(&r->key_column, 0, key);
+    keys_encode(&r->key_column, 1, (row_set){ NULL, 1 }, 1, r->key_arena, r->keys);
+    r->key_at = 0;
+    r->partition_at = 0;
+    r->has_looked_again = false;
+    guess_partition(r);
+    return snapshot_resume(r->snapshot, err);
+}
+
 void store_reader_close(store_reader *r)
 {
     if (r == NULL) return;
+    arena_free(r->key_arena);
     state_cursor_close(r->cursor);
     snapshot_close(r->snapshot);
     free(r->rows);
@@ -163,7 +223,7 @@ static weir_rc read_entry(store_reader *r, slice key, slice bytes, weir_error *e
 static weir_rc open_scan(store_reader *r, weir_error *err)
 {
     char from[8], to[8];
-    slice low = NO_SLICE, high = NO_SLICE;
+    slice low = r->range_from, high = r->range_to;
 
     if (r->is_windowed && !r->is_session) {
         if (r->lookup->window_start_min != INT64_MIN) {
@@ -175,7 +235,7 @@ static weir_rc open_scan(store_reader *r, weir_error *err)
             high = (slice){ to, 8 };
         }
     }
-    return snapshot_scan(r->snapshot, r->partitions[r->partition_at], (uint16_t)r->of->id, low, high, &r->cursor, err);
+    return snapshot_scan(r->snapshot, partition_of(r), (uint16_t)r->of->id, low, high, &r->cursor, err);
 }
 
 static weir_rc scan_some(store_reader *r, uint32_t rows_max, weir_error *err)
@@ -242,7 +302,7 @@ static weir_rc look_up_some(store_reader *r, uint32_t rows_max, weir_error *err)
             WEIR_TRY(find_in_windows(r, key, err));
             continue;
         }
-        WEIR_TRY(snapshot_get(r->snapshot, r->partitions[r->partition_at], (uint16_t)r->of->id, key, &bytes, &found, err));
+        WEIR_TRY(snapshot_get(r->snapshot, partition_of(r), (uint16_t)r->of->id, key, &bytes, &found, err));
         if (found) WEIR_TRY(read_entry(r, key, bytes, err));
     }
     return WEIR_OK;
@@ -288,12 +348,26 @@ static batch *make_batch(store_reader *r)
     return out;
 }
 
+/* Of a reader used again: state may have come to partitions that had none. */
+static weir_rc find_new_partitions(store_reader *r, weir_error *err)
+{
+    uint32_t known = r->partition_count;
+
+    if (r->key_arena == NULL || r->has_looked_again) return WEIR_OK;
+    r->has_looked_again = true;
+    WEIR_TRY(snapshot_partitions(r->snapshot, &r->partitions, &r->partition_count, err));
+    if (r->partition_count != known) r->partition_at = 0;
+    guess_partition(r);
+    return WEIR_OK;
+}
+
 weir_rc store_reader_next(store_reader *r, uint32_t rows_max, batch **rows, weir_error *err)
 {
     *rows = NULL;
     arena_reset(r->task->batch_arena);
     while (r->row_count == 0 && r->partition_at < r->partition_count) {
         WEIR_TRY(r->keys != NULL ? look_up_some(r, rows_max, err) : scan_some(r, rows_max, err));
+        if (r->row_count == 0 && r->partition_at == r->partition_count) WEIR_TRY(find_new_partitions(r, err));
     }
     if (r->row_count > 0) *rows = make_batch(r);
     return WEIR_OK;

@@ -9,6 +9,10 @@ typedef struct store_reader store_reader;
 /* of: the AGGREGATE or TABLE step whose store it is; closed_only: EMIT FINAL stands above it. t: whose arenas are used. */
 weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_step, bool closed_only, task *t,
                           weir_error *err) WEIR_CHECKED;
+/* For one that looks up a lone key and has been read to its end: at rest it holds nothing back (false: this storage cannot do
+ * that), until it looks up another key, in what is committed by then. */
+bool store_reader_rest(store_reader *r);
+weir_rc store_reader_look_up(store_reader *r, const value *key, weir_error *err) WEIR_CHECKED;
 void store_reader_close(store_reader *r); /* NULL is fine */
 /* The next rows, at most about rows_max, in the task's batch arena; *rows NULL: that was all. */
 weir_rc store_reader_next(store_reader *r, uint32_t rows_max, batch **rows, weir_error *err) WEIR_CHECKED;

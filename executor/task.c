@@ -178,6 +178,13 @@ static bool hides_upstreams(const step *s)
     return s->kind == STEP_JOIN && s->join.form != JOIN_STREAM_TABLE;
 }
 
+/* The exchange that a step is, or that its rows come through; NULL: none. */
+static const step *exchange_behind(const plan *p, const step *s)
+{
+    while (s->kind != STEP_EXCHANGE && s->input_count > 0 && !hides_upstreams(s)) s = &p->steps[s->inputs[0]];
+    return s->kind == STEP_EXCHANGE ? s : NULL;
+}
+
 uint32_t task_upstreams_of(const task *t, uint32_t index)
 {
     const task_shared *shared = t->shared;
@@ -192,6 +199,18 @@ uint32_t task_upstreams_of(const task *t, uint32_t index)
 uint32_t task_upstreams(const op *self)
 {
     return task_upstreams_of(self->task, self->step->inputs[0]);
+}
+
+const event_time *task_time_behind(const op *self)
+{
+    const task *t = self->task;
+    const plan *p = t->shared->plan;
+    const step *s = exchange_behind(p, &p->steps[self->step->inputs[0]]);
+
+    for (uint32_t i = 0; s != NULL && i < t->input_count; i++) {
+        if (t->inputs[i].step == s) return t->inputs[i].from;
+    }
+    return NULL;
 }
 
 static void report_expression(void *self, uint32_t row, const char *reason)
@@ -242,6 +261,16 @@ static bool is_input(const task *t, const step *s)
     return s->kind == STEP_SOURCE || s->kind == STEP_SNAPSHOT || (s->kind == STEP_EXCHANGE && !is_mine(t, s));
 }
 
+/* The marks of an exchange that is itself behind one are those of its input, which must outlive a restart. */
+static bool needs_times(const task *t)
+{
+    bool has_exchange = false, is_behind = false;
+
+    for (uint32_t i = 0; i < t->op_count; i++) has_exchange |= t->ops[i]->step->kind == STEP_EXCHANGE;
+    for (uint32_t i = 0; i < t->input_count; i++) is_behind |= t->inputs[i].from != NULL;
+    return has_exchange && is_behind;
+}
+
 static bool is_stateful(const step *s)
 {
     return s->kind == STEP_AGGREGATE || s->kind == STEP_TABLE || s->kind == STEP_JOIN;
@@ -254,6 +283,11 @@ static weir_rc add_input(task *t, const step *from, op *entry, uint8_t side, wei
 
     *input = (task_input){ .step = from, .entry = entry, .side = side, .next_offset = -1,
                            .source = t->shared->source_of_step == NULL ? 0 : t->shared->source_of_step[from - p->steps] };
+    if (from->kind == STEP_EXCHANGE && !t->shared->is_transient) {
+        input->from = ARENA_NEW(t->plan_arena, event_time);
+        input->is_mixed = exchange_behind(p, &p->steps[from->inputs[0]]) != NULL;
+        event_time_open(input->from, task_upstreams_of(t, (uint32_t)(from - p->steps)), t->plan_arena);
+    }
     return from->kind == STEP_SOURCE ? decoder_open(&input->decoder, t, from, err) : WEIR_OK;
 }
 
@@ -285,23 +319,49 @@ static weir_rc build(task *t, weir_error *err)
     return WEIR_OK;
 }
 
+#define FROM_STORE 0x3E00 /* and up: the time of each input, out of the way of the steps' stores */
+
+static weir_rc load_times(task *t, weir_error *err)
+{
+    for (uint32_t i = 0; i < t->input_count && t->state != NULL; i++) {
+        if (t->inputs[i].from != NULL) WEIR_TRY(event_time_load(t->inputs[i].from, t->state, (uint16_t)(FROM_STORE + i), err));
+    }
+    return WEIR_OK;
+}
+
+static void seal_times(task *t)
+{
+    for (uint32_t i = 0; i < t->input_count && t->state != NULL; i++) {
+        if (t->inputs[i].from == NULL) continue;
+        event_time_seal(t->inputs[i].from, (uint16_t)(FROM_STORE + i), t->epoch_arena, &t->changes);
+    }
+}
+
 static weir_rc open_state(task *t, int32_t partitions, weir_error *err)
 {
     const plan *p = t->shared->plan;
     text layout = TEXT_EMPTY;
-    bool any = false;
+    bool any = needs_times(t);
 
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        if (t->inputs[i].from != NULL) text_printf(&layout, "times:%u;", t->inputs[i].step->id);
+    }
     for (uint32_t i = 0; i < p->step_count; i++) {
         if (!is_mine(t, &p->steps[i]) || !is_stateful(&p->steps[i])) continue;
         any = true;
+        if (p->steps[i].kind == STEP_TABLE && p->steps[i].table.is_versioned) text_add(&layout, SLICE("last answers;"));
         text_printf(&layout, "%u:%.*s;", p->steps[i].id, SLICE_ARG(p->steps[i].layout));
     }
-    if (!any) return WEIR_OK;
+    if (!any) {
+        text_free(&layout);
+        return WEIR_OK;
+    }
     const state_spec spec = { .name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(t->shared->query_id), t->subtopology),
                               .partition = t->partition, .partitions = partitions,
                               .layout = arena_copy(t->plan_arena, text_slice(&layout)), .has_changelog = !t->shared->is_transient };
     text_free(&layout);
-    return task_state_open(&t->state, t->state_client, &spec, err);
+    WEIR_TRY(task_state_open(&t->state, t->state_client, &spec, err));
+    return load_times(t, err);
 }
 
 weir_rc task_open(task **out, const task_shared *shared, uint32_t subtopology, int32_t partition, int32_t partitions,
@@ -378,10 +438,22 @@ weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_e
                      SLICE_ARG(t->shared->query_id), partition, (long long)offset);
 }
 
-weir_rc task_watermark(task *t, const task_input *input, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
+static weir_rc watermark(task *t, const task_input *input, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)
 {
     t->watermark_side = input->side;
     return op_take_watermark(input->entry, upstream, event_ms, is_idle, err);
+}
+
+void task_place_rows(const task_input *input, batch *rows)
+{
+    event_time_pass(input->from, rows);
+    rows->is_mixed = input->is_mixed;
+}
+
+weir_rc task_mark(task *t, task_input *input, const block_mark *mark, weir_error *err)
+{
+    event_time_mark(input->from, mark->upstream, mark->event_ms, mark->is_idle);
+    return watermark(t, input, mark->upstream, mark->event_ms, mark->is_idle, err);
 }
 
 static weir_rc push_blocks(task *t, task_input *input, const fetch *records, weir_error *err)
@@ -396,8 +468,11 @@ static weir_rc push_blocks(task *t, task_input *input, const fetch *records, wei
         if (!block_read(records->value[i], &shape, t->batch_arena, &mark, &rows)) {
             return task_fail_block(t, records->partition, records->offset[i], err);
         }
-        if (rows != NULL) WEIR_TRY(task_enter(t, input, rows, err));
-        WEIR_TRY(task_watermark(t, input, mark.upstream, mark.event_ms, mark.is_idle, err));
+        if (rows != NULL) {
+            task_place_rows(input, rows);
+            WEIR_TRY(task_enter(t, input, rows, err));
+        }
+        WEIR_TRY(task_mark(t, input, &mark, err));
     }
     return WEIR_OK;
 }
@@ -433,12 +508,45 @@ weir_rc task_idle(task *t, task_input *input, weir_error *err)
     if (input->is_idle) return WEIR_OK;
     input->is_idle = true;
     for (uint32_t i = 0; i < t->input_count; i++) {
+        const event_time *from = t->inputs[i].from;
         if (!t->inputs[i].is_idle) return WEIR_OK;
+        if (from != NULL && event_time_least(from) != INT64_MAX) return WEIR_OK; /* more is to come */
     }
-    t->is_dirty = true;
+    t->is_dirty = t->has_caught_up = true;
     for (uint32_t i = 0; i < t->input_count; i++) {
-        WEIR_TRY(task_watermark(t, &t->inputs[i], -1, INT64_MIN, true, err));
+        WEIR_TRY(watermark(t, &t->inputs[i], -1, INT64_MIN, true, err));
     }
+    return WEIR_OK;
+}
+
+weir_rc task_hand_over(task *from, task *to, const step *exchange, slice block, weir_error *err)
+{
+    const int64_t no_offset = -1;
+    task_input *input = to->inputs;
+    int64_t began_ns = clock_monotonic_ns();
+
+    while (input->step != exchange) input++;
+    const fetch f = { .kind = FETCH_RECORDS, .source = input->source, .partition = to->partition, .rows = 1, .value = &block,
+                      .offset = &no_offset, .next_offset = input->next_offset };
+    weir_rc rc = task_push(to, input, &f, err);
+    if (rc == WEIR_OK) rc = task_idle(to, input, err);
+    from->inner_ns += clock_monotonic_ns() - began_ns;
+    return rc;
+}
+
+static weir_rc run_phase(op *self, weir_rc (*function)(op *self, weir_error *err), weir_error *err)
+{
+    if (function == NULL) return WEIR_OK;
+    timer started = timer_start(self->task);
+    weir_rc rc = function(self, err);
+    timer_stop(started, self->task, &self->busy_ns);
+    return rc;
+}
+
+weir_rc task_release(task *t, weir_error *err)
+{
+    arena_reset(t->batch_arena);
+    for (uint32_t i = 0; i < t->op_count; i++) WEIR_TRY(run_phase(t->ops[i], t->ops[i]->class->release, err));
     return WEIR_OK;
 }
 
@@ -446,11 +554,8 @@ weir_rc task_flush(task *t, weir_error *err)
 {
     arena_reset(t->batch_arena);
     for (uint32_t i = 0; i < t->op_count; i++) {
-        if (t->ops[i]->class->flush == NULL) continue;
-        timer started = timer_start(t);
-        weir_rc rc = t->ops[i]->class->flush(t->ops[i], err);
-        timer_stop(started, t, &t->ops[i]->busy_ns);
-        if (rc != WEIR_OK) return rc;
+        WEIR_TRY(run_phase(t->ops[i], t->ops[i]->class->release, err));
+        WEIR_TRY(run_phase(t->ops[i], t->ops[i]->class->flush, err));
     }
     return WEIR_OK;
 }
@@ -472,6 +577,7 @@ epoch task_seal(task *t)
         t->ops[i]->class->seal(t->ops[i], t->epoch_arena, &t->changes);
         timer_stop(started, t, &t->ops[i]->busy_ns);
     }
+    seal_times(t);
     if (t->merge != NULL) merge_seal(t->merge, t->epoch_arena, &t->changes);
     if (t->changes.count > 1) qsort(t->changes.items, t->changes.count, sizeof *t->changes.items, by_store_then_key);
     return (epoch){ t->state, t->changes.items, t->changes.count };
@@ -499,10 +605,11 @@ weir_rc task_forget(task *t, weir_error *err)
     }
     for (uint32_t i = 0; i < t->input_count; i++) {
         t->inputs[i].next_offset = -1;
-        t->inputs[i].is_idle = false;
+        t->inputs[i].is_idle = t->inputs[i].is_waiting = false;
     }
-    t->is_dirty = false;
+    t->is_dirty = t->has_caught_up = false;
     arena_reset(t->epoch_arena);
+    WEIR_TRY(load_times(t, err));
     return t->merge == NULL ? WEIR_OK : merge_forget(t->merge, err);
 }
 

@@ -4,7 +4,9 @@
 #ifndef WEIR_EXECUTOR_TASK_H
 #define WEIR_EXECUTOR_TASK_H
 
+#include "executor/block.h"
 #include "executor/eval.h"
+#include "executor/event_time.h"
 #include "executor/op.h"
 
 /* Where rows that cannot be used are told to. The log is per client: it writes to the processing-log topic and counts. */
@@ -37,12 +39,16 @@ typedef struct task_input {
     const step *step;    /* SOURCE or EXCHANGE */
     struct decoder *decoder;
     op *entry;           /* who gets its rows */
+    bool is_mixed;       /* EXCHANGE, itself behind one */
+    event_time *from;    /* EXCHANGE, in a persistent task: what its upstreams have told; part of the task's state */
     uint8_t side;
     int64_t next_offset; /* consumed so far; -1: nothing since the commit */
     int64_t position;    /* the same, since assignment */
     uint64_t rows;       /* that it gave to the operators */
     int64_t busy_ns;     /* decoding */
     bool is_idle;        /* at its end, as far as told downstream */
+    bool is_waiting;     /* at end_offset, its end, but a query that writes there is still catching up */
+    int64_t end_offset;
 } task_input;
 
 typedef struct task_counts {
@@ -69,10 +75,13 @@ struct task {
     change_list changes;
     bad_log *log;
     task_counts counts;
+    task *const *const *readers; /* per step that is an exchange: the tasks that take its blocks from memory, by partition;
+                                    NULL, as for all where this is: through the topic */
     int64_t inner_ns;    /* of the operator call being timed: what calls within it took */
     const fetch *current; /* being pushed, for reports */
     slice current_topic;
     uint8_t watermark_side; /* of the operator that a watermark is being told to: which of its inputs it is about */
+    bool has_caught_up;  /* all its inputs have been at their ends once */
     bool is_dirty;       /* something came in since the commit */
     bool is_limited;     /* transient: a LIMIT is reached */
     bool is_done;        /* until_end: its inputs have reached their targets, and all of it is committed */
@@ -86,15 +95,20 @@ void task_close(task *t); /* NULL is fine */
 /* The task's input that a client's source feeds, or NULL. */
 task_input *task_input_of(task *t, uint32_t source);
 
-/* Tells the input's operator that all rows up to that time have come from upstream (see op.h). */
-weir_rc task_watermark(task *t, const task_input *input, int32_t upstream, int64_t event_ms, bool is_idle,
-                       weir_error *err) WEIR_CHECKED;
+/* Before rows of a block are entered: how far their upstream had come with each. */
+void task_place_rows(const task_input *input, batch *rows);
+/* What a block says of its upstream, once its rows have been entered. */
+weir_rc task_mark(task *t, task_input *input, const block_mark *mark, weir_error *err) WEIR_CHECKED;
 weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_error *err) WEIR_CHECKED;
 /* Rows that come from elsewhere than a record: a snapshot's. */
 weir_rc task_enter(task *t, task_input *input, batch *rows, weir_error *err) WEIR_CHECKED;
 weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *err) WEIR_CHECKED;
+/* A block of an exchange goes to its reader in memory, as if it had come through the topic, whose end the reader is at. */
+weir_rc task_hand_over(task *from, task *to, const step *exchange, slice block, weir_error *err) WEIR_CHECKED;
 /* The input has reached its present end: tells those downstream not to wait for this partition. */
 weir_rc task_idle(task *t, task_input *input, weir_error *err) WEIR_CHECKED;
+/* Emits what is held back for coalescing, in the middle of an epoch. */
+weir_rc task_release(task *t, weir_error *err) WEIR_CHECKED;
 weir_rc task_flush(task *t, weir_error *err) WEIR_CHECKED;
 /* The task's part of a commit; lent until task_committed(). */
 epoch task_seal(task *t);
@@ -121,6 +135,8 @@ void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms,
 /* Partitions of the sub-topology behind the exchange that feeds this operator, or that the given step of the plan is or is
  * fed by; 1: there is none. */
 uint32_t task_upstreams(const op *self);
+/* What is known of the upstreams behind the exchange that feeds the operator; NULL: there is none. */
+const event_time *task_time_behind(const op *self);
 uint32_t task_upstreams_of(const task *t, uint32_t step);
 /* Those of the rows that have a value: tombstones left out. The indexes stand in the batch's arena. */
 row_set rows_with_value(const batch *in, row_set rows);

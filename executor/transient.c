@@ -57,13 +57,14 @@ static void enqueue(transient *t, batch *rows)
 static void take_result(void *self, batch *in)
 {
     transient *t = self;
+    const bool *kept = end_of(t)->result.kept;
     uint32_t count = in->live.count, at = 0;
     batch *out = batch_new(t->result_arena, &end_of(t)->schema, count, in->window_start != NULL);
 
     EACH_ROW (r, in->live) {
         for (uint32_t i = 0; i < in->column_count; i++) {
-            value v = in->kind[r] == ROW_TOMBSTONE && i >= end_of(t)->schema.key_count ? NULL_VALUE
-                                                                                       : column_get(&in->columns[i], r);
+            bool is_known = in->kind[r] != ROW_TOMBSTONE || i < end_of(t)->schema.key_count || (kept != NULL && kept[i]);
+            value v = is_known ? column_get(&in->columns[i], r) : NULL_VALUE;
             v = value_copy(t->result_arena, in->columns[i].type, &v);
             column_set(&out->columns[i], at, &v);
         }
@@ -96,7 +97,10 @@ static weir_rc find_sources(transient *t, weir_error *err)
         uint32_t at = 0;
         while (at < t->source_count && !slice_equal(t->sources[at].topic, s->source.topic)) at++;
         source_of[i] = at;
-        if (at < t->source_count) continue;
+        if (at < t->source_count) {
+            t->sources[at].wants_headers |= s->source.reads_headers;
+            continue;
+        }
         topic_info info;
         bool found;
         WEIR_TRY(topic_find(t->env.storage, s->source.topic, &info, &found, err));
@@ -105,7 +109,7 @@ static weir_rc find_sources(transient *t, weir_error *err)
                              SLICE_ARG(s->source.name));
         }
         bool is_latest = p->mode == PLAN_PUSH && p->latest;
-        t->sources[at] = (client_source){ s->source.topic, is_latest ? START_LATEST : START_EARLIEST };
+        t->sources[at] = (client_source){ s->source.topic, is_latest ? START_LATEST : START_EARLIEST, s->source.reads_headers };
         t->source_partitions[at] = info.partitions;
         if (info.partitions > t->shared.source_partitions) t->shared.source_partitions = info.partitions;
         t->target[at] = ARENA_ZEROS(t->arena, int64_t, info.partitions);
@@ -287,7 +291,11 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
     }
     while (t->first == NULL && !t->has_ended) {
         if (atomic_load(t->env.cancelled)) return weir_fail(err, WEIR_CANCELLED, NOWHERE, "cancelled");
-        if (t->is_complete || t->task->is_limited) {
+        if (!t->is_complete && t->task->is_limited) { /* what stands above the LIMIT may still hold rows */
+            WEIR_TRY(finish(t, err));
+            continue;
+        }
+        if (t->is_complete) {
             t->has_ended = true;
             break;
         }
@@ -297,6 +305,8 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
         if (t->env.clock->is_virtual && t->is_quiet && timeout_ms >= 0) return WEIR_OK; /* time stands still */
     }
     if (t->first != NULL) {
+        /* With the LIMIT's last rows it is known that they are the last. */
+        if (t->first->next == NULL && !t->is_complete && t->task->is_limited) WEIR_TRY(finish(t, err));
         *rows = t->first->rows;
         t->first = t->first->next;
         if (t->first == NULL) t->last = NULL;
@@ -304,9 +314,29 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
     return WEIR_OK;
 }
 
+bool transient_rest(transient *t)
+{
+    return t->reader != NULL && t->first == NULL && store_reader_rest(t->reader);
+}
+
+weir_rc transient_look_up(transient *t, const value *key, const batch **rows, weir_error *err)
+{
+    batch *found;
+
+    *rows = NULL;
+    arena_reset(t->result_arena);
+    t->first = t->last = NULL;
+    WEIR_TRY(store_reader_look_up(t->reader, key, err));
+    weir_rc rc = store_reader_next(t->reader, UINT32_MAX, &found, err);
+    if (rc == WEIR_OK && found != NULL) rc = task_enter(t->task, &t->task->inputs[0], found, err);
+    if (rc == WEIR_OK && t->first != NULL) *rows = t->first->rows;
+    t->first = NULL;
+    return rc;
+}
+
 bool transient_ended(const transient *t)
 {
-    return t->has_ended || (t->first == NULL && (t->is_complete || t->task->is_limited));
+    return t->has_ended || (t->first == NULL && t->is_complete);
 }
 
 void transient_progress(const transient *t, uint64_t *rows, int64_t *rows_left)

@@ -23,6 +23,10 @@ void transient_close(transient *t); /* NULL is fine */
 /* Rows of the plan's last step; lent until the next call. *rows NULL: none came within timeout_ms (-1: no bound), or it has
  * ended. */
 weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_error *err) WEIR_CHECKED;
+/* Of a query that is a look-up of a lone key and has ended: its rows for another key, all at once, lent until the next call;
+ * *rows NULL: there are none. transient_rest() comes first, and after each; false: it cannot be used again. */
+bool transient_rest(transient *t);
+weir_rc transient_look_up(transient *t, const value *key, const batch **rows, weir_error *err) WEIR_CHECKED;
 bool transient_ended(const transient *t);
 /* Rows it has read, and those still to be read: -1, that cannot be told. */
 void transient_progress(const transient *t, uint64_t *rows, int64_t *rows_left);

@@ -50,6 +50,10 @@ struct weir_session {
     setting *settings; /* names without "ksql.streams."; malloc'd texts */
     uint32_t setting_count, setting_room;
     bool describes; /* results carry their REST entities */
+    bool is_remote;        /* what it is given comes from elsewhere: no files of this machine are read for it */
+    uint32_t script_depth; /* of RUN SCRIPT: 0, what the caller gave */
+    bool (*ends)(void *self, slice id); /* a query that only the caller knows; NULL: it has none */
+    void *ends_self;
     atomic_bool cancelled;
 };
 
@@ -70,11 +74,27 @@ weir_rc command_append(weir *w, const command *what, uint64_t version, bool *acc
 weir_rc sync_queries(weir *w, weir_error *err) WEIR_CHECKED;
 query *find_query(weir *w, slice id);
 
+/* ---- numbers of queries, in whatever process they run (published.c) ---- */
+
+typedef struct query_numbers {
+    query_state state;
+    query_stats stats;
+    int64_t lag_records;
+    bool has_lag; /* the storage could tell */
+} query_numbers;
+
+/* False: it does not run, or its process does not tell. */
+bool numbers_of(weir *w, slice id, query_numbers *out);
+/* For other processes. */
+void numbers_publish(weir *w);
+
 /* ---- settings (settings.c) ---- */
 
 /* The canonical name of a known setting ("ksql.streams." taken off), or an absent slice. */
 slice setting_canonical(slice name);
-/* The session's value, else the default; absent: neither. */
+/* Whether there is such a setting and it may have the value (absent: it is unset). */
+weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err) WEIR_CHECKED;
+/* The session's value, else the system's, else the default; absent: none. Lock held. */
 slice setting_value(const weir_session *s, const char *name);
 void setting_put(weir_session *s, slice name, slice value); /* absent value: unset */
 /* Each known setting with its default, for SHOW PROPERTIES. */
@@ -93,6 +113,8 @@ struct weir_result {
     batch *rows;           /* of a listing; NULL once lent */
     transient *transient;  /* of a query */
     plan *plan;
+    const query_entry *keeper; /* whose state it reads: the plan points into it */
+    uint64_t catalog_version;  /* that it was planned with */
     weir_reader *reader;   /* of PRINT */
     text line;
     uint64_t lines_left;
@@ -124,6 +146,10 @@ weir_rc show_statement(weir_session *s, const statement *what, arena *a, weir_re
 weir_rc analyze_statement(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err) WEIR_CHECKED;
 /* Plans and opens a SELECT, with the lock held. *kept is the result's afterwards, and NULL. */
 weir_rc open_select(weir_session *s, const statement *what, arena **kept, weir_result **out, weir_error *err) WEIR_CHECKED;
+/* RUN SCRIPT (run_script.c); resumes: as the script that asks. */
+weir_rc run_script_statement(weir_session *s, const statement *what, bool resumes, weir_result **out, weir_error *err) WEIR_CHECKED;
+/* ASSERT (assert.c): called without the lock, as it waits. */
+weir_rc assert_statement(weir_session *s, const statement *what, arena *a, weir_result **out, weir_error *err) WEIR_CHECKED;
 /* Gives the result of a statement that has just been done the members of its REST entity (entity.c). Lock held. */
 void describe_result(weir_session *s, const statement *what, weir_result *r);
 /* "RUNNING", "PAUSED" ...: what a persistent query does, as listings say it. */

@@ -233,9 +233,10 @@ slice kept_equal_bytes(arena *a, const column *c, uint32_t row)
 
 value kept_borrow(arena *a, const type *t, slice bytes)
 {
+    bool is_fixed = !type_is_nested(t) && t->kind != TYPE_STRING && t->kind != TYPE_BYTES;
     value v = { 0 };
 
-    if (bytes.data == NULL) return NULL_VALUE;
+    if (bytes.data == NULL || (is_fixed && bytes.len < column_element_bytes(t))) return NULL_VALUE; /* too few: damaged state */
     switch (t->kind) {
     case TYPE_BOOLEAN: v.boolean = bytes.data[0] != 0; break;
     case TYPE_INTEGER:

@@ -57,7 +57,8 @@ static bool double_to_decimal(double v, const type *to, decimal *out)
     char digits[64];
 
     if (!isfinite(v)) return false;
-    int length = snprintf(digits, sizeof digits, "%.*e", to->precision - 1, v);
+    int count = to->precision < DECIMAL_DIGITS_MAX ? to->precision : DECIMAL_DIGITS_MAX;
+    int length = snprintf(digits, sizeof digits, "%.*e", count - 1, v);
     return parse_decimal((slice){ digits, (size_t)length }, to->precision, to->scale, ROUND_HALF_UP, out) == NUMBER_FITS;
 }
 
@@ -365,8 +366,8 @@ static const type *common_decimal(arena *a, const type *x, const type *y)
     int scale_x = x->kind == TYPE_DECIMAL ? x->scale : 0, scale_y = y->kind == TYPE_DECIMAL ? y->scale : 0;
     int whole = whole_x > whole_y ? whole_x : whole_y, scale = scale_x > scale_y ? scale_x : scale_y;
 
-    if (whole + scale > DECIMAL_DIGITS_MAX) scale = DECIMAL_DIGITS_MAX - whole;
-    return type_decimal(a, (uint32_t)(whole + scale), (uint32_t)scale);
+    return type_decimal(a, (uint32_t)(whole + scale < DECIMAL_PRECISION_MAX ? whole + scale : DECIMAL_PRECISION_MAX),
+                        (uint32_t)scale);
 }
 
 static const type *common_struct(arena *a, const type *x, const type *y)

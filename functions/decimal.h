@@ -5,13 +5,13 @@
 
 #include "core/value.h"
 
-#define DECIMAL_DIGITS_MAX 38
-
 extern const decimal POWER_OF_TEN[DECIMAL_DIGITS_MAX + 1];
 
 static inline bool decimal_fits(decimal v, uint32_t precision)
 {
-    return v < POWER_OF_TEN[precision] && v > -POWER_OF_TEN[precision];
+    decimal bound = POWER_OF_TEN[precision < DECIMAL_DIGITS_MAX ? precision : DECIMAL_DIGITS_MAX];
+
+    return v < bound && v > -bound;
 }
 
 /* v * 10^(to - from), rounded half away from zero. False: more than 38 digits. */

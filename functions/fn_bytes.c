@@ -75,6 +75,18 @@ static slice bytes_to_ascii(arena *a, slice s)
     return (slice){ ascii, length };
 }
 
+/* A question mark for each character ASCII has not. */
+static slice text_to_ascii(arena *a, slice s)
+{
+    char *ascii = arena_alloc(a, s.len);
+    size_t length = 0;
+
+    for (const char *at = s.data, *end = s.data + s.len; at < end; at = utf8_next(at, end)) {
+        ascii[length++] = *at & 0x80 ? '?' : *at;
+    }
+    return (slice){ ascii, length };
+}
+
 static bool text_to_bytes(eval_context *x, slice s, encoding from, slice *out)
 {
     switch (from) {
@@ -84,6 +96,7 @@ static bool text_to_bytes(eval_context *x, slice s, encoding from, slice *out)
         *out = (slice){ bytes, 0 };
         return base64_decode(s, bytes, &out->len) || FAIL_ROW(x, "the text is not base64");
     }
+    case ENCODING_ASCII: *out = is_ascii(s) ? s : text_to_ascii(x->arena, s); return true;
     default: *out = s; return true;
     }
 }

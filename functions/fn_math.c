@@ -240,12 +240,13 @@ static bool geo_distance(const call *c, eval_context *x, const value *args, valu
         is_miles = slice_equal_nocase(unit, SLICE("MILES")) || slice_equal_nocase(unit, SLICE("MILE")) ||
                    slice_equal_nocase(unit, SLICE("MI"));
         if (!is_miles && !slice_equal_nocase(unit, SLICE("KM")) && !slice_equal_nocase(unit, SLICE("KILOMETER")) &&
-            !slice_equal_nocase(unit, SLICE("KILOMETERS")) && !slice_equal_nocase(unit, SLICE("KMS"))) {
+            !slice_equal_nocase(unit, SLICE("KILOMETERS")) && !slice_equal_nocase(unit, SLICE("KILOMETRE")) &&
+            !slice_equal_nocase(unit, SLICE("KILOMETRES")) && !slice_equal_nocase(unit, SLICE("KMS"))) {
             return FAIL_ROW(x, "GEO_DISTANCE knows the units KM and MILES");
         }
     }
     double km = geo_km(args[0].f64, args[1].f64, args[2].f64, args[3].f64);
-    *out = (value){ .f64 = is_miles ? km * (3958.8 / 6371.0) : km };
+    *out = (value){ .f64 = is_miles ? km * (3959.0 / 6371.0) : km };
     return true;
 }
 

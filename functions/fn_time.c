@@ -13,12 +13,13 @@ static uint32_t letters_of(const type *t)
            : t->kind == TYPE_TIME ? PATTERN_TIME : PATTERN_DATE | PATTERN_TIME | PATTERN_ZONE;
 }
 
-/* What the pattern may speak of: DATE and INTEGER functions of days, TIME ones of the day's time. */
+/* What the pattern may speak of: what the value has, where it is written; where it is read, a time of day has no date. */
 static uint32_t letters_of_call(const call *c)
 {
-    const type *t = c->result->kind == TYPE_STRING ? c->arg_types[0] : c->result;
+    const type *t = c->arg_types[0];
 
-    return t->kind == TYPE_INTEGER ? PATTERN_DATE : letters_of(t);
+    if (c->result->kind == TYPE_STRING) return t->kind == TYPE_INTEGER ? PATTERN_DATE : letters_of(t);
+    return c->result->kind == TYPE_TIME ? PATTERN_TIME | PATTERN_ZONE : PATTERN_DATE | PATTERN_TIME | PATTERN_ZONE;
 }
 
 static weir_rc prepare_pattern(call *c, arena *a, weir_error *err)
@@ -69,7 +70,7 @@ FORMAT_KERNEL(format_ms, args[0].i64[r])
 FORMAT_KERNEL(format_days, (int64_t)args[0].i32[r] * MS_PER_DAY)
 FORMAT_KERNEL(format_time, args[0].i32[r])
 
-#define PARSE_KERNEL(name, is_begin, store)                                                               \
+#define PARSE_KERNEL(name, is_lenient, in_zone, store)                                                    \
     static void name(const call *c, eval_context *x, const column *args, row_set rows, column *out)       \
     {                                                                                                     \
         EACH_ROW(r, rows)                                                                                 \
@@ -79,7 +80,7 @@ FORMAT_KERNEL(format_time, args[0].i32[r])
             int64_t ms;                                                                                   \
             out->null[r] = 1;                                                                             \
             if (!pattern_of(c, x, args, r, &p, &z)) continue;                                             \
-            if (!time_pattern_parse(p, args[0].str[r], is_begin, z, &ms)) {                               \
+            if (!time_pattern_parse(p, args[0].str[r], is_lenient, in_zone, &ms)) {                       \
                 eval_fail(x, r, "'%.*s' does not follow the pattern '%.*s'", SLICE_ARG(args[0].str[r]),   \
                           SLICE_ARG(args[1].str[r]));                                                     \
                 continue;                                                                                 \
@@ -89,10 +90,17 @@ FORMAT_KERNEL(format_time, args[0].i32[r])
         }                                                                                                 \
     }
 
-PARSE_KERNEL(parse_ms, false, out->i64[r] = ms)
-PARSE_KERNEL(parse_days, false, out->i32[r] = (int32_t)floor_divide(ms, MS_PER_DAY))
-PARSE_KERNEL(parse_date_before, true, out->i32[r] = (int32_t)floor_divide(ms, MS_PER_DAY)) /* what stands behind is left */
-PARSE_KERNEL(parse_time_of_day, false, out->i32[r] = (int32_t)floor_rest(ms, MS_PER_DAY))
+PARSE_KERNEL(parse_ms, false, z, out->i64[r] = ms)
+PARSE_KERNEL(parse_days, false, NULL, out->i32[r] = (int32_t)floor_divide(ms, MS_PER_DAY))
+PARSE_KERNEL(parse_time_of_day, false, NULL, out->i32[r] = (int32_t)floor_rest(ms, MS_PER_DAY))
+
+static void set_whole_day(eval_context *x, uint32_t r, int64_t ms, column *out)
+{
+    out->i32[r] = (int32_t)floor_divide(ms, MS_PER_DAY);
+    out->null[r] = floor_rest(ms, MS_PER_DAY) != 0;
+    if (out->null[r]) eval_fail(x, r, "the text states a time of day too, which a date has not");
+}
+PARSE_KERNEL(parse_date_before, true, z, set_whole_day(x, r, ms, out))
 
 static void convert_tz(const call *c, eval_context *x, const column *args, row_set rows, column *out)
 {
@@ -205,8 +213,19 @@ static bool add_interval(eval_context *x, uint32_t r, slice unit_name, int64_t n
 
 ADD_KERNEL(add_to_timestamp, +, args[2].i64[r], out->i64[r] = sum)
 ADD_KERNEL(take_from_timestamp, -, args[2].i64[r], out->i64[r] = sum)
-ADD_KERNEL(add_to_date, +, (int64_t)args[2].i32[r] * MS_PER_DAY, out->i32[r] = (int32_t)floor_divide(sum, MS_PER_DAY))
-ADD_KERNEL(take_from_date, -, (int64_t)args[2].i32[r] * MS_PER_DAY, out->i32[r] = (int32_t)floor_divide(sum, MS_PER_DAY))
+/* False, and reported: no DATE has so many days. */
+static bool fit_days(eval_context *x, uint32_t r, int64_t ms, int32_t *out)
+{
+    int64_t days = floor_divide(ms, MS_PER_DAY);
+
+    *out = (int32_t)days;
+    if (days >= INT32_MIN && days <= INT32_MAX) return true;
+    eval_fail(x, r, "the result is out of range");
+    return false;
+}
+
+ADD_KERNEL(add_to_date, +, (int64_t)args[2].i32[r] * MS_PER_DAY, out->null[r] = !fit_days(x, r, sum, &out->i32[r]))
+ADD_KERNEL(take_from_date, -, (int64_t)args[2].i32[r] * MS_PER_DAY, out->null[r] = !fit_days(x, r, sum, &out->i32[r]))
 ADD_KERNEL(add_to_time, +, args[2].i32[r], out->i32[r] = (int32_t)floor_rest(sum, MS_PER_DAY))
 ADD_KERNEL(take_from_time, -, args[2].i32[r], out->i32[r] = (int32_t)floor_rest(sum, MS_PER_DAY))
 

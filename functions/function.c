@@ -492,6 +492,8 @@ static const signature *choose(binding *b, uint32_t first, uint32_t end, const t
 
 /* ---- messages ---- */
 
+#define LISTED_BYTES_MAX 190
+
 static void print_argument_types(text *out, const type *const *args, uint32_t count)
 {
     text_add_char(out, '(');
@@ -500,6 +502,23 @@ static void print_argument_types(text *out, const type *const *args, uint32_t co
         type_print(out, args[i]);
     }
     text_add_char(out, ')');
+}
+
+/* As many as a message has room for. */
+static void print_calls(text *out, uint32_t first, uint32_t end)
+{
+    text call = TEXT_EMPTY;
+    uint32_t i;
+
+    for (i = first; i < end; i++) {
+        text_clear(&call);
+        print_call(&call, table.rows[i]);
+        if (i > first && out->len + call.len > LISTED_BYTES_MAX) break;
+        if (i > first) text_add_c(out, ", ");
+        text_add(out, text_slice(&call));
+    }
+    if (i < end) text_printf(out, " and others: DESCRIBE FUNCTION %s", table.rows[first]->name);
+    text_free(&call);
 }
 
 static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const *args, uint32_t count, sql_pos at,
@@ -519,10 +538,7 @@ static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const 
         text_printf(&message, "%s does not accept ", fn->name);
         print_argument_types(&message, args, count);
         text_add_c(&message, "; there is ");
-        for (uint32_t i = first; i < end; i++) {
-            if (i > first) text_add_c(&message, ", ");
-            print_call(&message, table.rows[i]);
-        }
+        print_calls(&message, first, end);
     }
     weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%s", message.data);
     text_free(&message);
@@ -532,12 +548,16 @@ static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const 
 static weir_rc fail_ambiguous(const signature *s, const signature *other, const type *const *args, uint32_t count,
                               sql_pos at, weir_error *err)
 {
-    text types = TEXT_EMPTY;
+    text message = TEXT_EMPTY;
 
-    print_argument_types(&types, args, count);
-    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%s%s is ambiguous: it could be %s(%s) or %s(%s); CAST() the arguments",
-                           s->fn->name, types.data, s->fn->name, s->fn->params, other->fn->name, other->fn->params);
-    text_free(&types);
+    text_add_c(&message, s->fn->name);
+    print_argument_types(&message, args, count);
+    text_add_c(&message, " is ambiguous: it could be ");
+    print_call(&message, s->fn);
+    text_add_c(&message, " or ");
+    print_call(&message, other->fn);
+    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%s; CAST() the arguments", message.data);
+    text_free(&message);
     return rc;
 }
 

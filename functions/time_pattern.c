@@ -390,11 +390,15 @@ typedef struct reading {
     const char *at, *end;
     int64_t fields[FIELDS];
     uint32_t has; /* bits of fields */
+    bool is_lenient;
     slice zone;
 } reading;
 
+#define LENIENT_MOST 999999
+
 static bool set_field(reading *r, field f, int64_t v, int64_t least, int64_t most)
 {
+    if (r->is_lenient && f != FIELD_ERA && f != FIELD_HALF && f != FIELD_OFFSET) least = -LENIENT_MOST, most = LENIENT_MOST;
     if (v < least || v > most || ((r->has >> f & 1) && r->fields[f] != v)) return false;
     r->fields[f] = v;
     r->has |= 1u << f;
@@ -407,7 +411,10 @@ static bool read_number(reading *r, const element *e, uint32_t least, uint32_t m
     uint32_t run = 0, fixed = fixed_width(e), taken;
 
     while (r->at + run < r->end && r->at[run] >= '0' && r->at[run] <= '9') run++;
-    if (fixed > 0) {
+    if (r->is_lenient) {
+        taken = e->reserve > 0 && run > e->count ? e->count : run < 9 ? run : 9;
+        if (taken == 0) return false;
+    } else if (fixed > 0) {
         if (run < fixed) return false;
         taken = fixed;
     } else {
@@ -428,12 +435,14 @@ static bool read_year(reading *r, const element *e)
     const char *from;
 
     if (e->count == 2) {
-        return read_number(r, e, 2, 2, &year) && set_field(r, FIELD_YEAR, 2000 + year, 2000, 2099);
+        from = r->at;
+        if (!read_number(r, e, 2, 2, &year)) return false;
+        return set_field(r, FIELD_YEAR, r->at - from == 2 ? 2000 + year : year, 2000, 2099);
     }
     r->at += has_sign;
     from = r->at;
     if (!read_number(r, e, e->count, 9, &year)) return false;
-    if (e->count >= 4 && r->at - from > e->count && !has_sign) return false; /* more digits than letters need a + */
+    if (e->count >= 4 && r->at - from > e->count && !has_sign && !r->is_lenient) return false; /* more digits than letters need a + */
     return set_field(r, FIELD_YEAR, is_negative ? -year : year, -999999, 999999);
 }
 
@@ -456,7 +465,28 @@ static bool read_literal(reading *r, slice literal)
     return true;
 }
 
-static bool read_zone(reading *r)
+/* The short names people write where a pattern says z; Java takes each for the zone named here. */
+static slice zone_abbreviated(slice name)
+{
+    static const char *const zones[][2] = {
+        { "PST", "America/Los_Angeles" }, { "PDT", "America/Los_Angeles" }, { "MST", "America/Denver" },
+        { "MDT", "America/Denver" },      { "CST", "America/Chicago" },     { "CDT", "America/Chicago" },
+        { "EST", "America/New_York" },    { "EDT", "America/New_York" },    { "AKST", "America/Anchorage" },
+        { "AKDT", "America/Anchorage" },  { "HST", "Pacific/Honolulu" },    { "BST", "Europe/London" },
+        { "WET", "Europe/Lisbon" },       { "WEST", "Europe/Lisbon" },      { "CET", "Europe/Paris" },
+        { "CEST", "Europe/Paris" },       { "EET", "Europe/Athens" },       { "EEST", "Europe/Athens" },
+        { "MSK", "Europe/Moscow" },       { "IST", "Asia/Kolkata" },        { "JST", "Asia/Tokyo" },
+        { "AEST", "Australia/Sydney" },   { "AEDT", "Australia/Sydney" },   { "NZST", "Pacific/Auckland" },
+        { "NZDT", "Pacific/Auckland" },
+    };
+
+    for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
+        if (slice_equal_nocase(name, slice_of(zones[i][0]))) return slice_of(zones[i][1]);
+    }
+    return name;
+}
+
+static bool read_zone(reading *r, bool by_name)
 {
     const char *from = r->at;
     int64_t offset_ms;
@@ -469,6 +499,7 @@ static bool read_zone(reading *r)
     while (r->at < r->end && (isalnum((unsigned char)*r->at) || strchr("/_+-:", *r->at) != NULL)) r->at++;
     for (; r->at > from; r->at--) { /* the longest that is a zone */
         r->zone = (slice){ from, (size_t)(r->at - from) };
+        if (by_name) r->zone = zone_abbreviated(r->zone);
         if (zone_find(r->zone) != NULL) return true;
     }
     return false;
@@ -478,6 +509,7 @@ static bool read_fraction(reading *r, const element *e)
 {
     int64_t digits, unit = 1;
 
+    if (r->is_lenient) return read_number(r, e, 1, 9, &digits) && set_field(r, FIELD_NANO, digits, 0, 0); /* milliseconds */
     for (int i = e->count; i < 9; i++) unit *= 10;
     return read_number(r, e, e->count, e->count, &digits) && set_field(r, FIELD_NANO, digits * unit, 0, 999999999);
 }
@@ -525,9 +557,9 @@ static bool read_element(reading *r, const element *e)
     case 'O':
         if (!read_literal(r, SLICE("GMT"))) return false;
         if (r->at == r->end || (*r->at != '+' && *r->at != '-')) return set_field(r, FIELD_OFFSET, 0, 0, 0);
-        return read_zone(r);
+        return read_zone(r, false);
     case 'V':
-    case 'z': return read_zone(r);
+    case 'z': return read_zone(r, e->letter == 'z');
     case 'X':
     case 'x':
     case 'Z':
@@ -561,11 +593,30 @@ static int64_t field_or(const reading *r, field f, int64_t otherwise)
     return r->has >> f & 1 ? r->fields[f] : otherwise;
 }
 
+/* Every field is added to the one above it. */
+static void resolve_leniently(const reading *r, int64_t *days, int64_t *ms_of_day)
+{
+    int64_t year = field_or(r, FIELD_YEAR, 1970), month = field_or(r, FIELD_MONTH, 1) - 1;
+
+    if (field_or(r, FIELD_ERA, 1) == 0) year = 1 - year;
+    if (r->has >> FIELD_DAY_OF_YEAR & 1) month = 0;
+    year += floor_divide(month, 12);
+    *days = days_of((civil_date){ (int32_t)year, (uint32_t)floor_rest(month, 12) + 1, 1 }) +
+            field_or(r, FIELD_DAY_OF_YEAR, field_or(r, FIELD_DAY, 1)) - 1;
+    int64_t hour = field_or(r, FIELD_HOUR, field_or(r, FIELD_HOUR_OF_HALF, 0) + 12 * field_or(r, FIELD_HALF, 0));
+    *ms_of_day = hour * MS_PER_HOUR + field_or(r, FIELD_MINUTE, 0) * MS_PER_MINUTE +
+                 field_or(r, FIELD_SECOND, 0) * MS_PER_SECOND + field_or(r, FIELD_NANO, 0);
+}
+
 /* What was read as days and milliseconds; a day beyond its month's end is that end. False: the fields disagree. */
 static bool resolve_fields(const reading *r, int64_t *days, int64_t *ms_of_day)
 {
     int64_t year = field_or(r, FIELD_YEAR, 1970), month, day, hour;
 
+    if (r->is_lenient) {
+        resolve_leniently(r, days, ms_of_day);
+        return true;
+    }
     if (field_or(r, FIELD_ERA, 1) == 0) year = 1 - year;
     month = field_or(r, FIELD_MONTH, field_or(r, FIELD_QUARTER, 1) * 3 - 2);
     day = field_or(r, FIELD_DAY, 1);
@@ -623,23 +674,24 @@ static bool parse_fixed(const time_pattern *p, const char *at, int64_t *local_ms
     return true;
 }
 
-bool time_pattern_parse(const time_pattern *p, slice from, bool is_begin, zone *z, int64_t *utc_ms)
+bool time_pattern_parse(const time_pattern *p, slice from, bool is_lenient, zone *z, int64_t *utc_ms)
 {
     int64_t local_ms;
 
     if (p->fixed_bytes > 0 && from.len == p->fixed_bytes && parse_fixed(p, from.data, &local_ms)) {
-        *utc_ms = zone_to_utc(z, local_ms);
+        *utc_ms = z != NULL ? zone_to_utc(z, local_ms) : local_ms;
         return true;
     }
-    reading r = { .at = from.data, .end = from.data + from.len };
+    reading r = { .at = from.data, .end = from.data + from.len, .is_lenient = is_lenient };
     int64_t days, ms_of_day;
     char id[64];
-    size_t id_len = zone_id(z).len;
+    size_t id_len = z != NULL ? zone_id(z).len : 0;
 
-    if (p->names_zone) memcpy(id, zone_id(z).data, id_len); /* looking for others may make this thread forget it */
-    if (!read_elements(p, 0, p->count, &r) || (r.at != r.end && !is_begin) || !resolve_fields(&r, &days, &ms_of_day)) return false;
+    if (p->names_zone && z != NULL) memcpy(id, zone_id(z).data, id_len); /* looking for others may make this thread forget it */
+    if (!read_elements(p, 0, p->count, &r) || (r.at != r.end && !is_lenient) || !resolve_fields(&r, &days, &ms_of_day)) return false;
     int64_t local = days * MS_PER_DAY + ms_of_day;
-    if (r.has >> FIELD_OFFSET & 1) *utc_ms = local - r.fields[FIELD_OFFSET];
+    if (z == NULL) *utc_ms = local;
+    else if (r.has >> FIELD_OFFSET & 1) *utc_ms = local - r.fields[FIELD_OFFSET];
     else if (!p->names_zone) *utc_ms = zone_to_utc(z, local);
     else *utc_ms = zone_to_utc(zone_find(r.zone.len > 0 ? r.zone : (slice){ id, id_len }), local);
     return true;

@@ -17,8 +17,10 @@ const time_pattern *time_pattern_compile(arena *a, slice pattern, uint32_t allow
 
 /* The moment as the zone's clocks show it. */
 slice time_pattern_format(const time_pattern *p, arena *a, int64_t utc_ms, zone *z);
-/* False: the text does not follow the pattern, as a whole or, is_begin, in what it begins with. The zone counts where the
- * text names none. */
-bool time_pattern_parse(const time_pattern *p, slice from, bool is_begin, zone *z, int64_t *utc_ms);
+/* False: the text does not follow the pattern. The zone counts where the text names none; NULL: what the clock shows is
+ * wanted, whatever zone the text names. is_lenient: as Java's
+ * SimpleDateFormat reads: what the text begins with counts, numbers have as many digits as stand there, and what passes the
+ * end of its month, year or day runs over into the next. */
+bool time_pattern_parse(const time_pattern *p, slice from, bool is_lenient, zone *z, int64_t *utc_ms);
 
 #endif

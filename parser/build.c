@@ -184,7 +184,7 @@ expr *build_literal(parse_context *c, token t)
         e->string = t.negative ? arena_printf(c->arena, "-%.*s", SLICE_ARG(t.text)) : t.text;
         e->number = strtod(arena_c_string(c->arena, e->string), NULL);
         if (t.kind == TK_DOUBLE && isinf(e->number)) {
-            parse_fail(c, WEIR_SYNTAX, t.at, "number does not fit DOUBLE");
+            parse_fail(c, WEIR_SYNTAX, t.at, "number %.*s does not fit DOUBLE", SLICE_ARG(t.text));
         }
         break;
     case TK_STRING:

@@ -41,12 +41,12 @@ static bool find_stretch(slice sql, size_t from, stretch *out)
             continue;
         }
         if (c == '/' && next == '*') {
-            const char *close = memmem(sql.data + i + 2, sql.len - i - 2, "*/", 2);
+            const char *close = comment_close(sql.data + i, sql.data + sql.len);
             if (close == NULL) {
                 if (!found) out->begin = i; /* the lexer says what is wrong */
                 return true;
             }
-            i = (size_t)(close + 2 - sql.data);
+            i = (size_t)(close - sql.data);
             continue;
         }
         if (c == ' ' || (c >= '\t' && c <= '\r')) {

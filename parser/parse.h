@@ -33,6 +33,9 @@ typedef struct source_text {
     uint32_t piece_count;
 } source_text;
 
+/* Behind the comment of the second kind that begins there; NULL: it does not end. */
+const char *comment_close(const char *open, const char *end);
+
 /* Where a walk over the typed text stands; it only moves forward, so that all positions together cost one pass. */
 typedef struct text_walk {
     size_t offset;

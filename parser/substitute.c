@@ -32,14 +32,24 @@ static size_t reference_length(const char *at, const char *end)
     return c < end && *c == '}' ? (size_t)(c + 1 - at) : 0;
 }
 
+const char *comment_close(const char *open, const char *end)
+{
+    for (const char *c = open + 2; end - c >= 2; c++) {
+        c = memchr(c, '*', (size_t)(end - c - 1));
+        if (c == NULL) return NULL;
+        if (c[1] == '/') return c + 2;
+    }
+    return NULL;
+}
+
 static const char *comment_end(const char *at, const char *end)
 {
     if (at[0] == '-') {
         while (at < end && *at != '\n' && *at != '\r') at++;
         return at;
     }
-    const char *close = memmem(at + 2, (size_t)(end - at - 2), "*/", 2);
-    return close == NULL ? end : close + 2;
+    const char *close = comment_close(at, end);
+    return close == NULL ? end : close;
 }
 
 static void add_piece(arena *a, source_text *out, piece p)

@@ -306,6 +306,37 @@ static weir_rc bind_comparison(binder *b, const char *name, bound *left, bound *
     return bind_operator(b, name, left, right, at, out);
 }
 
+static bool has_order(const type *t)
+{
+    return !type_is_nested(t) && t->kind != TYPE_BOOLEAN;
+}
+
+#define OPERAND_BYTES_SHOWN 60
+
+/* No operator takes operands of these types: says which operands they are, and what helps. */
+static weir_rc fail_operands(binder *b, const expr *e, const bound *left, const bound *right)
+{
+    const char *name = operator_name(e->kind);
+    slice x = expr_text(b->arena, e->binary.left), y = expr_text(b->arena, e->binary.right);
+    slice x_type = type_text(b->arena, left->type), y_type = type_text(b->arena, right->type);
+    bool is_orderless = left->type->kind == right->type->kind && !has_order(left->type);
+
+    if (x.len > OPERAND_BYTES_SHOWN) x = arena_printf(b->arena, "%.*s...", OPERAND_BYTES_SHOWN, x.data);
+    if (y.len > OPERAND_BYTES_SHOWN) y = arena_printf(b->arena, "%.*s...", OPERAND_BYTES_SHOWN, y.data);
+    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s (%.*s) %s %.*s (%.*s): no %s takes these types; %s", SLICE_ARG(x),
+                     SLICE_ARG(x_type), name, SLICE_ARG(y), SLICE_ARG(y_type), name,
+                     is_orderless ? "such values are equal or not, they have no order" : "CAST() brings them to one type");
+}
+
+static bool has_operator(binder *b, const expr *e, const bound *left, const bound *right)
+{
+    const type *types[] = { left->type, right->type };
+    resolved found;
+    weir_error none;
+
+    return function_resolve(slice_of(operator_name(e->kind)), types, 2, NULL, e->at, b->arena, &found, &none) == WEIR_OK;
+}
+
 static weir_rc bind_binary(binder *b, const expr *e, bound **out)
 {
     bound *left = NULL, *right = NULL;
@@ -316,8 +347,15 @@ static weir_rc bind_binary(binder *b, const expr *e, bound **out)
         if (left->type->kind == TYPE_NULL || right->type->kind == TYPE_NULL) {
             return weir_fail(b->err, WEIR_SEMANTIC, e->at, "a comparison with NULL is never true; use IS [NOT] NULL");
         }
-        return bind_comparison(b, operator_name(e->kind), left, right, e->at, out);
+        WEIR_TRY(read_time_text(b, left, &right));
+        WEIR_TRY(read_time_text(b, right, &left));
     }
+    bool has_null = left->type->kind == TYPE_NULL || right->type->kind == TYPE_NULL;
+    if (has_null && e->kind != EXPR_IS_DISTINCT && e->kind != EXPR_IS_NOT_DISTINCT) {
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "operator %s cannot be applied to NULL; write CAST(NULL AS ...)",
+                         operator_name(e->kind));
+    }
+    if (!has_operator(b, e, left, right)) return fail_operands(b, e, left, right);
     return bind_operator(b, operator_name(e->kind), left, right, e->at, out);
 }
 
@@ -429,6 +467,22 @@ static weir_rc bind_like(binder *b, const expr *e, bound **out)
     return negate_if(b, e->like.negated, e->at, out);
 }
 
+/* A text stands beside texts; where times are wanted it may spell one. */
+static weir_rc refuse_mixed_text(binder *b, bound *const *results, uint32_t count)
+{
+    const bound *text = NULL, *other = NULL;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const type *t = results[i]->type;
+        if (t->kind == TYPE_STRING) text = results[i];
+        else if (t->kind != TYPE_NULL && t->kind != TYPE_DATE && t->kind != TYPE_TIME && t->kind != TYPE_TIMESTAMP) other = results[i];
+    }
+    if (text == NULL || other == NULL) return WEIR_OK;
+    slice found = type_text(b->arena, other->type);
+    return weir_fail(b->err, WEIR_SEMANTIC, other->at, "CASE mixes STRING and %.*s; CAST() brings them to one type",
+                     SLICE_ARG(found));
+}
+
 static weir_rc bind_case(binder *b, const expr *e, bound **out)
 {
     uint32_t branches = e->switch_case.branch_count;
@@ -447,6 +501,7 @@ static weir_rc bind_case(binder *b, const expr *e, bound **out)
     }
     if (e->switch_case.otherwise != NULL) WEIR_TRY(bind_expr(b, e->switch_case.otherwise, &results[branches]));
     else results[branches] = bound_literal(b->arena, &type_null, ABSENT, e->at);
+    WEIR_TRY(refuse_mixed_text(b, results, branches + 1));
     WEIR_TRY(bind_common(b, results, branches + 1, "CASE", &node->type));
     if (node->type->kind == TYPE_NULL) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "all results of this CASE are NULL; CAST() one to the type it has");
@@ -555,7 +610,36 @@ static weir_rc bind_subscript(binder *b, const expr *e, bound **out)
 
     WEIR_TRY(bind_expr(b, e->subscript.base, &args[0]));
     WEIR_TRY(bind_expr(b, e->subscript.index, &args[1]));
+    const type *base = args[0]->type, *index = args[1]->type;
+    slice shown = type_text(b->arena, base->kind == TYPE_ARRAY || base->kind == TYPE_MAP ? index : base);
+    if (base->kind == TYPE_ARRAY && index->kind != TYPE_INTEGER && index->kind != TYPE_BIGINT) {
+        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "an element of an ARRAY is read by its number, this is %.*s",
+                         SLICE_ARG(shown));
+    }
+    if (base->kind == TYPE_MAP && !type_equal(base->key, index) && args[1]->kind != BOUND_LITERAL) {
+        slice key = type_text(b->arena, base->key);
+        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "the keys of this MAP are %.*s, this is %.*s", SLICE_ARG(key),
+                         SLICE_ARG(shown));
+    }
+    if (base->kind != TYPE_ARRAY && base->kind != TYPE_MAP) {
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, this is %.*s", SLICE_ARG(shown));
+    }
     return bind_call(b, SLICE("[]"), args, NULL, 2, e->at, out);
+}
+
+/* What the zone's clocks show at that moment, as CONVERT_TZ() from UTC. */
+static weir_rc bind_at_time_zone(binder *b, const expr *e, bound **out)
+{
+    bound *args[3];
+
+    WEIR_TRY(bind_expr(b, e->at_time_zone.value, &args[0]));
+    if (args[0]->type->kind != TYPE_TIMESTAMP) {
+        slice found = type_text(b->arena, args[0]->type);
+        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, this is %.*s", SLICE_ARG(found));
+    }
+    args[1] = bound_literal(b->arena, &type_string, (value){ .str = SLICE("UTC") }, e->at);
+    args[2] = bound_literal(b->arena, &type_string, (value){ .str = e->at_time_zone.zone }, e->at);
+    return bind_call(b, SLICE("CONVERT_TZ"), args, NULL, 3, e->at, out);
 }
 
 static weir_rc bind_field(binder *b, const expr *e, bound **out)
@@ -619,7 +703,7 @@ weir_rc bind_expr(binder *b, const expr *e, bound **out)
     case EXPR_ARRAY: return bind_array(b, e, out);
     case EXPR_MAP: return bind_map(b, e, out);
     case EXPR_STRUCT: return bind_struct(b, e, out);
-    case EXPR_AT_TIME_ZONE: return weir_fail(b->err, WEIR_UNSUPPORTED, e->at, "AT TIME ZONE is not supported yet");
+    case EXPR_AT_TIME_ZONE: return bind_at_time_zone(b, e, out);
     }
     return weir_fail(b->err, WEIR_INTERNAL, e->at, "an expression of unknown kind");
 }

@@ -13,6 +13,7 @@ typedef struct scope_column {
     uint32_t column; /* of the batch */
     const type *type;
     bool is_hidden; /* reached by name, left out of SELECT * */
+    bool is_key;    /* of a join's source: a column of its key */
 } scope_column;
 
 /* The names an expression may use. */
@@ -41,6 +42,7 @@ struct binder {
     const catalog *catalog; /* custom types; NULL: none */
     scope scope;
     const char *clause;     /* "WHERE": for messages */
+    const select_query *query; /* whose SELECT list may give names, for messages; NULL: none */
     weir_error *err;
     /* Sees every node first and may bind it itself (*out set): grouping, aggregates, table functions. */
     weir_rc (*intercept)(binder *b, const expr *e, bound **out);
@@ -52,7 +54,6 @@ struct binder {
     held_call **held; /* NULL: nobody asks */
     bool folds_volatile; /* INSERT VALUES: NOW() is a value too */
     const struct lambda_frame *frames; /* parameters of the lambdas around, innermost first */
-    uint32_t param_count;
 };
 
 weir_rc bind_expr(binder *b, const expr *e, bound **out) WEIR_CHECKED;
@@ -76,6 +77,8 @@ int32_t find_column(binder *b, const identifier *from, const identifier *name);
 /* What a pseudo column's name stands for; false: it is none. */
 bool pseudo_column_of(slice name, bound_kind *kind);
 bool is_reserved_name(slice name);
+/* INTEGER, DECIMAL, ARRAY and the like: in upper case. */
+bool is_builtin_type(slice name);
 
 /* Do both say the same once names are resolved? Volatile functions never do. */
 bool expr_same(binder *b, const expr *x, const expr *y);

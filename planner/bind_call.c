@@ -58,7 +58,7 @@ static bound *fold(binder *b, bound *node)
     column result;
     call_run(c, &x, args, (row_set){ NULL, 1 }, 1, &result);
     value v = column_get(&result, 0);
-    if (failed || !is_printable(node->type, &v)) return node;
+    if (failed || (!b->folds_volatile && !is_printable(node->type, &v))) return node;
     if (c->fn->release != NULL) c->fn->release(node->call);
     return bound_literal(b->arena, node->type, v, node->at);
 }
@@ -98,6 +98,35 @@ weir_rc bind_cast(binder *b, bound *of, const type *to, bool is_explicit, sql_po
     return finish_call(b, c, &of, at, out);
 }
 
+/* Beside BOOLEANs a text must spell one: true, false, yes, no or a beginning of them. CAST takes all else for false. */
+static bool spells_boolean(slice text, bool *out)
+{
+    static const char *const words[] = { "true", "yes", "false", "no" };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        slice word = slice_of(words[i]);
+        if (text.len == 0 || text.len > word.len) continue;
+        if (!slice_equal_nocase(text, (slice){ word.data, text.len })) continue;
+        *out = i < 2;
+        return true;
+    }
+    return false;
+}
+
+static bool literal_value(binder *b, const bound *of, const type *to, value *out, const char **reason)
+{
+    bool spelt;
+
+    if (of->type->kind != TYPE_STRING || to->kind != TYPE_BOOLEAN) {
+        return cast_value(b->arena, of->type, to, &of->literal, out, reason);
+    }
+    *out = (value){ 0 };
+    *reason = "it must be true, false, yes, no or a beginning of one of them";
+    if (!spells_boolean(of->literal.str, &spelt)) return false;
+    out->boolean = spelt;
+    return true;
+}
+
 weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound **out)
 {
     const char *reason = NULL;
@@ -116,7 +145,7 @@ weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound 
         *done = false;
         return WEIR_OK;
     }
-    if (!cast_value(b->arena, of->type, to, &of->literal, &v, &reason)) {
+    if (!literal_value(b, of, to, &v, &reason)) {
         text shown = TEXT_EMPTY;
         literal_print(&shown, of->type, &of->literal);
         slice to_text = type_text(b->arena, to);
@@ -183,16 +212,28 @@ static const type *number_type_of(arena *a, slice in)
     return digits < 1 || digits > 38 ? NULL : type_decimal(a, (uint32_t)digits, (uint32_t)scale);
 }
 
+/* Text where one is text that is no literal, or where a text comes first and only literals stand beside it. */
+static bool become_text(bound *const *items, uint32_t count)
+{
+    const bound *first = NULL;
+    bool can = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_text = items[i]->type->kind == TYPE_STRING;
+        if (is_text && items[i]->kind != BOUND_LITERAL) return true;
+        if (first == NULL && items[i]->type->kind != TYPE_NULL) first = items[i];
+        can &= is_text || (items[i]->kind == BOUND_LITERAL && !type_is_nested(items[i]->type));
+    }
+    return can && first != NULL && first->type->kind == TYPE_STRING;
+}
+
 /* The type that all but the literals of text can be brought to; text itself where there is nothing else. Beside numbers,
- * a literal of text counts as the number it spells. A text that is no literal makes text of all. */
+ * a literal of text counts as the number it spells. */
 static weir_rc common_of(binder *b, bound **items, uint32_t count, const char *what, const type **common)
 {
     const type *found = &type_null;
-    bool has_text = false;
+    bool has_text = become_text(items, count);
 
-    for (uint32_t i = 0; i < count; i++) {
-        if (items[i]->type->kind == TYPE_STRING && items[i]->kind != BOUND_LITERAL) has_text = true;
-    }
     for (uint32_t i = 0; i < count && !has_text; i++) {
         if (yields(items[i])) continue;
         const type *both = common_type(b->arena, found, items[i]->type);
@@ -240,8 +281,6 @@ typedef struct lambda_job {
     binder *binder;
     expr *const *args;
     bound_lambda **bound; /* an argument's; the last binding counts */
-    uint32_t *first_param;
-    bool *was_asked;
 } lambda_job;
 
 static const type *bind_lambda(void *self, uint32_t arg, const type *const *params, uint32_t count, weir_error *err)
@@ -255,10 +294,9 @@ static const type *bind_lambda(void *self, uint32_t arg, const type *const *para
                         count == 1 ? "" : "s", e->lambda.parameter_count);
         return NULL;
     }
-    if (!job->was_asked[arg]) job->first_param[arg] = b->param_count;
-    job->was_asked[arg] = true;
-    lambda_frame frame = { b->frames, e->lambda.parameters, params, count, job->first_param[arg] };
-    b->param_count = frame.first_param + count;
+    /* By depth, so that the same expression has the same numbers wherever it stands. */
+    uint32_t first_param = b->frames == NULL ? 0 : b->frames->first_param + b->frames->count;
+    lambda_frame frame = { b->frames, e->lambda.parameters, params, count, first_param };
     b->frames = &frame;
     bound *body = NULL;
     weir_rc rc = bind_expr(b, e->lambda.body, &body);
@@ -324,8 +362,7 @@ static weir_rc cast_argument(binder *b, bound *arg, const type *to, bound **out)
 weir_rc bind_call(binder *b, slice name, bound **args, expr *const *lambdas, uint32_t count, sql_pos at, bound **out)
 {
     const type **types = ARENA_ARRAY(b->arena, const type *, count);
-    lambda_job job = { b, lambdas, ARENA_ZEROS(b->arena, bound_lambda *, count), ARENA_ZEROS(b->arena, uint32_t, count),
-                       ARENA_ZEROS(b->arena, bool, count) };
+    lambda_job job = { b, lambdas, ARENA_ZEROS(b->arena, bound_lambda *, count) };
     const lambda_binder asks = { bind_lambda, &job };
     resolved r = { 0 };
 

@@ -1,4 +1,5 @@
 /* planner/bind_type.c - types as written: their names, parameters, and those made by CREATE TYPE. */
+#include "planner/bind.h"
 #include "planner/nearest.h"
 #include "planner/planner.h"
 
@@ -11,6 +12,19 @@ static const struct {
     { "DATE", &type_date },       { "TIME", &type_time },     { "TIMESTAMP", &type_timestamp },
 };
 
+bool is_builtin_type(slice name)
+{
+    static const char *const others[] = { "DECIMAL", "DEC", "NUMERIC", "ARRAY", "MAP", "STRUCT" };
+
+    for (size_t i = 0; i < sizeof NAMED_TYPES / sizeof NAMED_TYPES[0]; i++) {
+        if (slice_is(name, NAMED_TYPES[i].name)) return true;
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (slice_is(name, others[i])) return true;
+    }
+    return false;
+}
+
 static weir_rc bind_decimal_type(const type_name *t, arena *a, const type **out, weir_error *err)
 {
     int64_t precision = t->parameter_count > 0 ? t->parameters[0] : 0;
@@ -19,12 +33,16 @@ static weir_rc bind_decimal_type(const type_name *t, arena *a, const type **out,
     if (t->parameter_count == 0 || t->parameter_count > 2) {
         return weir_fail(err, WEIR_SEMANTIC, t->at, "DECIMAL is written with its digits, as in DECIMAL(10, 2)");
     }
-    if (precision < 1 || precision > 38) {
-        return weir_fail(err, WEIR_SEMANTIC, t->at, "DECIMAL has 1 to 38 digits, not %lld", (long long)precision);
+    if (precision < 1 || precision > DECIMAL_PRECISION_MAX) {
+        return weir_fail(err, WEIR_SEMANTIC, t->at, "DECIMAL has 1 to %d digits, not %lld", DECIMAL_PRECISION_MAX,
+                         (long long)precision);
     }
     if (scale < 0 || scale > precision) {
         return weir_fail(err, WEIR_SEMANTIC, t->at, "DECIMAL(%lld, %lld) has more places than digits",
                          (long long)precision, (long long)scale);
+    }
+    if (scale > DECIMAL_DIGITS_MAX) {
+        return weir_fail(err, WEIR_SEMANTIC, t->at, "DECIMAL has at most %d places, not %lld", DECIMAL_DIGITS_MAX, (long long)scale);
     }
     *out = type_decimal(a, (uint32_t)precision, (uint32_t)scale);
     return WEIR_OK;

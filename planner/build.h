@@ -18,6 +18,7 @@ typedef struct builder {
     weir_error *err;
     query_use use;
     slice sink_name; /* USE_PERSISTENT: for messages */
+    const select_query *query; /* that is planned: for messages */
     bool makes_table; /* CREATE TABLE AS */
     step *steps;
     uint32_t count, room;
@@ -32,6 +33,7 @@ typedef struct rel {
     uint32_t step;
     scope scope;
     bool is_join;
+    slice key_names; /* of a join: the columns of which each names its key, for messages; absent: none does */
     bool may_lose_key; /* its key was computed to look a table up: a SELECT list without it gives a stream without a key */
 } rel;
 
@@ -105,10 +107,19 @@ weir_rc check_key_type(builder *b, const type *t, slice name, sql_pos at) WEIR_C
 weir_rc plan_query(builder *b, const select_query *q, rel *out) WEIR_CHECKED;
 /* The rows of a table as they stand: a snapshot of the state of the query that keeps it, or its topic read and folded. */
 weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *out) WEIR_CHECKED;
-/* What a snapshot's predicate lets it look up. */
-void plan_lookup(builder *b, uint32_t snapshot, const bound *predicate);
+/* What a snapshot's predicate lets it look up; true: nothing is left of the predicate. */
+bool plan_lookup(builder *b, uint32_t snapshot, const bound *predicate);
+/* What pull queries may not have, by the settings or by what they are: of the text, the WHERE over step `below` (predicate
+ * NULL: there is none), and the SELECT list. */
+weir_rc check_pull(builder *b, const select_query *q) WEIR_CHECKED;
+weir_rc check_pull_where(builder *b, const select_query *q, uint32_t below, const bound *predicate) WEIR_CHECKED;
+weir_rc check_pull_list(builder *b, const select_list *list) WEIR_CHECKED;
 /* A stored expression made anew in this plan, with calls of its own. */
 weir_rc copy_bound(builder *b, const bound *from, const schema *over, bound **out) WEIR_CHECKED;
+/* (SELECT ...) in FROM, of a query that ends (derived.c). */
+weir_rc plan_derived(builder *b, const relation *from, rel *out) WEIR_CHECKED;
+/* All of a SELECT below its last projection, whose entries are bound then. */
+weir_rc plan_body(builder *b, const select_query *q, rel *out, select_list *list) WEIR_CHECKED;
 /* Gives back what calls hold that are not in the plan; NULL: all of them, after an error. */
 void release_unused(held_call *held, const plan *p);
 weir_rc finish_plan(builder *b, slice sql, plan *out) WEIR_CHECKED;
@@ -118,6 +129,9 @@ weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, 
 weir_rc plan_transient(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
 weir_rc plan_create_source(const planner_env *env, const statement *s, arena *a, planned *out,
                            weir_error *err) WEIR_CHECKED;
+/* Columns as declared: key columns first, then the others, each in the order written. */
+weir_rc declared_schema(const planner_env *env, const column_def_list *list, bool is_table, arena *a, schema *out,
+                        weir_error *err) WEIR_CHECKED;
 weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
 weir_rc plan_insert_values(const planner_env *env, const statement *s, arena *a, planned *out,
                            weir_error *err) WEIR_CHECKED;
@@ -143,10 +157,12 @@ typedef struct with_values {
     schema_options key_schema, value_schema;
     window_kind windowed;
     int wrap; /* -1: not given */
+    int cleanup; /* a cleanup_policy; -1: not given */
+    sql_pos retention_at, timestamp_format_at, window_size_at;
     sql_pos topic_at, key_format_at, value_format_at, timestamp_at, windowed_at, wrap_at, partitions_at, query_id_at;
 } with_values;
 
-typedef enum with_use { WITH_CREATE, WITH_CREATE_AS, WITH_INSERT } with_use;
+typedef enum with_use { WITH_CREATE, WITH_CREATE_AS, WITH_INSERT, WITH_ASSERT_TOPIC } with_use;
 
 weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err) WEIR_CHECKED;
 /* The specs of a topic's key and value: given ones, else defaults (inherit), checked against the columns. */
@@ -168,13 +184,20 @@ slice value_format_name(const planner_env *env, const with_values *with, arena *
 
 /* ---- topics and event time (with.c) ---- */
 
+weir_rc check_topic_name(slice topic, sql_pos at, weir_error *err) WEIR_CHECKED;
 /* The topic as it is, or is to be: its partitions and replicas from WITH, else as given (partitions 0: 1). */
 weir_rc settle_topic(const planner_env *env, const with_values *with, slice topic, int32_t partitions, int32_t replicas,
                      source *out, bool *makes_topic, weir_error *err) WEIR_CHECKED;
+/* What becomes of old records of its topic: as given; else a table's are compacted. */
+cleanup_policy cleanup_of(const with_values *with, const source *made);
+/* A table without windows keeps the last row of each key for ever. */
+weir_rc check_retention(const with_values *with, const source *made, weir_error *err) WEIR_CHECKED;
 /* The TIMESTAMP column of WITH, or -1. */
-weir_rc find_timestamp(const with_values *with, const schema *columns, int32_t *column_index, slice *format,
+weir_rc find_timestamp(const with_values *with, const schema *columns, arena *a, int32_t *column_index, slice *format,
                        weir_error *err) WEIR_CHECKED;
 slice setting_of(const planner_env *env, const char *name);
+/* Each update of a table is written, not only the last of an epoch. */
+bool emits_every_change(const planner_env *env);
 bool setting_is(const planner_env *env, const char *name, const char *wanted);
 
 #endif

@@ -1,7 +1,9 @@
 /* planner/catalog.c - the catalog: a fold of commands. An entity is copied in through its stored text, so what a process
  * holds is what another one reads from the log. */
+#include "planner/bound.h"
 #include "planner/catalog.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 typedef struct source_entity {
@@ -12,12 +14,18 @@ typedef struct source_entity {
 typedef struct query_entity {
     query_entry entry; /* first */
     arena *arena;
+    atomic_uint holders; /* the catalog, and plans that point into its plan */
 } query_entity;
 
 typedef struct type_entity {
     custom_type type; /* first */
     arena *arena;
 } type_entity;
+
+typedef struct setting_entity {
+    system_setting setting; /* first */
+    arena *arena;
+} setting_entity;
 
 /* Pointers in order of creation. */
 typedef struct entity_list {
@@ -26,8 +34,8 @@ typedef struct entity_list {
 } entity_list;
 
 struct catalog {
-    entity_list sources, queries, types;
-    uint64_t version;
+    entity_list sources, queries, types, settings;
+    atomic_uint_fast64_t version;
     struct registry *registry;
 };
 
@@ -56,11 +64,17 @@ static void free_source(source_entity *e)
 
 static void free_query(query_entity *e)
 {
+    if (atomic_fetch_sub(&e->holders, 1) > 1) return;
     plan_release(&e->entry.plan);
     arena_free(e->arena);
 }
 
 static void free_type(type_entity *e)
+{
+    arena_free(e->arena);
+}
+
+static void free_setting(setting_entity *e)
 {
     arena_free(e->arena);
 }
@@ -79,6 +93,8 @@ void catalog_free(catalog *c)
     for (uint32_t i = 0; i < c->sources.count; i++) free_source(c->sources.items[i]);
     for (uint32_t i = 0; i < c->queries.count; i++) free_query(c->queries.items[i]);
     for (uint32_t i = 0; i < c->types.count; i++) free_type(c->types.items[i]);
+    for (uint32_t i = 0; i < c->settings.count; i++) free_setting(c->settings.items[i]);
+    free(c->settings.items);
     free(c->sources.items);
     free(c->queries.items);
     free(c->types.items);
@@ -150,9 +166,15 @@ const custom_type *const *catalog_types(const catalog *c, uint32_t *count)
     return (const custom_type *const *)c->types.items;
 }
 
+const system_setting *const *catalog_settings(const catalog *c, uint32_t *count)
+{
+    *count = c->settings.count;
+    return (const system_setting *const *)c->settings.items;
+}
+
 uint64_t catalog_version(const catalog *c)
 {
-    return c->version;
+    return atomic_load(&c->version);
 }
 
 /* ---- what stands against a command ---- */
@@ -217,6 +239,63 @@ static weir_rc check_columns(const source *old, const command *what, sql_pos at,
     return rc;
 }
 
+/* A replacement goes on where the old query stood, in what that has read. */
+static weir_rc check_sources(const plan *before, const command *what, sql_pos at, weir_error *err)
+{
+    const plan *plans[2] = { before, what->plan };
+
+    for (uint32_t p = 0; p < 2; p++) {
+        for (uint32_t i = 0; i < plans[p]->step_count; i++) {
+            const step *s = &plans[p]->steps[i];
+            if (s->kind != STEP_SOURCE || reads_source(plans[1 - p], s->source.name)) continue;
+            return weir_fail(err, WEIR_SEMANTIC, at, "%.*s cannot be replaced by this: its query goes on where it stood, and %.*s is %s; "
+                             "drop it and create it again to start over", SLICE_ARG(what->name), SLICE_ARG(s->source.name),
+                             p == 0 ? "read no longer" : "new to it");
+        }
+    }
+    return WEIR_OK;
+}
+
+/* What a step's state is made of: two plans that differ in it alone would take each other's state for something else. */
+static void print_meaning(text *out, const plan *p, const step *s)
+{
+    if (s->kind == STEP_AGGREGATE) {
+        for (uint32_t i = 0; i < s->aggregate.call_count; i++) {
+            text_printf(out, "%s%.*s", i == 0 ? "" : ", ", SLICE_ARG(s->aggregate.calls[i].sql));
+        }
+    }
+    if (s->kind == STEP_JOIN && s->join.form == JOIN_STREAM_STREAM) {
+        text_printf(out, "within %lld ms before and %lld ms after", (long long)s->join.before_ms, (long long)s->join.after_ms);
+    }
+    for (uint32_t i = 0; i < s->input_count; i++) {
+        const step *below = &p->steps[s->inputs[i]];
+        while (below->kind == STEP_EXCHANGE) below = &p->steps[below->inputs[0]];
+        if (below->kind != STEP_PROJECT) continue;
+        for (uint32_t c = 0; c < below->schema.count; c++) {
+            text_add_c(out, c == 0 ? (out->len == 0 ? "of " : " of ") : ", ");
+            bound_print(out, below->project.exprs[c], &p->steps[below->inputs[0]].schema);
+        }
+    }
+}
+
+static weir_rc check_meaning(const plan *before, const step *was, const command *what, const step *now, sql_pos at, weir_error *err)
+{
+    text old = TEXT_EMPTY, new = TEXT_EMPTY, differs = TEXT_EMPTY;
+    weir_rc rc = WEIR_OK;
+
+    print_meaning(&old, before, was);
+    print_meaning(&new, what->plan, now);
+    if (!slice_equal(text_slice(&old), text_slice(&new))) {
+        text_printf(&differs, "its state is made %s, the new query's would be %s; drop it and create it again to start over",
+                    old.len == 0 ? "of all columns" : old.data, new.len == 0 ? "of all columns" : new.data);
+        rc = fail_replace(what, at, err, differs.data);
+    }
+    text_free(&old);
+    text_free(&new);
+    text_free(&differs);
+    return rc;
+}
+
 /* Every step that keeps state must be in the new plan, in the same form, or what it has kept would be lost or misread. */
 static weir_rc check_layouts(const plan *before, const command *what, sql_pos at, weir_error *err)
 {
@@ -226,7 +305,10 @@ static weir_rc check_layouts(const plan *before, const command *what, sql_pos at
         for (uint32_t k = 0; k < what->plan->step_count; k++) {
             if (what->plan->steps[k].id == was->id) now = &what->plan->steps[k];
         }
-        if (now != NULL && slice_equal(now->layout, was->layout)) continue;
+        if (now != NULL && slice_equal(now->layout, was->layout)) {
+            WEIR_TRY(check_meaning(before, was, what, now, at, err));
+            continue;
+        }
         text differs = TEXT_EMPTY;
         text_printf(&differs, "its state holds \"%.*s\"", SLICE_ARG(was->layout));
         if (now == NULL) text_add_c(&differs, ", which the new query has not");
@@ -262,7 +344,9 @@ static weir_rc check_create(const catalog *c, const command *what, sql_pos at, w
     }
     if (old->query_id.data != NULL && what->plan == NULL) return fail_replace(what, at, err, "it is made by a query");
     const query_entry *q = old->query_id.data == NULL ? NULL : catalog_query(c, old->query_id);
-    return q == NULL ? WEIR_OK : check_layouts(&q->plan, what, at, err);
+    if (q == NULL) return WEIR_OK;
+    WEIR_TRY(check_sources(&q->plan, what, at, err));
+    return check_layouts(&q->plan, what, at, err);
 }
 
 static weir_rc check_query(const catalog *c, const command *what, sql_pos at, weir_error *err)
@@ -330,8 +414,19 @@ static weir_rc make_query(const catalog *c, const command *what, query_entity **
     e->entry.id = e->entry.plan.query_id;
     e->entry.sink = arena_copy(a, what->name);
     e->entry.status = QUERY_RUNNING;
+    atomic_init(&e->holders, 1);
     *out = e;
     return WEIR_OK;
+}
+
+void catalog_query_hold(const query_entry *e)
+{
+    atomic_fetch_add(&((query_entity *)e)->holders, 1);
+}
+
+void catalog_query_drop(const query_entry *e)
+{
+    if (e != NULL) free_query((query_entity *)e);
 }
 
 static weir_rc make_source(const catalog *c, const command *what, source_entity **out, weir_error *err)
@@ -450,6 +545,22 @@ static void apply_drop_type(catalog *c, slice name)
     list_remove(&c->types, (uint32_t)i);
 }
 
+static void apply_alter_system(catalog *c, const command *what)
+{
+    arena *a = arena_new(0);
+    setting_entity *e = ARENA_NEW(a, setting_entity);
+
+    *e = (setting_entity){ { arena_copy(a, what->name), arena_copy(a, what->value) }, a };
+    for (uint32_t i = 0; i < c->settings.count; i++) {
+        setting_entity *there = c->settings.items[i];
+        if (!slice_equal_nocase(there->setting.name, e->setting.name)) continue;
+        free_setting(there);
+        c->settings.items[i] = e;
+        return;
+    }
+    list_add(&c->settings, e);
+}
+
 weir_rc catalog_apply(catalog *c, const command *what, weir_error *err)
 {
     WEIR_TRY(catalog_check(c, what, NOWHERE, err));
@@ -467,8 +578,8 @@ weir_rc catalog_apply(catalog *c, const command *what, weir_error *err)
     case COMMAND_RESUME: set_status(c, what->name, QUERY_RUNNING); break;
     case COMMAND_CREATE_TYPE: apply_create_type(c, what); break;
     case COMMAND_DROP_TYPE: apply_drop_type(c, what->name); break;
-    case COMMAND_ALTER_SYSTEM: break; /* settings are the engine's */
+    case COMMAND_ALTER_SYSTEM: apply_alter_system(c, what); break;
     }
-    c->version++;
+    atomic_fetch_add(&c->version, 1);
     return WEIR_OK;
 }

@@ -36,6 +36,11 @@ typedef struct custom_type {
     const type *type;
 } custom_type;
 
+/* Of ALTER SYSTEM: names as typed. */
+typedef struct system_setting {
+    slice name, value;
+} system_setting;
+
 typedef struct catalog catalog;
 
 catalog *catalog_new(void);
@@ -45,10 +50,14 @@ void catalog_use_registry(catalog *c, struct registry *registry);
 /* Names are exact: the parser has put unquoted ones in upper case. NULL: not there. */
 const source *catalog_source(const catalog *c, slice name);
 const query_entry *catalog_query(const catalog *c, slice id);
+/* Keeps an entry, also when the catalog forgets it. Dropping is for any thread; NULL is fine. */
+void catalog_query_hold(const query_entry *e);
+void catalog_query_drop(const query_entry *e);
 const type *catalog_type(const catalog *c, slice name);
 /* Arrays in order of creation; lent until the next command. */
 const source *const *catalog_sources(const catalog *c, uint32_t *count);
 const query_entry *const *catalog_queries(const catalog *c, uint32_t *count);
+const system_setting *const *catalog_settings(const catalog *c, uint32_t *count);
 const custom_type *const *catalog_types(const catalog *c, uint32_t *count);
 
 /* A change of the catalog: what one accepted statement does. Self-contained: applying it plans nothing. */

@@ -52,14 +52,37 @@ static weir_rc check_column_name(const column_def_list *list, uint32_t i, weir_e
     return WEIR_OK;
 }
 
+static bool is_header_column(const schema_column *c)
+{
+    return c->is_headers || c->header_key.data != NULL;
+}
+
+/* HEADERS has all of them, so nothing stands beside it; each HEADER('key') once. */
+static weir_rc check_headers(const schema_column *columns, uint32_t count, sql_pos at, weir_error *err)
+{
+    const schema_column *added = &columns[count - 1];
+
+    for (uint32_t i = 0; i + 1 < count && is_header_column(added); i++) {
+        const schema_column *c = &columns[i];
+        if (!is_header_column(c)) continue;
+        if (c->is_headers || added->is_headers) {
+            return weir_fail(err, WEIR_SEMANTIC, at, "columns %.*s and %.*s: HEADERS has all headers, and stands alone",
+                             SLICE_ARG(c->name), SLICE_ARG(added->name));
+        }
+        if (slice_equal(c->header_key, added->header_key)) {
+            return weir_fail(err, WEIR_SEMANTIC, at, "columns %.*s and %.*s hold the same HEADER('%.*s')", SLICE_ARG(c->name),
+                             SLICE_ARG(added->name), SLICE_ARG(added->header_key));
+        }
+    }
+    return WEIR_OK;
+}
+
 static bool is_key_role(column_role role)
 {
     return role == COLUMN_KEY || role == COLUMN_PRIMARY_KEY;
 }
 
-/* Key columns first, then the others, each in the order written. */
-static weir_rc make_schema(const planner_env *env, const column_def_list *list, bool is_table, arena *a, schema *out,
-                           weir_error *err)
+weir_rc declared_schema(const planner_env *env, const column_def_list *list, bool is_table, arena *a, schema *out, weir_error *err)
 {
     schema_column *columns = ARENA_ZEROS(a, schema_column, list->count);
     builder b = { .arena = a, .env = env, .err = err };
@@ -78,6 +101,7 @@ static weir_rc make_schema(const planner_env *env, const column_def_list *list, 
             columns[count++] = (schema_column){ arena_copy(a, c->name.name), t, c->role == COLUMN_HEADERS,
                                                 c->role == COLUMN_HEADER ? arena_copy(a, c->header) : NO_SLICE };
             keys += pass == 0;
+            WEIR_TRY(check_headers(columns, count, c->role_at, err));
         }
     }
     *out = (schema){ columns, keys, count };
@@ -124,16 +148,18 @@ static weir_rc fill_source(const planner_env *env, const statement *s, const wit
     made->sql = arena_copy(a, s->text);
     made->windowed = with->windowed;
     made->window_size_ms = with->windowed == WINDOW_SESSION || with->windowed == WINDOW_NONE ? 0 : with->window_size_ms;
-    WEIR_TRY(make_schema(env, &s->create.columns, made->is_table, a, &made->schema, err));
+    WEIR_TRY(declared_schema(env, &s->create.columns, made->is_table, a, &made->schema, err));
     slice topic = with->topic.data != NULL ? with->topic : made->name;
+    WEIR_TRY(check_topic_name(topic, with->topic.data != NULL ? with->topic_at : s->create.name.at, err));
     WEIR_TRY(infer_columns(env, with, made->name, topic, a, &made->schema, s->create.name.at, err));
     WEIR_TRY(make_formats(env, with, NULL, made->name, topic, &made->schema, a, &made->key, &made->value, s->create.name.at, err));
+    WEIR_TRY(check_retention(with, made, err));
     WEIR_TRY(check_key_columns(s, with, made, err));
     if (made->schema.count == 0) {
         return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "%.*s needs columns: format %.*s does not tell them",
                          SLICE_ARG(made->name), SLICE_ARG(made->value.name));
     }
-    WEIR_TRY(find_timestamp(with, &made->schema, &made->timestamp_column, &made->timestamp_format, err));
+    WEIR_TRY(find_timestamp(with, &made->schema, a, &made->timestamp_column, &made->timestamp_format, err));
     return settle_topic(env, with, arena_copy(a, topic), 0, 0, made, makes_topic, err);
 }
 
@@ -152,6 +178,7 @@ weir_rc plan_create_source(const planner_env *env, const statement *s, arena *a,
     WEIR_TRY(read_with(&s->create.with, WITH_CREATE, a, &with, err));
     WEIR_TRY(fill_source(env, s, &with, a, made, &out->makes_topic, err));
     out->kind = PLANNED_COMMAND;
+    out->cleanup = cleanup_of(&with, made);
     out->command = (command){ .kind = COMMAND_CREATE_SOURCE, .name = made->name, .source = made, .sql = made->sql,
                               .replaces = s->create.or_replace && catalog_source(env->catalog, made->name) != NULL };
     return catalog_check(env->catalog, &out->command, s->create.name.at, err);
@@ -194,7 +221,7 @@ weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned
                          "%.*s is made by the query %.*s: CREATE OR REPLACE it with a query that has the columns",
                          SLICE_ARG(old->name), SLICE_ARG(old->query_id));
     }
-    WEIR_TRY(make_schema(env, &s->alter.columns, false, a, &added, err));
+    WEIR_TRY(declared_schema(env, &s->alter.columns, false, a, &added, err));
     *made = *old;
     schema_column *columns = ARENA_ZEROS(a, schema_column, old->schema.count + added.count);
     memcpy(columns, old->schema.columns, sizeof *columns * old->schema.count);
@@ -204,6 +231,7 @@ weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned
                              SLICE_ARG(old->name), SLICE_ARG(added.columns[i].name));
         }
         columns[old->schema.count + i] = added.columns[i];
+        WEIR_TRY(check_headers(columns, old->schema.count + i + 1, s->alter.columns.items[i].name.at, err));
     }
     made->schema = (schema){ columns, old->schema.key_count, old->schema.count + added.count };
     WEIR_TRY(format_check(&made->value, columns + made->schema.key_count, made->schema.count - made->schema.key_count, err));
@@ -257,6 +285,9 @@ static weir_rc plan_create_type(const planner_env *env, const statement *s, aren
     const identifier *name = &s->create_type.name;
     const type *t;
 
+    if (!name->quoted && is_builtin_type(name->name)) {
+        return weir_fail(err, WEIR_SEMANTIC, name->at, "%.*s is a type of the language; choose another name", SLICE_ARG(name->name));
+    }
     if (catalog_type(env->catalog, name->name) != NULL) {
         if (!s->create_type.if_not_exists) {
             return weir_fail(err, WEIR_SEMANTIC, name->at, "there is a type %.*s already", SLICE_ARG(name->name));

@@ -110,13 +110,34 @@ static void print_sort(explainer *x, const step *s, const schema *below)
     }
 }
 
+static void print_key_range(explainer *x, const step *s)
+{
+    const lookup *l = &s->snapshot.lookup;
+    const schema_column *key = &s->schema.columns[0];
+
+    text_add_c(x->out, "range scan, ");
+    if (l->key_min != NULL) {
+        literal_print(x->out, key->type, l->key_min);
+        text_add_c(x->out, l->key_min_excluded ? " < " : " <= ");
+    }
+    print_quoted_name(x->out, key->name);
+    if (l->key_max == NULL) return;
+    text_add_c(x->out, l->key_max_excluded ? " < " : " <= ");
+    literal_print(x->out, key->type, l->key_max);
+}
+
 static void print_lookup(explainer *x, const step *s)
 {
     const lookup *l = &s->snapshot.lookup;
 
     text_printf(x->out, "Snapshot of %.*s, step %u: ", SLICE_ARG(s->snapshot.query), s->snapshot.step);
-    if (l->key_values == NULL) text_add_c(x->out, "all keys");
-    else text_printf(x->out, "%u key%s", l->key_count, l->key_count == 1 ? "" : "s");
+    if (l->key_values != NULL) {
+        text_printf(x->out, "look-up of %u key%s", l->key_count, l->key_count == 1 ? "" : "s");
+    } else if (l->key_min != NULL || l->key_max != NULL) {
+        print_key_range(x, s);
+    } else {
+        text_add_c(x->out, "full scan");
+    }
     if (l->window_start_min != INT64_MIN) text_printf(x->out, ", windows from %lld", (long long)l->window_start_min);
     if (l->window_start_max != INT64_MAX) text_printf(x->out, ", windows to %lld", (long long)l->window_start_max);
 }

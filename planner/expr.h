@@ -15,7 +15,7 @@ typedef enum bound_kind {
     BOUND_CASE,         /* args: condition, result, condition, result, ... and the else, which is always there */
     BOUND_FIELD,        /* field `field` of the struct args[0]; null of null */
     BOUND_STRUCT,       /* args are the fields in the type's order */
-    BOUND_PARAM,        /* parameter `param` of a lambda around it: numbered through the whole expression */
+    BOUND_PARAM,        /* parameter `param` of a lambda around it: numbered from the outermost lambda inwards */
     BOUND_ROWTIME,      /* the row's event time, BIGINT */
     BOUND_ROWPARTITION, /* INTEGER */
     BOUND_ROWOFFSET,    /* BIGINT */

@@ -51,7 +51,7 @@ weir_rc plan_from(builder *b, const select_query *q, rel *out)
     const relation *from = q->from;
     const source *named;
 
-    if (from->kind == RELATION_QUERY) return fail_unsupported(b->err, from->at, "a query in FROM");
+    if (from->kind == RELATION_QUERY) return plan_derived(b, from, out);
     if (from->kind == RELATION_JOIN) return plan_joins(b, q, out);
     WEIR_TRY(find_source(b, &from->source, &named));
     slice alias = identifier_present(&from->alias) ? from->alias.name : named->name;

@@ -13,25 +13,43 @@ typedef struct insertion {
     planned *out;
 } insertion;
 
-/* Constants only, but NOW() and its like may be asked. */
-static weir_rc compute(insertion *in, const expr *e, const type *to, value *out)
+/* A number that was brought to a column's type must still be the one that was written. */
+static bool is_same_number(arena *a, const bound *given, const bound *brought)
+{
+    const char *reason;
+    value back;
+
+    if (!type_is_number(given->type) || !type_is_number(brought->type) || given->literal.is_null) return true;
+    if (brought->type->kind == TYPE_DOUBLE) return true; /* the nearest one */
+    if (!cast_value(a, brought->type, given->type, &brought->literal, &back, &reason)) return false;
+    return value_equal(given->type, &given->literal, &back);
+}
+
+/* Constants only, but NOW() and its like may be asked. column: for messages. */
+static weir_rc compute(insertion *in, const expr *e, slice column, const type *to, value *out)
 {
     held_call *held = NULL;
     binder b = { .arena = in->arena, .catalog = in->env->catalog, .clause = "VALUES", .err = in->err, .folds_volatile = true, .held = &held };
-    bound *node;
+    bound *node, *given;
     bool done = false;
     weir_rc rc = bind_expr(&b, e, &node);
 
+    given = node;
     if (rc == WEIR_OK) rc = bind_literal_as(&b, node, to, &done, &node);
     release_unused(held, NULL);
     if (rc != WEIR_OK) return rc;
+    if (done && node->kind == BOUND_LITERAL && !is_same_number(in->arena, given, node)) {
+        slice what = expr_text(in->arena, e), wanted = type_text(in->arena, to);
+        return weir_fail(in->err, WEIR_SEMANTIC, e->at, "%.*s does not fit column %.*s, which is %.*s", SLICE_ARG(what),
+                         SLICE_ARG(column), SLICE_ARG(wanted));
+    }
     if (done && node->kind == BOUND_LITERAL) {
         *out = node->literal;
         return WEIR_OK;
     }
     if (node->kind == BOUND_LITERAL) {
         slice found = type_text(in->arena, node->type), wanted = type_text(in->arena, to);
-        return weir_fail(in->err, WEIR_SEMANTIC, e->at, "%.*s is wanted here, this is %.*s", SLICE_ARG(wanted),
+        return weir_fail(in->err, WEIR_SEMANTIC, e->at, "column %.*s is %.*s, this is %.*s", SLICE_ARG(column), SLICE_ARG(wanted),
                          SLICE_ARG(found));
     }
     slice what = expr_text(in->arena, e);
@@ -52,7 +70,7 @@ static weir_rc set_column(insertion *in, uint32_t i, const expr *e, sql_pos at)
     }
     if (in->given[i]) return weir_fail(in->err, WEIR_SEMANTIC, at, "column %.*s is given twice", SLICE_ARG(c->name));
     in->given[i] = true;
-    return compute(in, e, c->type, &in->row[i]);
+    return compute(in, e, c->name, c->type, &in->row[i]);
 }
 
 static weir_rc set_named(insertion *in, const identifier *name, const expr *e)
@@ -60,9 +78,13 @@ static weir_rc set_named(insertion *in, const identifier *name, const expr *e)
     value ms;
 
     if (slice_is(name->name, "ROWTIME")) {
-        WEIR_TRY(compute(in, e, &type_bigint, &ms));
+        WEIR_TRY(compute(in, e, name->name, &type_bigint, &ms));
         in->out->timestamp_ms = ms.i64;
         return WEIR_OK;
+    }
+    if (is_reserved_name(name->name)) {
+        return weir_fail(in->err, WEIR_SEMANTIC, name->at, "%.*s is the log's to give: of these, ROWTIME alone can be inserted",
+                         SLICE_ARG(name->name));
     }
     int32_t i = schema_find(&in->into->schema, name->name);
     if (i >= 0) return set_column(in, (uint32_t)i, e, name->at);
@@ -133,10 +155,8 @@ weir_rc plan_insert_values(const planner_env *env, const statement *s, arena *a,
     out->timestamp_ms = env->now_ms;
     if (s->values.has_columns) WEIR_TRY(set_listed(&in));
     else WEIR_TRY(set_all(&in));
-    bool has_value = columns->count == columns->key_count;
-    for (uint32_t i = 0; i < columns->count; i++) {
-        if (i >= columns->key_count) has_value |= in.given[i];
-        else if (in.into->is_table && in.row[i].is_null) {
+    for (uint32_t i = 0; i < columns->key_count; i++) {
+        if (in.into->is_table && in.row[i].is_null) {
             return weir_fail(err, WEIR_SEMANTIC, s->values.target.at, "the primary key column %.*s needs a value",
                              SLICE_ARG(columns->columns[i].name));
         }
@@ -144,6 +164,5 @@ weir_rc plan_insert_values(const planner_env *env, const statement *s, arena *a,
     out->kind = PLANNED_INSERT_VALUES;
     out->into = in.into;
     out->row = in.row;
-    out->is_tombstone = in.into->is_table && !has_value;
     return WEIR_OK;
 }

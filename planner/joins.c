@@ -59,7 +59,7 @@ static bool selects_all_of(const select_query *q, slice alias)
 {
     for (uint32_t i = 0; i < q->item_count; i++) {
         if (q->items[i].kind == SELECT_ALL) return true;
-        if (q->items[i].kind == SELECT_SOURCE_ALL && slice_equal(q->items[i].source.name, alias)) return true;
+        if (q->items[i].kind == SELECT_SOURCE_ALL && alias.data != NULL && slice_equal(q->items[i].source.name, alias)) return true;
     }
     return false;
 }
@@ -68,6 +68,7 @@ static bool selects_all_of(const select_query *q, slice alias)
 static bool is_used(const use_list *u, const scope_column *c)
 {
     if (!c->is_hidden && selects_all_of(u->q, c->source)) return true;
+    if (c->is_hidden && u->q->has_partition_by && selects_all_of(u->q, NO_SLICE)) return true; /* see add_partitioned_star() */
     for (uint32_t i = 0; i < u->count; i++) {
         const identifier *from = &u->columns[i]->column.source;
         bool is_it = slice_equal(u->columns[i]->column.name.name, c->name);
@@ -95,6 +96,7 @@ typedef struct side {
     bool is_exchanged;
     const source *key_from; /* whose key it still has; NULL: it was given another */
     bool has_named_key;     /* its columns name its key: of a foreign-key join, which keeps the left's */
+    bool has_foreign;       /* a foreign-key join is in it: not all primary keys of its tables are its key */
     bool has_computed_key;  /* a stream, keyed for this join by an expression that is no column */
 } side;
 
@@ -106,10 +108,39 @@ static scope scope_of_side(const side *s)
 static const struct {
     const char *name;
     bound_kind kind;
-} RECORD_COLUMNS[] = { { "ROWTIME", BOUND_ROWTIME }, { "ROWPARTITION", BOUND_ROWPARTITION }, { "ROWOFFSET", BOUND_ROWOFFSET } };
-#define RECORD_COLUMN_COUNT (sizeof RECORD_COLUMNS / sizeof RECORD_COLUMNS[0])
+} RECORD_COLUMNS[] = { { "ROWTIME", BOUND_ROWTIME },         { "ROWPARTITION", BOUND_ROWPARTITION },
+                       { "ROWOFFSET", BOUND_ROWOFFSET },     { "WINDOWSTART", BOUND_WINDOWSTART },
+                       { "WINDOWEND", BOUND_WINDOWEND } };
+enum { RECORD_COLUMN_COUNT = 3, WINDOW_BOUND_COUNT = 2 };
 
-/* The columns of a source, and behind them its records' pseudo columns, which a join must carry along as columns. */
+static scope_column record_column(slice alias, uint32_t own, uint32_t which, bool is_hidden)
+{
+    bool is_partition = RECORD_COLUMNS[which].kind == BOUND_ROWPARTITION;
+
+    return (scope_column){ .source = alias, .name = slice_of(RECORD_COLUMNS[which].name), .column = own + which,
+                           .type = is_partition ? &type_integer : &type_bigint, .is_hidden = is_hidden };
+}
+
+/* The columns of a source and its records' pseudo columns, which a join must carry along as columns: they are numbered behind
+ * the source's own. The bounds of a window follow the key, as SELECT * has them. */
+static scope_column *leaf_columns(builder *b, const source *named, slice alias, const scope *of, uint32_t *count)
+{
+    uint32_t keys = named->schema.key_count, n = 0;
+    scope_column *columns = ARENA_ZEROS(b->arena, scope_column, of->count + RECORD_COLUMN_COUNT + WINDOW_BOUND_COUNT);
+
+    for (uint32_t i = 0; i <= of->count; i++) {
+        for (uint32_t k = 0; i == keys && of->is_windowed && k < WINDOW_BOUND_COUNT; k++) {
+            columns[n++] = record_column(alias, of->count, RECORD_COLUMN_COUNT + k, false);
+        }
+        if (i == of->count) break;
+        columns[n] = of->columns[i];
+        columns[n++].is_key = i < keys;
+    }
+    for (uint32_t k = 0; k < RECORD_COLUMN_COUNT; k++) columns[n++] = record_column(alias, of->count, k, true);
+    *count = n;
+    return columns;
+}
+
 static weir_rc plan_leaf(builder *b, const relation *from, side *out)
 {
     const source *named;
@@ -119,14 +150,8 @@ static weir_rc plan_leaf(builder *b, const relation *from, side *out)
     WEIR_TRY(find_source(b, &from->source, &named));
     slice alias = identifier_present(&from->alias) ? from->alias.name : named->name;
     WEIR_TRY(plan_source(b, named, alias, false, &r));
-    uint32_t own = r.scope.count, count = own + (uint32_t)RECORD_COLUMN_COUNT;
-    scope_column *columns = ARENA_ZEROS(b->arena, scope_column, count);
-    memcpy(columns, r.scope.columns, sizeof *columns * own);
-    for (uint32_t i = own; i < count; i++) {
-        bool is_partition = RECORD_COLUMNS[i - own].kind == BOUND_ROWPARTITION;
-        columns[i] = (scope_column){ alias, slice_of(RECORD_COLUMNS[i - own].name), i, is_partition ? &type_integer : &type_bigint,
-                                     true };
-    }
+    uint32_t count;
+    scope_column *columns = leaf_columns(b, named, alias, &r.scope, &count);
     slice *aliases = ARENA_NEW(b->arena, slice);
     const source **sources = ARENA_NEW(b->arena, const source *);
     *aliases = alias;
@@ -231,6 +256,14 @@ static weir_rc split_condition(builder *b, const relation *join, const side *lef
 
 /* ---- what may be joined ---- */
 
+/* In KAFKA format a column that is null and a row without a value are the same bytes, none: such a row would join nothing. */
+static weir_rc fail_kafka(builder *b, const relation *from, const source *s)
+{
+    return weir_fail(b->err, WEIR_SEMANTIC, from->at,
+                     "%.*s has the value format KAFKA, which cannot tell a null column from a missing row, and so cannot be joined; "
+                     "make a copy WITH (VALUE_FORMAT = 'JSON') first", SLICE_ARG(s->name));
+}
+
 static weir_rc check_sources(builder *b, const relation *join, const side *left, const side *right)
 {
     const source *r = right->sources[0];
@@ -245,6 +278,8 @@ static weir_rc check_sources(builder *b, const relation *join, const side *left,
             return weir_fail(b->err, WEIR_SEMANTIC, join->join.right->at, "two sources are called %.*s; give one another alias",
                              SLICE_ARG(right->aliases[0]));
         }
+        if (left->source_count == 1 && slice_equal_nocase(l->value.name, SLICE("KAFKA"))) WEIR_TRY(fail_kafka(b, join->join.left, l));
+        if (slice_equal_nocase(r->value.name, SLICE("KAFKA"))) WEIR_TRY(fail_kafka(b, join->join.right, r));
         if ((l->windowed == WINDOW_NONE) != (r->windowed == WINDOW_NONE)) {
             return weir_fail(b->err, WEIR_SEMANTIC, join->at, "the key of %.*s is windowed, that of %.*s is not: they never meet",
                              SLICE_ARG(l->windowed != WINDOW_NONE ? l->name : r->name),
@@ -253,7 +288,6 @@ static weir_rc check_sources(builder *b, const relation *join, const side *left,
         if ((l->windowed == WINDOW_SESSION) != (r->windowed == WINDOW_SESSION)) {
             return weir_fail(b->err, WEIR_SEMANTIC, join->at, "sessions can be joined with sessions only");
         }
-        if (l->windowed != WINDOW_NONE) return fail_unsupported(b->err, join->at, "JOIN of windowed sources");
     }
     return WEIR_OK;
 }
@@ -280,17 +314,29 @@ static weir_rc check_kinds(builder *b, const relation *join, const side *left, c
 
 /* ---- keys ---- */
 
+/* The column of the side that an expression is, or -1. */
+static int64_t column_of(const side *s, const expr *e)
+{
+    if (e->kind != EXPR_COLUMN) return -1;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const scope_column *c = &s->columns[i];
+        const identifier *from = &e->column.source;
+        if (slice_equal(c->name, e->column.name.name) && (!identifier_present(from) || slice_equal(from->name, c->source))) return i;
+    }
+    return -1;
+}
+
 /* The expression that a side is to be keyed by, and whether it is so already. */
 typedef struct side_key {
     bound *bound;
     bool is_own;
 } side_key;
 
-/* A source's column c, its pseudo columns standing behind the others. */
-static bound *leaf_column(builder *b, const side *s, uint32_t c)
+/* A source's column, or a pseudo column of its records. */
+static bound *leaf_column(builder *b, const side *s, uint32_t index)
 {
-    uint32_t own = b->steps[s->step].schema.count;
-    const type *t = s->columns[c].type;
+    uint32_t own = b->steps[s->step].schema.count, c = s->columns[index].column;
+    const type *t = s->columns[index].type;
 
     return c < own ? bound_column(b->arena, c, t, NOWHERE) : bound_new(b->arena, RECORD_COLUMNS[c - own].kind, t, NOWHERE, 0);
 }
@@ -299,8 +345,20 @@ static bound *with_record_columns(builder *b, const side *s, const bound *e)
 {
     bound **columns = ARENA_ZEROS(b->arena, bound *, s->count);
 
-    for (uint32_t i = 0; i < s->count; i++) columns[i] = leaf_column(b, s, i);
+    for (uint32_t i = 0; i < s->count; i++) columns[s->columns[i].column] = leaf_column(b, s, i);
     return bound_replace_columns(b->arena, e, columns);
+}
+
+/* Tables meet by their primary keys: each of these is the joined row's key, even where a FULL join left it null. */
+static bool is_primary_key(const side *s, const expr *e)
+{
+    int64_t index = column_of(s, e);
+
+    if (!s->is_table || s->has_foreign || index < 0 || !s->columns[index].is_key) return false;
+    for (uint32_t i = 0; i < s->source_count; i++) {
+        if (slice_equal(s->aliases[i], s->columns[index].source)) return s->sources[i]->schema.key_count == 1;
+    }
+    return false;
 }
 
 static weir_rc find_key(builder *b, const side *s, const expr *e, side_key *out)
@@ -312,23 +370,39 @@ static weir_rc find_key(builder *b, const side *s, const expr *e, side_key *out)
     WEIR_TRY(bind_expr(&binds, e, &out->bound));
     if (is_leaf(s)) out->bound = with_record_columns(b, s, out->bound);
     out->is_own = out->bound->kind == BOUND_COLUMN && out->bound->column == 0 && below->schema.key_count == 1;
-    for (uint32_t i = 0; i < s->equal_count && !out->is_own; i++) {
-        if (!expr_same(&binds, s->equals[i], e)) continue;
+    bool is_equal = is_primary_key(s, e);
+    for (uint32_t i = 0; i < s->equal_count; i++) is_equal |= expr_same(&binds, s->equals[i], e);
+    if (is_equal && !is_leaf(s)) {
         out->bound = bound_column(b->arena, 0, below->schema.columns[0].type, e->at);
         out->is_own = true;
     }
     return WEIR_OK;
 }
 
+/* A window stays with its key. */
+static weir_rc check_windowed_key(builder *b, const relation *join, const side *s, const side_key *key)
+{
+    const source *of = s->sources[0];
+
+    if (key->is_own || b->steps[s->step].windowed == WINDOW_NONE) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, join->join.on->at,
+                     "the key of %.*s is windowed, and its rows cannot be given another: join by %.*s.%.*s", SLICE_ARG(of->name),
+                     SLICE_ARG(s->aliases[0]), SLICE_ARG(of->schema.columns[0].name));
+}
+
 static weir_rc check_keys(builder *b, const relation *join, const join_condition *on, const side *left, const side *right,
                           side_key *left_key, side_key *right_key, bool *is_foreign)
 {
+    WEIR_TRY(check_windowed_key(b, join, left, left_key));
+    WEIR_TRY(check_windowed_key(b, join, right, right_key));
     *is_foreign = left->is_table && !left_key->is_own;
     slice shown = expr_text(b->arena, join->join.on);
+    bool is_one = right->sources[0]->schema.key_count == 1;
 
     if (right->is_table && !right_key->is_own) {
-        return weir_fail(b->err, WEIR_SEMANTIC, on->right->at, "in %.*s, %.*s must be met by its primary key", SLICE_ARG(shown),
-                         SLICE_ARG(right->aliases[0]));
+        return weir_fail(b->err, WEIR_SEMANTIC, on->right->at, "in %.*s, %.*s must be met by its primary key%s%.*s",
+                         SLICE_ARG(shown), SLICE_ARG(right->aliases[0]), is_one ? " " : ", and joins need one of a single column",
+                         SLICE_ARG(is_one ? right->sources[0]->schema.columns[0].name : SLICE("")));
     }
     if (!type_equal(left_key->bound->type, right_key->bound->type)) {
         slice l = type_text(b->arena, left_key->bound->type), r = type_text(b->arena, right_key->bound->type);
@@ -338,7 +412,9 @@ static weir_rc check_keys(builder *b, const relation *join, const join_condition
     WEIR_TRY(check_key_type(b, left_key->bound->type, SLICE("of the join"), on->left->at));
     if (!left->is_table || left_key->is_own) return WEIR_OK;
     if (!is_leaf(left)) {
-        return weir_fail(b->err, WEIR_SEMANTIC, on->left->at, "a foreign-key join stands alone, not among other joins");
+        slice key = expr_text(b->arena, on->left);
+        return weir_fail(b->err, WEIR_SEMANTIC, on->left->at,
+                         "%.*s is not the key of what stands before it: a foreign-key join can only be the first of several", SLICE_ARG(key));
     }
     if (join->join.type != INNER_JOIN && join->join.type != LEFT_JOIN) {
         return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a foreign-key join is INNER or LEFT");
@@ -500,7 +576,8 @@ static void join_sides(builder *b, const relation *join, const join_condition *o
     *out = (side){ .step = last_step(b), .columns = columns, .count = both.count, .aliases = both.sources, .sources = sources,
                    .source_count = both.source_count, .is_table = left->is_table, .partitions = left->partitions,
                    .spread_by = left->spread_by, .is_exchanged = left->is_exchanged || right->is_exchanged,
-                   .key_from = left->key_from != NULL ? left->key_from : right->key_from };
+                   .key_from = left->key_from != NULL ? left->key_from : right->key_from,
+                   .has_foreign = left->has_foreign };
     out->has_computed_key = !left->is_table && right->is_table && on->left->kind != EXPR_COLUMN;
     if (join->join.type == FULL_JOIN) return; /* either expression may be null where the key is not */
     for (uint32_t i = 0; left_key->is_own && i < left->equal_count; i++) append_equal(b, out, left->equals[i]);
@@ -510,18 +587,6 @@ static void join_sides(builder *b, const relation *join, const join_condition *o
 }
 
 /* ---- the key's name ---- */
-
-/* The column of the side that an expression is, or -1. */
-static int64_t column_of(const side *s, const expr *e)
-{
-    if (e->kind != EXPR_COLUMN) return -1;
-    for (uint32_t i = 0; i < s->count; i++) {
-        const scope_column *c = &s->columns[i];
-        const identifier *from = &e->column.source;
-        if (slice_equal(c->name, e->column.name.name) && (!identifier_present(from) || slice_equal(from->name, c->source))) return i;
-    }
-    return -1;
-}
 
 static bool is_selected(const select_query *q, const side *s, uint32_t index)
 {
@@ -671,7 +736,7 @@ static void plan_foreign_join(builder *b, const relation *join, const use_list *
     sources[1] = right->sources[0];
     *out = (side){ .step = last_step(b), .columns = all, .count = both.count, .aliases = both.sources, .sources = sources,
                    .source_count = 2, .is_table = true, .partitions = left->partitions, .spread_by = left->spread_by,
-                   .is_exchanged = true, .key_from = left->sources[0], .has_named_key = true };
+                   .is_exchanged = true, .key_from = left->sources[0], .has_named_key = true, .has_foreign = true };
     if (keys == 1) {
         expr *key = ARENA_NEW(b->arena, expr);
         *key = (expr){ .kind = EXPR_COLUMN, .height = 1 };
@@ -740,7 +805,7 @@ static scope scope_of_result(builder *b, side *s, const select_query *q)
     uint32_t count = 0;
 
     if (key < 0 && !s->has_named_key) {
-        columns[count++] = (scope_column){ NO_SLICE, synthetic_name(b, s), 0, b->steps[s->step].schema.columns[0].type, false };
+        columns[count++] = (scope_column){ .name = synthetic_name(b, s), .type = b->steps[s->step].schema.columns[0].type };
     }
     for (uint32_t i = 0; i < s->count; i++) {
         if ((int64_t)i == key) s->columns[i].column = 0;
@@ -748,6 +813,22 @@ static scope scope_of_result(builder *b, side *s, const select_query *q)
         columns[count++].is_hidden |= s->columns[i].column == UINT32_MAX;
     }
     return (scope){ columns, count, s->aliases, s->source_count, false, false };
+}
+
+/* "L.A or R.X" */
+static slice key_names_of(builder *b, const side *s)
+{
+    text out = TEXT_EMPTY;
+
+    for (uint32_t i = 0; i < s->equal_count; i++) {
+        int64_t index = column_of(s, s->equals[i]);
+        if (index < 0) continue;
+        const scope_column *c = &s->columns[index];
+        text_printf(&out, "%s%.*s.%.*s", out.len > 0 ? " or " : "", SLICE_ARG(c->source), SLICE_ARG(c->name));
+    }
+    slice names = out.len > 0 ? arena_copy(b->arena, text_slice(&out)) : NO_SLICE;
+    text_free(&out);
+    return names;
 }
 
 weir_rc plan_joins(builder *b, const select_query *q, rel *out)
@@ -758,11 +839,12 @@ weir_rc plan_joins(builder *b, const select_query *q, rel *out)
     note_query(&used);
     WEIR_TRY(plan_join(b, q->from, true, &used, &all));
     b->key_from = all.key_from != NULL ? all.key_from : b->leftmost;
-    if (all.is_table && b->use == USE_PERSISTENT && b->steps[all.step].kind != STEP_TABLE) {
+    if (all.is_table && b->steps[all.step].kind != STEP_TABLE) {
         add_step(b, STEP_TABLE, all.step);
         all.step = last_step(b);
     }
     *out = (rel){ .step = all.step, .scope = scope_of_result(b, &all, q), .is_join = true,
+                  .key_names = all.has_named_key ? NO_SLICE : key_names_of(b, &all),
                   .may_lose_key = all.has_computed_key };
     return WEIR_OK;
 }

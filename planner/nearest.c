@@ -8,7 +8,7 @@
 
 nearest nearest_to(slice wanted)
 {
-    uint32_t least = (uint32_t)(wanted.len / 3 + 2);
+    uint32_t least = (uint32_t)((wanted.len + 1) / 3 + 1); /* a third of it may be wrong */
 
     if (wanted.len < least) least = (uint32_t)wanted.len; /* something of it must be right */
     return (nearest){ wanted, NO_SLICE, least };

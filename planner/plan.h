@@ -59,12 +59,16 @@ typedef struct sort_key {
     bool nulls_first;
 } sort_key;
 
-/* Equality or IN on all key columns, and bounds on WINDOWSTART, that a predicate implies: what a pull query looks up
- * instead of scanning. The predicate itself is still applied above. */
+/* Equality or IN on all key columns, bounds on a lone key column, and on WINDOWSTART, that a predicate implies: what a pull
+ * query looks up instead of scanning. The predicate itself is still applied above, unless the look-up is exact. */
 typedef struct lookup {
     const value *key_values; /* key_count times the step's key columns; NULL: scan */
     uint32_t key_count;
+    const value *key_min, *key_max; /* of a lone key column without windows; NULL: open */
+    bool key_min_excluded, key_max_excluded;
     int64_t window_start_min, window_start_max; /* inclusive; INT64_MIN, INT64_MAX: open */
+    bool is_exact;           /* it is all the predicate says: a lone key column equals a literal */
+    sql_pos literal_at;      /* where that stands */
 } lookup;
 
 typedef struct step step;
@@ -92,7 +96,11 @@ struct step {
             bool reads_headers;        /* some column or the sink needs them */
         } source;
         struct { bound *predicate; } filter;
-        struct { bound **exprs; bool rekeys; } project; /* FLAT_MAP too */
+        struct {
+            bound **exprs;
+            bool rekeys;
+            const bool *kept; /* of a result's columns: keeps its value on a tombstone, as a key does; NULL: none */
+        } project; /* FLAT_MAP too */
         struct {
             slice name;        /* "<name>-repartition", behind the query's id */
             int32_t partitions;
@@ -122,7 +130,12 @@ struct step {
             int32_t timestamp_column; /* index into schema, or -1: the row's event time */
             slice timestamp_format;
         } sink;
-        struct { const bool *is_key; } result; /* per column: shown as a key column (pull queries); NULL: none is */
+        struct {
+            const bool *is_key; /* per column: shown as a key column (pull queries over tables); NULL: none is */
+            const bool *kept;   /* as the projection's below */
+            bool of_table;      /* the rows were a table's */
+            bool of_query;      /* what is read is kept or written by a persistent query */
+        } result;
         struct {
             slice query;          /* whose state */
             uint32_t subtopology; /* of that query's plan */
@@ -150,10 +163,12 @@ typedef struct plan {
     bool every_change; /* SET 'emit'='every-change', as it stood when the query was made */
     bool latest;       /* auto.offset.reset was latest */
     bool stop_on_bad_record;
-    const slice *properties; /* name, value, name, value ...: what was SET */
+    const slice *properties; /* name, value, name, value ...: what was SET that its threads go by */
     uint32_t property_count; /* pairs */
 } plan;
 
+/* What was SET when the query was made; absent: the default. */
+slice plan_property(const plan *p, const char *name);
 /* The plan as text that plan_parse() reads back to an equal plan; expressions are SQL over the input's columns. */
 void plan_print(text *out, const plan *p);
 weir_rc plan_parse(slice in, arena *a, plan *out, weir_error *err) WEIR_CHECKED;

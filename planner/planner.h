@@ -17,6 +17,13 @@ typedef struct planner_env {
     int64_t now_ms;
 } planner_env;
 
+/* What happens to old records of a topic that is made. */
+typedef enum cleanup_policy {
+    CLEANUP_DELETE,        /* they go after the retention */
+    CLEANUP_COMPACT,       /* the last of each key stays */
+    CLEANUP_COMPACT_DELETE /* the last of each key stays, until after the retention */
+} cleanup_policy;
+
 typedef enum planned_kind {
     PLANNED_COMMAND,       /* for the command log */
     PLANNED_QUERY,         /* a transient plan to run now */
@@ -28,17 +35,22 @@ typedef struct planned {
     planned_kind kind;
     command command;       /* topics it needs are in command.source / the plan's sink; the engine makes them */
     bool makes_topic;      /* the source's topic does not exist and is to be made, with source->partitions */
+    cleanup_policy cleanup; /* of that topic */
     plan plan;             /* PLANNED_QUERY */
     const source *into;    /* INSERT_VALUES */
     const value *row;      /* one value a column of into->schema */
     int64_t timestamp_ms;  /* ROWTIME as given, or now */
-    bool is_tombstone;     /* INSERT INTO t (key...) VALUES with no value columns given into a table: null value */
     slice message;
 } planned;
 
 /* Plans CREATE STREAM/TABLE (AS), INSERT INTO/VALUES, SELECT, DROP, TERMINATE, PAUSE, RESUME, CREATE/DROP TYPE, ALTER.
  * Other statements are the engine's own. Results live in the arena (and borrow from the catalog until the next command). */
 weir_rc plan_statement(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
+
+/* ASSERT STREAM and TABLE: an error of class semantic says what is not as asserted. */
+weir_rc check_asserted_source(const planner_env *env, const statement *s, arena *a, weir_error *err) WEIR_CHECKED;
+/* ASSERT TOPIC: the same, of the topic as it is; partitions 0: there is none. */
+weir_rc check_asserted_topic(const statement *s, int32_t partitions, int32_t replicas, arena *a, weir_error *err) WEIR_CHECKED;
 
 /* Binds one expression over a schema: for stored plans and tests. windowed: WINDOWSTART and WINDOWEND are known. */
 weir_rc bind_expression(const schema *over, bool windowed, const expr *e, const catalog *types, arena *a, bound **out,

@@ -154,13 +154,37 @@ static bool has_star(const select_query *q)
     return false;
 }
 
-static weir_rc fail_missing_key(const projection *p, uint32_t key)
+static bool is_selected(const projection *p, uint32_t key)
 {
-    slice name = key_text(p, key);
-    const char *what = p->key_exprs != NULL ? "partitioning expression" : "key column";
+    for (uint32_t i = 0; i < p->list->count; i++) {
+        if (selects_key(p, i, key)) return true;
+    }
+    return false;
+}
 
-    return weir_fail(p->b->err, WEIR_SEMANTIC, p->q->at, "%.*s needs its key: add the %s %.*s to the SELECT list",
-                     SLICE_ARG(p->b->sink_name), what, SLICE_ARG(name));
+/* All that is missing, from the first key column that is. */
+static weir_rc fail_missing_key(const projection *p, uint32_t first)
+{
+    const char *what = p->key_exprs != NULL ? "partitioning expression" : "key column";
+    text names = TEXT_EMPTY;
+    bool are_several = false;
+
+    for (uint32_t key = first; key < p->key_count; key++) {
+        if (is_selected(p, key)) continue;
+        slice name = key_text(p, key);
+        are_several |= names.len > 0;
+        text_printf(&names, "%s%.*s", names.len > 0 ? ", " : "", SLICE_ARG(name));
+    }
+    weir_rc rc;
+    if (p->r->is_join && p->key_exprs == NULL && p->r->key_names.data != NULL) {
+        rc = weir_fail(p->b->err, WEIR_SEMANTIC, p->q->at, "%.*s needs its key, which the join made: add %.*s to the SELECT list",
+                       SLICE_ARG(p->b->sink_name), SLICE_ARG(p->r->key_names));
+    } else {
+        rc = weir_fail(p->b->err, WEIR_SEMANTIC, p->q->at, "%.*s needs its key: add the %s%s %s to the SELECT list",
+                       SLICE_ARG(p->b->sink_name), what, are_several ? "s" : "", names.data);
+    }
+    text_free(&names);
+    return rc;
 }
 
 static weir_rc choose_entries(projection *p)
@@ -292,7 +316,7 @@ static weir_rc project_to_result(projection *p)
     schema_column *columns = ARENA_ZEROS(a, schema_column, p->list->count);
     bound **exprs = ARENA_ZEROS(a, bound *, p->list->count);
     const step *below = &p->b->steps[p->r->step];
-    bool *is_key = ARENA_ZEROS(a, bool, p->list->count);
+    bool *is_key = ARENA_ZEROS(a, bool, p->list->count), *kept = ARENA_ZEROS(a, bool, p->list->count);
     bool is_pull = p->b->use != USE_PUSH && p->b->leftmost->is_table && !p->is_grouped;
 
     for (uint32_t i = 0; i < p->list->count; i++) {
@@ -301,9 +325,9 @@ static weir_rc project_to_result(projection *p)
         else e = bound_literal(a, &type_string, NULL_VALUE, e->at); /* a person sees null either way */
         columns[i] = (schema_column){ .name = p->list->items[i].name, .type = e->type };
         exprs[i] = e;
-        is_key[i] = is_pull && !is_as_value(p->list->items[i].e) &&
-                    ((e->kind == BOUND_COLUMN && e->column < below->schema.key_count) || e->kind == BOUND_WINDOWSTART ||
-                     e->kind == BOUND_WINDOWEND);
+        kept[i] = (e->kind == BOUND_COLUMN && e->column < below->schema.key_count) || e->kind == BOUND_WINDOWSTART ||
+                  e->kind == BOUND_WINDOWEND;
+        is_key[i] = is_pull && kept[i] && !is_as_value(p->list->items[i].e);
     }
     uint32_t leading = 0;
     while (leading < p->list->count && is_key[leading]) leading++;
@@ -311,9 +335,13 @@ static weir_rc project_to_result(projection *p)
     s->schema = (schema){ columns, 0, p->list->count };
     s->project.exprs = exprs;
     s->project.rekeys = true;
+    s->project.kept = kept;
     s = add_step(p->b, STEP_RESULT, last_step(p->b));
     s->schema.key_count = leading;
     s->result.is_key = is_pull ? is_key : NULL;
+    s->result.kept = kept;
+    s->result.of_table = p->b->leftmost->is_table;
+    s->result.of_query = p->b->leftmost->query_id.data != NULL;
     return WEIR_OK;
 }
 

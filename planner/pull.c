@@ -52,6 +52,47 @@ static weir_rc copy_above(builder *b, const plan *p, const step *keeper)
     return WEIR_OK;
 }
 
+/* What a null of the type reads back as from a format that cannot write it; false: it can. */
+static bool has_default(const type *t)
+{
+    switch (t->kind) {
+    case TYPE_BOOLEAN:
+    case TYPE_INTEGER:
+    case TYPE_BIGINT:
+    case TYPE_DOUBLE:
+    case TYPE_STRING:
+    case TYPE_BYTES:
+    case TYPE_ARRAY:
+    case TYPE_MAP: return true;
+    default: return false;
+    }
+}
+
+/* The table's topic has no nulls where its format has none: its rows read the same either way. */
+static weir_rc add_defaults(builder *b, const source *from)
+{
+    const schema *below = &b->steps[last_step(b)].schema;
+    bool is_protobuf = slice_is(from->value.name, "PROTOBUF") || slice_is(from->value.name, "PROTOBUF_NOSR");
+    bound **exprs = ARENA_ZEROS(b->arena, bound *, below->count);
+    binder over = { .arena = b->arena, .err = b->err, .held = &b->held };
+
+    if (!is_protobuf || from->value.nulls != NULLS_DEFAULT) return WEIR_OK;
+    for (uint32_t i = 0; i < below->count; i++) {
+        const type *t = below->columns[i].type;
+        value nothing = { .map = { NULL, NULL, 0 } };
+        if (t->kind == TYPE_STRING || t->kind == TYPE_BYTES) nothing.str = SLICE("");
+        exprs[i] = bound_column(b->arena, i, t, NOWHERE);
+        if (i < below->key_count || !has_default(t)) continue;
+        bound *both[] = { exprs[i], bound_literal(b->arena, t, nothing, NOWHERE) };
+        WEIR_TRY(bind_call(&over, SLICE("COALESCE"), both, NULL, 2, NOWHERE, &exprs[i]));
+    }
+    schema same = schema_copy(b->arena, below);
+    step *s = add_step(b, STEP_PROJECT, last_step(b));
+    s->schema = same;
+    s->project.exprs = exprs;
+    return WEIR_OK;
+}
+
 weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *out)
 {
     const query_entry *keeps = catalog_query(b->env->catalog, from->query_id);
@@ -72,6 +113,7 @@ weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *o
     s->snapshot.lookup = (lookup){ .window_start_min = INT64_MIN, .window_start_max = INT64_MAX };
     s->snapshot.of = keeper;
     WEIR_TRY(copy_above(b, &keeps->plan, keeper));
+    WEIR_TRY(add_defaults(b, from));
     const step *top = &b->steps[last_step(b)];
     *out = (rel){ .step = last_step(b), .scope = scope_of(b->arena, &top->schema, alias, top->windowed != WINDOW_NONE) };
     return WEIR_OK;
@@ -88,6 +130,8 @@ typedef struct lookup_maker {
     builder *b;
     const schema *keys;   /* of the snapshot */
     key_values *of_key;   /* per key column: the values it may have; items NULL: any */
+    const value *key_min, *key_max;
+    bool key_min_excluded, key_max_excluded;
     int64_t start_min, start_max;
     int64_t size_ms;
 } lookup_maker;
@@ -97,12 +141,11 @@ static bool is_call_named(const bound *e, const char *name)
     return e->kind == BOUND_CALL && strcmp(e->call->fn->name, name) == 0;
 }
 
-/* column = literal, either way round. */
-static bool is_key_equality(const lookup_maker *m, const bound *e, uint32_t *key, const value **v)
+/* A key column and a literal of its type, in that order from `side` on. */
+static bool compares_key(const lookup_maker *m, const bound *e, uint32_t *side, uint32_t *key, const value **v)
 {
-    if (!is_call_named(e, "=")) return false;
-    for (uint32_t side = 0; side < 2; side++) {
-        const bound *column_side = e->args[side], *literal = e->args[1 - side];
+    for (*side = 0; *side < 2; ++*side) {
+        const bound *column_side = e->args[*side], *literal = e->args[1 - *side];
         if (column_side->kind != BOUND_COLUMN || literal->kind != BOUND_LITERAL) continue;
         if (column_side->column >= m->keys->key_count || literal->literal.is_null) continue;
         if (!type_equal(literal->type, m->keys->columns[column_side->column].type)) continue;
@@ -111,6 +154,50 @@ static bool is_key_equality(const lookup_maker *m, const bound *e, uint32_t *key
         return true;
     }
     return false;
+}
+
+/* column = literal, either way round. */
+static bool is_key_equality(const lookup_maker *m, const bound *e, uint32_t *key, const value **v)
+{
+    uint32_t side;
+
+    return is_call_named(e, "=") && compares_key(m, e, &side, key, v);
+}
+
+static void bound_below(lookup_maker *m, const value *v, bool excluded)
+{
+    int order = m->key_min == NULL ? 1 : value_compare(m->keys->columns[0].type, v, m->key_min);
+
+    if (order > 0) m->key_min_excluded = excluded;
+    else if (order == 0) m->key_min_excluded |= excluded;
+    if (order > 0) m->key_min = v;
+}
+
+static void bound_above(lookup_maker *m, const value *v, bool excluded)
+{
+    int order = m->key_max == NULL ? -1 : value_compare(m->keys->columns[0].type, v, m->key_max);
+
+    if (order < 0) m->key_max_excluded = excluded;
+    else if (order == 0) m->key_max_excluded |= excluded;
+    if (order < 0) m->key_max = v;
+}
+
+/* key < literal and its like. Not of doubles: -0 and 0 are equal, but not as keys. */
+static void take_range(lookup_maker *m, const bound *e)
+{
+    static const struct {
+        const char *name;
+        bool is_less, excluded;
+    } orders[] = { { "<", true, true }, { "<=", true, false }, { ">", false, true }, { ">=", false, false } };
+    uint32_t side, key;
+    const value *v;
+
+    if (m->keys->key_count != 1 || m->keys->columns[0].type->kind == TYPE_DOUBLE) return;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        if (!is_call_named(e, orders[i].name) || !compares_key(m, e, &side, &key, &v)) continue;
+        if (orders[i].is_less == (side == 0)) bound_above(m, v, orders[i].excluded);
+        else bound_below(m, v, orders[i].excluded);
+    }
 }
 
 static void take_equality(lookup_maker *m, const bound *e)
@@ -190,6 +277,7 @@ static void take_conjunct(lookup_maker *m, const bound *e)
         take_choice(m, e);
     } else {
         take_equality(m, e);
+        take_range(m, e);
         take_bound(m, e);
     }
 }
@@ -219,18 +307,38 @@ static void combine_keys(lookup_maker *m, lookup *out)
     out->key_count = (uint32_t)total;
 }
 
+/* Not of doubles: 0 equals -0, which is another key. */
+static void take_exact(const lookup_maker *m, const bound *e, lookup *out)
+{
+    uint32_t key;
+    const value *v;
+
+    if (m->keys->key_count != 1 || !is_key_equality(m, e, &key, &v) || m->keys->columns[0].type->kind == TYPE_DOUBLE) return;
+    out->is_exact = true;
+    out->literal_at = (v == &e->args[0]->literal ? e->args[0] : e->args[1])->at;
+}
+
 /* The predicate stands above projections that leave key column i what it is. */
-void plan_lookup(builder *b, uint32_t below, const bound *predicate)
+bool plan_lookup(builder *b, uint32_t below, const bound *predicate)
 {
     step *snapshot = &b->steps[0];
     const step *top = &b->steps[below];
 
-    if (snapshot->kind != STEP_SNAPSHOT || snapshot->schema.key_count != top->schema.key_count) return;
+    if (snapshot->kind != STEP_SNAPSHOT || snapshot->schema.key_count != top->schema.key_count) return false;
     lookup_maker m = { .b = b, .keys = &snapshot->schema, .start_min = INT64_MIN, .start_max = INT64_MAX,
                        .of_key = ARENA_ZEROS(b->arena, key_values, snapshot->schema.key_count),
                        .size_ms = snapshot->windowed == WINDOW_SESSION ? 0 : snapshot->window_size_ms };
     take_conjunct(&m, predicate);
     if (snapshot->schema.key_count > 0) combine_keys(&m, &snapshot->snapshot.lookup);
-    snapshot->snapshot.lookup.window_start_min = m.start_min;
-    snapshot->snapshot.lookup.window_start_max = m.start_max;
+    lookup *made = &snapshot->snapshot.lookup;
+    take_exact(&m, predicate, made);
+    if (made->key_values == NULL && (snapshot->windowed == WINDOW_NONE || snapshot->windowed == WINDOW_SESSION)) {
+        made->key_min = m.key_min;
+        made->key_max = m.key_max;
+        made->key_min_excluded = m.key_min_excluded;
+        made->key_max_excluded = m.key_max_excluded;
+    }
+    made->window_start_min = m.start_min;
+    made->window_start_max = m.start_max;
+    return made->is_exact;
 }

@@ -1,4 +1,5 @@
 /* planner/query.c - a SELECT, from FROM up to its last projection; and SELECTs that stand alone. */
+#include "planner/bound.h"
 #include "planner/build.h"
 
 /* ---- what is not there yet ---- */
@@ -9,7 +10,8 @@ static weir_rc check_supported(builder *b, const select_query *q)
     if (q->union_count > 0) return fail_unsupported(b->err, q->union_all[0]->at, "UNION ALL");
     if (q->distinct) return fail_unsupported(b->err, q->at, "SELECT DISTINCT");
     if (q->has_partition_by && is_aggregation(q)) {
-        return fail_unsupported(b->err, q->partition_by_at, "PARTITION BY together with GROUP BY");
+        return weir_fail(b->err, WEIR_SEMANTIC, q->partition_by_at,
+                         "GROUP BY gives the result its key; PARTITION BY cannot give it another: leave it out");
     }
     if (b->use == USE_PERSISTENT || b->use == USE_PUSH) {
         if (q->order_by.count > 0) {
@@ -17,7 +19,8 @@ static weir_rc check_supported(builder *b, const select_query *q)
         }
     }
     if (b->use == USE_PERSISTENT && q->limit >= 0) {
-        return fail_unsupported(b->err, q->limit_at, "LIMIT in a persistent query");
+        return weir_fail(b->err, WEIR_SEMANTIC, q->limit_at,
+                         "LIMIT ends a query, and a persistent one goes on until it is terminated: leave it out");
     }
     return WEIR_OK;
 }
@@ -116,6 +119,13 @@ static weir_rc plan_order(builder *b, const select_query *q, rel *r, const selec
         keys[i].is_descending = item->descending;
         keys[i].nulls_first = item->has_nulls ? item->nulls_first : !item->descending; /* null is the least */
     }
+    if (count == 0 && folds && q->limit >= 0) { /* the first rows of a table: those whose keys come first */
+        count = b->steps[r->step].schema.key_count;
+        keys = ARENA_ZEROS(b->arena, sort_key, count);
+        for (uint32_t i = 0; i < count; i++) {
+            keys[i].by = bound_column(b->arena, i, b->steps[r->step].schema.columns[i].type, q->limit_at);
+        }
+    }
     if (count > 0 || folds) {
         step *s = add_step(b, STEP_SORT, r->step);
         s->sort.keys = keys;
@@ -137,30 +147,47 @@ static weir_rc plan_input(builder *b, const select_query *q, rel *out)
 {
     const source *named;
 
-    if (b->use != USE_SNAPSHOT) return plan_from(b, q, out);
+    if (b->use != USE_SNAPSHOT || q->from->kind != RELATION_SOURCE) return plan_from(b, q, out);
     WEIR_TRY(find_source(b, &q->from->source, &named));
     return plan_table_as_of_now(b, named, identifier_present(&q->from->alias) ? q->from->alias.name : named->name, out);
+}
+
+weir_rc plan_body(builder *b, const select_query *q, rel *out, select_list *list)
+{
+    bool groups;
+
+    bool is_pull = b->use == USE_BOUNDED || b->use == USE_SNAPSHOT;
+
+    b->query = q;
+    WEIR_TRY(check_supported(b, q));
+    if (is_pull) WEIR_TRY(check_pull(b, q));
+    WEIR_TRY(check_grouping(b, q, &groups));
+    WEIR_TRY(plan_input(b, q, out));
+    if (b->use == USE_PERSISTENT && b->steps[out->step].is_table && b->steps[out->step].windowed != WINDOW_NONE) {
+        return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "a persistent query cannot read the windowed table %.*s; a stream declared over its topic it can",
+                         SLICE_ARG(b->leftmost->name));
+    }
+    uint32_t before = last_step(b);
+    WEIR_TRY(plan_where(b, q->where, out));
+    const bound *where = q->where == NULL ? NULL : b->steps[out->step].filter.predicate;
+    if (is_pull) WEIR_TRY(check_pull_where(b, q, before, where));
+    if (b->use == USE_SNAPSHOT && where != NULL && plan_lookup(b, before, where)) {
+        b->count--;
+        out->step = before;
+    }
+    WEIR_TRY(expand_select(b, q, out, list));
+    if (groups) WEIR_TRY(plan_grouping(b, q, out, list));
+    else WEIR_TRY(bind_select_list(b, out, list));
+    if (is_pull) WEIR_TRY(check_pull_list(b, list));
+    if (b->use != USE_PERSISTENT) WEIR_TRY(plan_order(b, q, out, list, groups));
+    return WEIR_OK;
 }
 
 weir_rc plan_query(builder *b, const select_query *q, rel *out)
 {
     select_list list;
-    bool groups;
 
-    WEIR_TRY(check_supported(b, q));
-    WEIR_TRY(check_grouping(b, q, &groups));
-    WEIR_TRY(plan_input(b, q, out));
-    if (b->use == USE_PERSISTENT && b->steps[out->step].is_table && b->steps[out->step].windowed != WINDOW_NONE) {
-        return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "a persistent query cannot read the windowed table %.*s yet",
-                         SLICE_ARG(b->leftmost->name));
-    }
-    uint32_t before = last_step(b);
-    WEIR_TRY(plan_where(b, q->where, out));
-    if (b->use == USE_SNAPSHOT && q->where != NULL) plan_lookup(b, before, b->steps[out->step].filter.predicate);
-    WEIR_TRY(expand_select(b, q, out, &list));
-    if (groups) WEIR_TRY(plan_grouping(b, q, out, &list));
-    else WEIR_TRY(bind_select_list(b, out, &list));
-    if (b->use != USE_PERSISTENT) WEIR_TRY(plan_order(b, q, out, &list, groups));
+    WEIR_TRY(plan_body(b, q, out, &list));
     return plan_projection(b, q, out, &list);
 }
 
@@ -178,6 +205,37 @@ bool setting_is(const planner_env *env, const char *name, const char *wanted)
     return set.data != NULL && slice_equal_nocase(set, slice_of(wanted));
 }
 
+bool emits_every_change(const planner_env *env)
+{
+    return setting_is(env, "emit", "every-change") || setting_is(env, "cache.max.bytes.buffering", "0") ||
+           setting_is(env, "statestore.cache.max.bytes", "0");
+}
+
+/* What the query's threads go by, where it is not the default. */
+static void keep_properties(builder *b, plan *out)
+{
+    static const char *const names[][2] = { { "commit.interval.ms", "100" }, { "max.task.idle.ms", "0" },
+                                            { "processing.guarantee", "exactly_once_v2" } };
+    uint32_t most = sizeof names / sizeof *names;
+    slice *pairs = ARENA_ARRAY(b->arena, slice, 2 * most);
+
+    out->properties = pairs;
+    for (uint32_t i = 0; i < most; i++) {
+        slice set = setting_of(b->env, names[i][0]);
+        if (set.data == NULL || slice_is(set, names[i][1])) continue;
+        pairs[2 * out->property_count] = slice_of(names[i][0]);
+        pairs[2 * out->property_count++ + 1] = arena_copy(b->arena, set);
+    }
+}
+
+slice plan_property(const plan *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->property_count; i++) {
+        if (slice_is(p->properties[2 * i], name)) return p->properties[2 * i + 1];
+    }
+    return NO_SLICE;
+}
+
 weir_rc finish_plan(builder *b, slice sql, plan *out)
 {
     static const plan_mode modes[] = { [USE_PERSISTENT] = PLAN_PERSISTENT, [USE_PUSH] = PLAN_PUSH,
@@ -190,10 +248,11 @@ weir_rc finish_plan(builder *b, slice sql, plan *out)
         .steps = b->steps,
         .step_count = b->count,
         .subtopology_count = b->subtopologies,
-        .every_change = setting_is(b->env, "emit", "every-change"),
+        .every_change = emits_every_change(b->env),
         .latest = setting_is(b->env, "auto.offset.reset", "latest"),
         .stop_on_bad_record = setting_is(b->env, "on.bad.record", "stop"),
     };
+    keep_properties(b, out);
     return WEIR_OK;
 }
 
@@ -208,6 +267,7 @@ static bool is_kept(const planner_env *env, const source *s)
 static query_use use_of(const planner_env *env, const select_query *q)
 {
     if (q->emit != EMIT_NONE) return USE_PUSH;
+    if (q->from->kind == RELATION_QUERY) return q->from->query->emit == EMIT_NONE ? use_of(env, q->from->query) : USE_BOUNDED;
     if (q->from->kind != RELATION_SOURCE) return USE_BOUNDED;
     const source *s = catalog_source(env->catalog, q->from->source.name);
     return s != NULL && is_kept(env, s) ? USE_SNAPSHOT : USE_BOUNDED;

@@ -35,7 +35,7 @@ scope scope_of(arena *a, const schema *s, slice alias, bool is_windowed)
     slice *sources = ARENA_NEW(a, slice);
 
     for (uint32_t i = 0; i < s->count; i++) {
-        columns[i] = (scope_column){ alias, s->columns[i].name, i, s->columns[i].type, false };
+        columns[i] = (scope_column){ .source = alias, .name = s->columns[i].name, .column = i, .type = s->columns[i].type };
     }
     *sources = alias;
     return (scope){ columns, s->count, sources, alias.data == NULL ? 0 : 1, true, is_windowed };
@@ -58,8 +58,24 @@ static void fail_unknown_source(binder *b, const identifier *from)
                     SLICE_ARG(from->name), nearest_hint(&n));
 }
 
+/* A name that only the SELECT list gives: true, and the error says what it stands for. */
+static bool is_alias_of_list(binder *b, const identifier *from, const identifier *name)
+{
+    if (b->query == NULL || (from != NULL && identifier_present(from)) || strcmp(b->clause, "SELECT") == 0) return false;
+    for (uint32_t i = 0; i < b->query->item_count; i++) {
+        const select_item *item = &b->query->items[i];
+        if (item->kind != SELECT_EXPR || !identifier_present(&item->alias) || !slice_equal(item->alias.name, name->name)) continue;
+        slice meant = expr_text(b->arena, item->value);
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is a name that the SELECT list gives: in %s say %.*s",
+                        SLICE_ARG(name->name), b->clause, SLICE_ARG(meant));
+        return true;
+    }
+    return false;
+}
+
 static void fail_unknown_column(binder *b, const identifier *from, const identifier *name)
 {
+    if (is_alias_of_list(b, from, name)) return;
     nearest n = nearest_to(name->name);
     slice where = from != NULL && identifier_present(from) ? from->name
                   : b->scope.source_count == 1                 ? b->scope.sources[0]
@@ -72,7 +88,11 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
         }
         nearest_offer(&n, b->scope.columns[i].name);
     }
-    if (where.data != NULL) {
+    if (is_reserved_name(name->name) && n.distance > 0 && slice_is((slice){ name->name.data, name->name.len < 6 ? name->name.len : 6 }, "WINDOW")) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at,
+                        "there is no %.*s here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
+                        "with a WINDOW", SLICE_ARG(name->name));
+    } else if (where.data != NULL) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s in %.*s%s", SLICE_ARG(name->name),
                         SLICE_ARG(where), nearest_hint(&n));
     } else {

@@ -160,12 +160,32 @@ static void add_columns(list_maker *m, slice from, uint32_t first, uint32_t end,
     }
 }
 
+/* SELECT * of a join with PARTITION BY: of each source the values, the records' pseudo columns, then the former key. */
+static void add_partitioned_star(list_maker *m, sql_pos at)
+{
+    const scope *s = &m->r->scope;
+
+    for (uint32_t i = 0; i < s->source_count; i++) {
+        for (uint32_t pass = 0; pass < 3; pass++) {
+            for (uint32_t k = 0; k < s->count; k++) {
+                const scope_column *c = &s->columns[k];
+                uint32_t wanted = c->is_key ? 2 : is_reserved_name(c->name) ? 1 : 0;
+                if (wanted == pass && c->column != UINT32_MAX && slice_equal(c->source, s->sources[i])) add_scope_column(m, c, at);
+            }
+        }
+    }
+}
+
 /* from: absent for all sources. After PARTITION BY, the columns of the former key come last. */
 static void add_star(list_maker *m, slice from, sql_pos at)
 {
     uint32_t count = m->r->scope.count;
     uint32_t keys = m->r->is_join ? 0 : m->b->steps[m->r->step].schema.key_count;
 
+    if (m->is_partitioned && m->r->is_join && from.data == NULL) {
+        add_partitioned_star(m, at);
+        return;
+    }
     if (m->is_partitioned) {
         add_columns(m, from, keys, count, at);
         add_columns(m, from, 0, keys, at);

@@ -39,6 +39,7 @@ static weir_rc make_sink_source(builder *b, const statement *s, const with_value
     slice topic = with->topic;
 
     if (topic.data == NULL) topic = arena_printf(b->arena, "%.*s%.*s", SLICE_ARG(prefix), SLICE_ARG(s->create.name.name));
+    WEIR_TRY(check_topic_name(topic, with->topic.data != NULL ? with->topic_at : s->create.name.at, b->err));
     made->name = arena_copy(b->arena, s->create.name.name);
     made->is_table = top->is_table;
     made->schema = schema_copy(b->arena, &top->schema);
@@ -48,7 +49,7 @@ static weir_rc make_sink_source(builder *b, const statement *s, const with_value
     source inherit = *b->leftmost;
     if (b->key_from != NULL) inherit.key = b->key_from->key;
     WEIR_TRY(make_formats(b->env, with, &inherit, made->name, topic, &made->schema, b->arena, &made->key, &made->value, s->create.name.at, b->err));
-    WEIR_TRY(find_timestamp(with, &made->schema, &made->timestamp_column, &made->timestamp_format, b->err));
+    WEIR_TRY(find_timestamp(with, &made->schema, b->arena, &made->timestamp_column, &made->timestamp_format, b->err));
     return settle_topic(b->env, with, arena_copy(b->arena, topic), b->leftmost->partitions, b->leftmost->replicas, made,
                         makes_topic, b->err);
 }
@@ -94,6 +95,8 @@ static weir_rc make_create_as(builder *b, const statement *s, planned *out)
     WEIR_TRY(plan_query(b, s->create.query, &r));
     WEIR_TRY(check_result_kind(b, s));
     WEIR_TRY(make_sink_source(b, s, &with, made, &out->makes_topic));
+    WEIR_TRY(check_retention(&with, made, b->err));
+    out->cleanup = cleanup_of(&with, made);
     made->query_id = query_id_of(b, s, there);
     add_sink(b, made, made->timestamp_column, made->timestamp_format);
     WEIR_TRY(finish_plan(b, s->text, made_plan));
@@ -125,6 +128,13 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
     }
     if ((*out)->is_source) {
         return weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is read-only (SOURCE)", SLICE_ARG(name->name));
+    }
+    for (uint32_t i = 0; i < (*out)->schema.count; i++) {
+        const schema_column *c = &(*out)->schema.columns[i];
+        if (!c->is_headers && c->header_key.data == NULL) continue;
+        return weir_fail(b->err, WEIR_SEMANTIC, name->at,
+                         "column %.*s of %.*s holds headers, which a query cannot write; insert into a stream over the same topic "
+                         "without it", SLICE_ARG(c->name), SLICE_ARG(name->name));
     }
     return WEIR_OK;
 }

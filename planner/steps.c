@@ -50,7 +50,7 @@ slice free_name(builder *b, const schema_column *columns, uint32_t count, slice 
 
 binder binder_over(builder *b, const scope *s, const char *clause)
 {
-    return (binder){ .arena = b->arena, .catalog = b->env->catalog, .scope = *s, .clause = clause, .err = b->err,
+    return (binder){ .arena = b->arena, .catalog = b->env->catalog, .scope = *s, .clause = clause, .query = b->query, .err = b->err,
                      .held = &b->held };
 }
 
@@ -152,21 +152,25 @@ static void mark_sources(builder *b)
     }
 }
 
-/* Headers travel from a stream to its sink unless an aggregation or a join made new rows. */
+/* Headers travel from a record to the rows that it causes: not through an aggregation whose results are of many records, nor from
+ * a table that is looked up. */
+static void carry_headers_below(builder *b, uint32_t index)
+{
+    step *s = &b->steps[index];
+    bool is_joined = s->kind == STEP_JOIN && (s->join.form == JOIN_STREAM_STREAM || s->join.form == JOIN_TABLE_TABLE);
+
+    if (s->kind == STEP_AGGREGATE && !emits_every_change(b->env)) return;
+    if (s->kind == STEP_JOIN && s->join.form == JOIN_FOREIGN_KEY) return;
+    if (s->kind == STEP_SOURCE) s->source.reads_headers = true;
+    if (s->input_count > 0) carry_headers_below(b, s->inputs[0]);
+    if (is_joined) carry_headers_below(b, s->inputs[1]);
+}
+
 static void carry_headers(builder *b)
 {
     const step *end = &b->steps[b->count - 1];
 
-    if (end->kind != STEP_SINK) return;
-    for (uint32_t i = end->inputs[0];; i = b->steps[i].inputs[0]) {
-        step *s = &b->steps[i];
-        if (s->kind == STEP_AGGREGATE || s->kind == STEP_JOIN) return;
-        if (s->kind == STEP_SOURCE) {
-            s->source.reads_headers = true;
-            return;
-        }
-        if (s->input_count == 0) return;
-    }
+    if (end->kind == STEP_SINK) carry_headers_below(b, end->inputs[0]);
 }
 
 /* ---- layouts ---- */

@@ -38,5 +38,6 @@ int64_t window_retention_ms(const window_spec *w)
     int64_t grace = window_grace_ms(w);
     int64_t least = w->size_ms > INT64_MAX - grace ? INT64_MAX : w->size_ms + grace;
 
-    return w->retention_ms > least ? w->retention_ms : least;
+    int64_t wanted = w->retention_ms >= 0 ? w->retention_ms : DAY_MS;
+    return wanted > least ? wanted : least;
 }

@@ -15,7 +15,14 @@ typedef struct with_reader {
 
 static weir_rc fail_value(with_reader *r, const char *wants)
 {
-    return weir_fail(r->err, WEIR_SEMANTIC, r->p->value->at, "%.*s %s", SLICE_ARG(r->p->name), wants);
+    slice given = expr_text(r->arena, r->p->value);
+
+    return weir_fail(r->err, WEIR_SEMANTIC, r->p->value->at, "%.*s %s, not %.*s", SLICE_ARG(r->p->name), wants, SLICE_ARG(given));
+}
+
+static weir_rc fail_plain(with_reader *r, const char *what)
+{
+    return weir_fail(r->err, WEIR_SEMANTIC, r->p->value->at, "%.*s %s", SLICE_ARG(r->p->name), what);
 }
 
 static weir_rc read_string(with_reader *r, slice *out)
@@ -132,7 +139,7 @@ static weir_rc read_topic(with_reader *r)
 {
     r->out->topic_at = r->p->value->at;
     WEIR_TRY(read_string(r, &r->out->topic));
-    return r->out->topic.len > 0 ? WEIR_OK : fail_value(r, "must not be empty");
+    return r->out->topic.len > 0 ? WEIR_OK : fail_plain(r, "must not be empty");
 }
 
 static weir_rc read_key_format(with_reader *r)
@@ -177,6 +184,7 @@ static weir_rc read_replicas(with_reader *r)
 
 static weir_rc read_retention(with_reader *r)
 {
+    r->out->retention_at = r->p->value->at;
     return read_number(r, 1, INT64_MAX, &r->out->retention_ms);
 }
 
@@ -188,6 +196,7 @@ static weir_rc read_timestamp(with_reader *r)
 
 static weir_rc read_timestamp_format(with_reader *r)
 {
+    r->out->timestamp_format_at = r->p->value->at;
     return read_string(r, &r->out->timestamp_format);
 }
 
@@ -206,6 +215,7 @@ static weir_rc read_window_type(with_reader *r)
 
 static weir_rc read_window_size(with_reader *r)
 {
+    r->out->window_size_at = r->p->value->at;
     return read_duration(r, &r->out->window_size_ms);
 }
 
@@ -260,12 +270,12 @@ static weir_rc read_schema_name(with_reader *r)
 {
     schema_options *o = schema_of_side(r);
 
-    if (o->name.data != NULL) return fail_value(r, "names the schema a second time");
+    if (o->name.data != NULL) return fail_plain(r, "names the schema a second time");
     o->name_at = r->p->value->at;
     WEIR_TRY(read_string(r, &o->name));
     while (o->name.len > 0 && isspace((unsigned char)o->name.data[0])) o->name = (slice){ o->name.data + 1, o->name.len - 1 };
     while (o->name.len > 0 && isspace((unsigned char)o->name.data[o->name.len - 1])) o->name.len--;
-    return o->name.len > 0 ? WEIR_OK : fail_value(r, "must not be empty");
+    return o->name.len > 0 ? WEIR_OK : fail_plain(r, "must not be empty");
 }
 
 static weir_rc read_nulls(with_reader *r)
@@ -283,14 +293,29 @@ static weir_rc read_nulls(with_reader *r)
 
 static weir_rc read_cleanup_policy(with_reader *r)
 {
-    slice ignored;
+    static const char *const words[] = { "delete", "compact", "compact,delete", "delete,compact", "compact_delete" };
+    static const cleanup_policy policies[] = { CLEANUP_DELETE, CLEANUP_COMPACT, CLEANUP_COMPACT_DELETE, CLEANUP_COMPACT_DELETE,
+                                               CLEANUP_COMPACT_DELETE };
+    slice word;
 
-    return read_string(r, &ignored);
+    WEIR_TRY(read_string(r, &word));
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (!slice_equal_nocase(word, slice_of(words[i]))) continue;
+        r->out->cleanup = policies[i];
+        return WEIR_OK;
+    }
+    return fail_value(r, "is 'delete', 'compact' or 'compact,delete'");
+}
+
+static weir_rc read_connector(with_reader *r)
+{
+    return weir_fail(r->err, WEIR_UNSUPPORTED, r->p->at, "SOURCED_BY_CONNECTOR: connectors are not supported; leave it out");
 }
 
 #define IN_CREATE (1u << WITH_CREATE)
 #define IN_CREATE_AS (1u << WITH_CREATE_AS)
 #define IN_INSERT (1u << WITH_INSERT)
+#define IN_ASSERT_TOPIC (1u << WITH_ASSERT_TOPIC)
 
 static const struct {
     const char *name;
@@ -301,10 +326,11 @@ static const struct {
     { "FORMAT", IN_CREATE | IN_CREATE_AS, read_format },
     { "KEY_FORMAT", IN_CREATE | IN_CREATE_AS, read_key_format },
     { "VALUE_FORMAT", IN_CREATE | IN_CREATE_AS, read_value_format },
-    { "PARTITIONS", IN_CREATE | IN_CREATE_AS, read_partitions },
-    { "REPLICAS", IN_CREATE | IN_CREATE_AS, read_replicas },
+    { "PARTITIONS", IN_CREATE | IN_CREATE_AS | IN_ASSERT_TOPIC, read_partitions },
+    { "REPLICAS", IN_CREATE | IN_CREATE_AS | IN_ASSERT_TOPIC, read_replicas },
     { "RETENTION_MS", IN_CREATE | IN_CREATE_AS, read_retention },
     { "CLEANUP_POLICY", IN_CREATE | IN_CREATE_AS, read_cleanup_policy },
+    { "SOURCED_BY_CONNECTOR", IN_CREATE, read_connector },
     { "TIMESTAMP", IN_CREATE | IN_CREATE_AS, read_timestamp },
     { "TIMESTAMP_FORMAT", IN_CREATE | IN_CREATE_AS, read_timestamp_format },
     { "WINDOW_TYPE", IN_CREATE, read_window_type },
@@ -338,7 +364,7 @@ static weir_rc read_property(with_reader *r, with_use use)
 
 weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err)
 {
-    *out = (with_values){ .partitions = -1, .replicas = -1, .retention_ms = -1, .window_size_ms = -1, .wrap = -1,
+    *out = (with_values){ .partitions = -1, .replicas = -1, .retention_ms = -1, .window_size_ms = -1, .wrap = -1, .cleanup = -1,
                           .key_schema.nulls = -1, .value_schema.nulls = -1 };
     with_reader r = { out, a, err, NULL };
 
@@ -354,14 +380,14 @@ weir_rc read_with(const property_list *list, with_use use, arena *a, with_values
         }
     }
     if (out->timestamp_format.data != NULL && out->timestamp.data == NULL) {
-        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "TIMESTAMP_FORMAT needs TIMESTAMP, the column it is the format of");
+        return weir_fail(err, WEIR_SEMANTIC, out->timestamp_format_at, "TIMESTAMP_FORMAT needs TIMESTAMP, the column it is the format of");
     }
     bool is_timed = out->windowed == WINDOW_TUMBLING || out->windowed == WINDOW_HOPPING;
     if (is_timed && out->window_size_ms < 0) {
         return weir_fail(err, WEIR_SEMANTIC, out->windowed_at, "TUMBLING and HOPPING windows need a WINDOW_SIZE");
     }
     if (!is_timed && out->window_size_ms >= 0) {
-        return weir_fail(err, WEIR_SEMANTIC, out->windowed_at, out->windowed == WINDOW_SESSION
+        return weir_fail(err, WEIR_SEMANTIC, out->window_size_at, out->windowed == WINDOW_SESSION
                          ? "SESSION windows have no WINDOW_SIZE" : "WINDOW_SIZE needs a WINDOW_TYPE");
     }
     return WEIR_OK;
@@ -527,6 +553,16 @@ weir_rc make_formats(const planner_env *env, const with_values *with, const sour
 
 /* ---- topics ---- */
 
+weir_rc check_topic_name(slice topic, sql_pos at, weir_error *err)
+{
+    bool fits = topic.len > 0 && topic.len < 250 && !slice_is(topic, ".") && !slice_is(topic, "..");
+
+    for (size_t i = 0; fits && i < topic.len; i++) fits = isalnum((unsigned char)topic.data[i]) || memchr("._-", topic.data[i], 3) != NULL;
+    if (fits) return WEIR_OK;
+    return weir_fail(err, WEIR_SEMANTIC, at, "%.*s cannot be a topic's name, which has 1 to 249 of the characters a-z A-Z 0-9 . _ -; "
+                     "KAFKA_TOPIC names another", SLICE_ARG(topic));
+}
+
 weir_rc settle_topic(const planner_env *env, const with_values *with, slice topic, int32_t partitions, int32_t replicas,
                      source *out, bool *makes_topic, weir_error *err)
 {
@@ -547,9 +583,41 @@ weir_rc settle_topic(const planner_env *env, const with_values *with, slice topi
     return WEIR_OK;
 }
 
+cleanup_policy cleanup_of(const with_values *with, const source *made)
+{
+    if (with->cleanup >= 0) return (cleanup_policy)with->cleanup;
+    if (!made->is_table) return CLEANUP_DELETE;
+    return made->windowed == WINDOW_NONE ? CLEANUP_COMPACT : CLEANUP_COMPACT_DELETE;
+}
+
+weir_rc check_retention(const with_values *with, const source *made, weir_error *err)
+{
+    if (with->retention_ms < 0 || !made->is_table || made->windowed != WINDOW_NONE) return WEIR_OK;
+    return weir_fail(err, WEIR_SEMANTIC, with->retention_at,
+                     "RETENTION_MS is for streams and windowed tables: %.*s keeps the last row of each key", SLICE_ARG(made->name));
+}
+
 /* ---- event time ---- */
 
-weir_rc find_timestamp(const with_values *with, const schema *columns, int32_t *column_index, slice *format, weir_error *err)
+/* A pattern that no text could follow is an error of the statement, not of each record. */
+static weir_rc check_time_pattern(slice pattern, sql_pos at, arena *a, weir_error *err)
+{
+    const type *types[2] = { &type_string, &type_string };
+    const value literal = { .str = pattern };
+    const value *constants[2] = { NULL, &literal };
+    const lambda *lambdas[2] = { NULL, NULL };
+    resolved found;
+
+    WEIR_TRY(function_resolve(SLICE("STRINGTOTIMESTAMP"), types, 2, NULL, at, a, &found, err));
+    call c = { .fn = found.fn, .result = found.result, .arg_types = types, .arg_count = 2, .constants = constants, .lambdas = lambdas };
+    err->at = NOWHERE;
+    weir_rc rc = found.fn->prepare == NULL ? WEIR_OK : found.fn->prepare(&c, a, err);
+    if (rc == WEIR_OK && found.fn->release != NULL) found.fn->release(&c);
+    if (rc != WEIR_OK && err->at.line == 0) err->at = at;
+    return rc;
+}
+
+weir_rc find_timestamp(const with_values *with, const schema *columns, arena *a, int32_t *column_index, slice *format, weir_error *err)
 {
     *column_index = -1;
     *format = with->timestamp_format;
@@ -562,8 +630,13 @@ weir_rc find_timestamp(const with_values *with, const schema *columns, int32_t *
                          SLICE_ARG(with->timestamp), nearest_hint(&n));
     }
     const type *t = columns->columns[*column_index].type;
-    bool is_text = t->kind == TYPE_STRING && with->timestamp_format.data != NULL;
-    if (t->kind == TYPE_BIGINT || t->kind == TYPE_TIMESTAMP || is_text) return WEIR_OK;
+    bool has_format = with->timestamp_format.data != NULL;
+    if (t->kind == TYPE_STRING && has_format) return check_time_pattern(with->timestamp_format, with->timestamp_format_at, a, err);
+    if (has_format && (t->kind == TYPE_BIGINT || t->kind == TYPE_TIMESTAMP)) {
+        return weir_fail(err, WEIR_SEMANTIC, with->timestamp_format_at,
+                         "TIMESTAMP_FORMAT is for a STRING; the TIMESTAMP column %.*s needs none", SLICE_ARG(with->timestamp));
+    }
+    if (t->kind == TYPE_BIGINT || t->kind == TYPE_TIMESTAMP) return WEIR_OK;
     return weir_fail(err, WEIR_SEMANTIC, with->timestamp_at,
                      "TIMESTAMP column %.*s must be a BIGINT, a TIMESTAMP, or a STRING with a TIMESTAMP_FORMAT",
                      SLICE_ARG(with->timestamp));

@@ -4,12 +4,12 @@
 say() { printf '\n== %s\n' "$*"; }
 
 wanted_packages() {
-    sed -e 's/#.*//' "$root/scripts/packages" | while read -r first second; do
-        case $first in
-        '') ;;
-        test) [ "${1:-}" = test ] && echo "$second" || true ;;
-        *) echo "$first" ;;
-        esac
+    local kind name command
+    sed -e 's/#.*//' -e '/^test /!s/^/always /' "$root/scripts/packages" | while read -r kind name command; do
+        [ -n "$name" ] || continue
+        [ "$kind" = always ] || [ "${1:-}" = test ] || continue
+        [ -n "$command" ] && command -v "$command" > /dev/null && continue
+        echo "$name"
     done
 }
 

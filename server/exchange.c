@@ -8,15 +8,55 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const weir_clock WALL = { 0 };
+
 exchange *exchange_new(server *s)
 {
     exchange *x = calloc(1, sizeof *x);
 
     if (x == NULL) abort();
     x->server = s;
+    x->began_ms = x->since_ms = clock_monotonic_ms(&WALL);
     atomic_init(&x->holders, 1);
     pthread_mutex_init(&x->lock, NULL);
     return x;
+}
+
+void exchange_take_header(exchange *x, slice name, slice given)
+{
+    static const slice NAMES[HEADER_COUNT] = {
+        [HEADER_AUTHORIZATION] = SLICE("authorization"), [HEADER_HOST] = SLICE("host"), [HEADER_ORIGIN] = SLICE("origin"),
+        [HEADER_UPGRADE] = SLICE("upgrade"), [HEADER_WEBSOCKET_KEY] = SLICE("sec-websocket-key"),
+        [HEADER_WEBSOCKET_VERSION] = SLICE("sec-websocket-version"),
+    };
+
+    if (slice_equal_nocase(name, SLICE("accept"))) {
+        if (x->accept.len > 0) text_add_char(&x->accept, ',');
+        text_add(&x->accept, given);
+        return;
+    }
+    if (slice_is(name, ":authority")) name = NAMES[HEADER_HOST];
+    for (uint32_t i = 0; i < HEADER_COUNT; i++) {
+        if (x->headers[i].is_there || !slice_equal_nocase(name, NAMES[i])) continue;
+        x->headers[i].at = (uint32_t)x->kept.len;
+        x->headers[i].len = (uint32_t)given.len;
+        x->headers[i].is_there = true;
+        text_add(&x->kept, given);
+        return;
+    }
+}
+
+slice exchange_header(const exchange *x, header_name name)
+{
+    if (!x->headers[name].is_there) return NO_SLICE;
+    return (slice){ x->kept.data == NULL ? "" : x->kept.data + x->headers[name].at, x->headers[name].len };
+}
+
+void exchange_set_header(exchange *x, const char *name, slice given)
+{
+    x->extra_name = given.data == NULL ? NULL : name;
+    text_clear(&x->extra);
+    text_add(&x->extra, given);
 }
 
 void exchange_hold(exchange *x)
@@ -36,7 +76,10 @@ void exchange_drop(exchange *x)
     text_free(&x->path);
     text_free(&x->accept);
     text_free(&x->body);
-    text_free(&x->location);
+    text_free(&x->kept);
+    text_free(&x->extra);
+    auth_drop(x->auth);
+    atomic_fetch_sub(&x->server->body_bytes, x->body_bytes);
     pthread_mutex_destroy(&x->lock);
     free(x);
 }
@@ -55,7 +98,7 @@ static void add_line(exchange *x, slice more)
     x->queued_bytes += more.len;
 }
 
-void exchange_reply(exchange *x, int status, const char *content_type, slice body)
+static void set_reply(exchange *x, int status, const char *content_type, slice body)
 {
     pthread_mutex_lock(&x->lock);
     x->status = status;
@@ -63,7 +106,18 @@ void exchange_reply(exchange *x, int status, const char *content_type, slice bod
     x->has_started = x->has_ended = x->is_whole = true;
     if (body.len > 0) add_line(x, body);
     pthread_mutex_unlock(&x->lock);
+}
+
+void exchange_reply(exchange *x, int status, const char *content_type, slice body)
+{
+    set_reply(x, status, content_type, body);
     server_note_news(x);
+}
+
+void exchange_reply_here(exchange *x, int status, const char *content_type, slice body)
+{
+    set_reply(x, status, content_type, body);
+    if (x->is_http2) server_note_news(x); /* which of its streams there is something of */
 }
 
 void exchange_start(exchange *x, int status, const char *content_type)
@@ -85,9 +139,17 @@ void exchange_line(exchange *x, slice more)
     server_note_news(x);
 }
 
-void exchange_end(exchange *x)
+void exchange_set_status(exchange *x, int status)
 {
     pthread_mutex_lock(&x->lock);
+    x->status = status;
+    pthread_mutex_unlock(&x->lock);
+}
+
+void exchange_end(exchange *x, slice last)
+{
+    pthread_mutex_lock(&x->lock);
+    if (last.len > 0) add_line(x, last);
     x->has_ended = true;
     pthread_mutex_unlock(&x->lock);
     server_note_news(x);
@@ -130,6 +192,8 @@ bool exchange_take_line(exchange *x, text *into, bool *ended)
         memmove(x->body.data, x->body.data + taken, x->body.len - taken);
         x->body.len -= taken;
         x->body_taken += taken;
+        x->body_bytes -= taken;
+        atomic_fetch_sub(&x->server->body_bytes, taken);
     }
     pthread_mutex_unlock(&x->lock);
     if (found) server_note_news(x);
@@ -162,6 +226,8 @@ void exchange_give_body(exchange *x, slice more)
 {
     pthread_mutex_lock(&x->lock);
     text_add(&x->body, more);
+    x->body_bytes += more.len;
+    atomic_fetch_add(&x->server->body_bytes, more.len);
     struct job *job = x->job;
     if (job != NULL) pool_wake(job);
     pthread_mutex_unlock(&x->lock);

@@ -7,6 +7,7 @@
 #define WEIR_SERVER_EXCHANGE_H
 
 #include "core/json_read.h"
+#include "server/auth.h"
 #include "server/server.h"
 
 #include <pthread.h>
@@ -23,19 +24,30 @@ typedef struct line {
     char data[];
 } line;
 
+/* Headers that are kept, the first of each name. */
+typedef enum header_name {
+    HEADER_AUTHORIZATION, HEADER_HOST, HEADER_ORIGIN, HEADER_UPGRADE, HEADER_WEBSOCKET_KEY, HEADER_WEBSOCKET_VERSION, HEADER_COUNT
+} header_name;
+
 typedef struct exchange {
     server *server;
     connection *connection; /* the loop's; NULL: it has gone */
     const route *route;
     /* the request */
     text method, path, accept, body;
+    slice path_query;       /* what stood behind the path's '?', as it was sent; in the path's text */
+    text kept;
+    struct { uint32_t at, len; bool is_there; } headers[HEADER_COUNT]; /* in kept */
     bool is_http2, is_head;
+    bool is_websocket;      /* lines become messages */
     int32_t stream;         /* HTTP/2 */
+    auth_role role;
     /* the reply, behind the lock */
     pthread_mutex_t lock;
     int status;
     const char *content_type;
-    text location;          /* where redirected */
+    const char *extra_name; /* one more header; NULL: none */
+    text extra;
     bool has_started, has_ended, is_whole;
     line *first, *last;
     size_t queued_bytes;
@@ -47,21 +59,38 @@ typedef struct exchange {
     atomic_int holders;
     atomic_bool is_push;    /* goes on for ever: a client that has closed its side does not read it */
     atomic_bool is_gone;    /* nobody is there to read the reply */
+    /* whom the Authorization header names: a worker finds out */
+    auth *auth;
+    atomic_int verdict;     /* auth_verdict */
+    struct exchange *next_verify;
     /* the loop's own */
-    bool is_dispatched, is_head_sent, is_deferred;
-    size_t header_bytes;
+    bool is_dispatched, is_head_sent, is_deferred, is_verifying;
+    bool discards_body;     /* it is refused already */
+    size_t header_bytes, body_bytes; /* body_bytes: counted in the server's */
+    int64_t began_ms, since_ms; /* since_ms: when it last came on */
+    struct exchange *next_stream, *previous_stream; /* HTTP/2: the connection's */
 } exchange;
 
 exchange *exchange_new(server *s);
+/* Notes the header if it is one that is kept; name in any case. */
+void exchange_take_header(exchange *x, slice name, slice given);
+slice exchange_header(const exchange *x, header_name name); /* absent: not sent */
 void exchange_hold(exchange *x);
 void exchange_drop(exchange *x); /* NULL is fine */
 
 /* ---- the worker's side ---- */
 
 void exchange_reply(exchange *x, int status, const char *content_type, slice body);
+/* The same from the loop, before it looks at the connection again. */
+void exchange_reply_here(exchange *x, int status, const char *content_type, slice body);
 void exchange_start(exchange *x, int status, const char *content_type);
 void exchange_line(exchange *x, slice more); /* copied; one chunk or DATA frame */
-void exchange_end(exchange *x);
+/* last: a line to go with the end, so that no empty frame follows it, which some clients take for a line; or absent. */
+void exchange_end(exchange *x, slice last);
+/* Of a reply under way that turned out otherwise: for WebSockets, whose close tells. */
+void exchange_set_status(exchange *x, int status);
+/* One more header of the reply, before it starts. */
+void exchange_set_header(exchange *x, const char *name, slice given);
 /* {"@type":"generic_error","error_code":code,"message":...} */
 void exchange_fail(exchange *x, int status, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
 bool exchange_is_full(exchange *x);  /* wait: the reader is slower */

@@ -18,8 +18,7 @@ static const char *reason_of(int status)
 
 /* ---- reading ---- */
 
-/* Answers what cannot be understood, and closes. */
-static void refuse(connection *c, int status, const char *why)
+void http1_refuse(connection *c, int status, const char *why)
 {
     exchange *x = c->current;
 
@@ -34,7 +33,7 @@ static void refuse(connection *c, int status, const char *why)
     }
     x->is_dispatched = true;
     atomic_fetch_add(&c->server->failures, 1);
-    exchange_fail(x, status, status * 100, "%s", why);
+    exchange_fail(x, status, status == 503 ? 50302 : status * 100, "%s", why);
 }
 
 static int on_begin(http_parser *p)
@@ -43,7 +42,7 @@ static int on_begin(http_parser *p)
 
     c->current = exchange_new(c->server);
     c->current->connection = c;
-    c->since_ms = clock_monotonic_ms(&WALL);
+    c->since_ms = c->current->began_ms;
     return 0;
 }
 
@@ -59,22 +58,39 @@ static void end_header(connection *c)
 {
     slice name = text_slice(&c->header_name), given = text_slice(&c->header_value);
 
-    if (slice_equal_nocase(name, SLICE("accept"))) {
-        if (c->current->accept.len > 0) text_add_char(&c->current->accept, ',');
-        text_add(&c->current->accept, given);
-    } else if (slice_equal_nocase(name, SLICE("expect")) && slice_equal_nocase(given, SLICE("100-continue"))) {
-        text_add_c(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    }
+    exchange_take_header(c->current, name, given);
+    if (slice_equal_nocase(name, SLICE("expect")) && slice_equal_nocase(given, SLICE("100-continue"))) c->awaits_continue = true;
     text_clear(&c->header_name);
     text_clear(&c->header_value);
-    c->reads_header_accept = false;
+    c->in_header_value = false;
+}
+
+/* The parser lets pass what proxies before the server may understand otherwise. */
+static bool is_token(const char *at, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char b = (unsigned char)at[i];
+        bool is_word = (b >= '0' && b <= '9') || ((b | 32) >= 'a' && (b | 32) <= 'z');
+        if (!is_word && (b == 0 || strchr("!#$%&'*+-.^_`|~", b) == NULL)) return false;
+    }
+    return true;
+}
+
+static bool is_header_text(const char *at, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char b = (unsigned char)at[i];
+        if ((b < ' ' && b != '\t') || b == 0x7f) return false;
+    }
+    return true;
 }
 
 static int on_header_field(http_parser *p, const char *at, size_t len)
 {
     connection *c = p->data;
 
-    if (c->reads_header_accept) end_header(c);
+    if (c->in_header_value) end_header(c);
+    if (!is_token(at, len)) return 1;
     text_add(&c->header_name, (slice){ at, len });
     return 0;
 }
@@ -83,7 +99,8 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
 {
     connection *c = p->data;
 
-    c->reads_header_accept = true; /* the value has begun: a name that follows is the next header's */
+    if (!is_header_text(at, len)) return 1;
+    c->in_header_value = true; /* the value has begun: a name that follows is the next header's */
     text_add(&c->header_value, (slice){ at, len });
     return 0;
 }
@@ -103,17 +120,21 @@ static int on_headers_complete(http_parser *p)
     exchange *x = c->current;
 
     end_header(c);
+    if (p->http_major > 1) return -1;
     p->upgrade = 0; /* h2c and WebSocket are not offered: the request is taken as it is */
     c->keeps_alive = http_should_keep_alive(p) != 0;
-    c->is_chunked = p->http_major > 1 || (p->http_major == 1 && p->http_minor >= 1);
+    c->is_chunked = p->http_major == 1 && p->http_minor >= 1;
     text_add_c(&x->method, http_method_str((enum http_method)p->method));
     x->is_head = p->method == HTTP_HEAD;
     x->route = route_find(x);
+    x->discards_body = admit_is_hopeless(x);
     bool has_length = p->content_length != UINT64_MAX;
     if (has_length && p->content_length > c->server->options.body_bytes_max && !(x->route != NULL && x->route->streams_body)) {
-        refuse(c, 413, "the body is larger than this server takes");
+        http1_refuse(c, 413, "the body is larger than this server takes");
         return -1;
     }
+    if (c->awaits_continue) text_add_c(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+    c->awaits_continue = false;
     if (x->route != NULL && x->route->streams_body) dispatch(c);
     return p->method == HTTP_CONNECT ? 1 : 0;
 }
@@ -123,15 +144,13 @@ static int on_body(http_parser *p, const char *at, size_t len)
     connection *c = p->data;
     exchange *x = c->current;
 
-    if (x->route != NULL && x->route->streams_body) {
-        exchange_give_body(x, (slice){ at, len });
-        return 0;
-    }
-    if (x->body.len + len > c->server->options.body_bytes_max) {
-        refuse(c, 413, "the body is larger than this server takes");
+    if (x->discards_body) return 0;
+    int status = connection_takes_body(c, x, len);
+    if (status != 0) {
+        http1_refuse(c, status, status == 413 ? "the body is larger than this server takes" : "the server holds as many requests as it can");
         return -1;
     }
-    text_add(&x->body, (slice){ at, len });
+    exchange_give_body(x, (slice){ at, len });
     return 0;
 }
 
@@ -169,11 +188,11 @@ void http1_take(connection *c, slice bytes)
     if (fault == HPE_PAUSED) {
         if (read < bytes.len) text_add(&c->in, (slice){ bytes.data + read, bytes.len - read });
     } else if (fault == HPE_HEADER_OVERFLOW || fault == HPE_CB_url) {
-        refuse(c, 431, "the headers are larger than this server takes");
+        http1_refuse(c, 431, "the headers are larger than this server takes");
     } else if (fault == HPE_INVALID_METHOD) {
-        refuse(c, 400, "the request has no method of HTTP");
+        http1_refuse(c, 400, "the request has no method of HTTP");
     } else if (fault != HPE_OK) {
-        refuse(c, 400, "the request is not HTTP/1.1");
+        http1_refuse(c, 400, "the request is not HTTP/1.1");
     }
 }
 
@@ -181,13 +200,31 @@ void http1_take(connection *c, slice bytes)
 
 static void send_head(connection *c, exchange *x, size_t whole_bytes)
 {
-    text_printf(&c->out, "HTTP/1.1 %d %s\r\n", x->status, reason_of(x->status));
-    if (x->content_type != NULL) text_printf(&c->out, "content-type: %s\r\n", x->content_type);
-    if (x->location.len > 0) text_printf(&c->out, "location: %.*s\r\n", SLICE_ARG(text_slice(&x->location)));
-    if (x->is_whole) text_printf(&c->out, "content-length: %zu\r\n", whole_bytes);
-    else if (c->is_chunked) text_add_c(&c->out, "transfer-encoding: chunked\r\n");
-    else c->keeps_alive = false;
-    text_printf(&c->out, "connection: %s\r\n\r\n", c->keeps_alive ? "keep-alive" : "close");
+    text *out = &c->out;
+
+    text_add_c(out, "HTTP/1.1 ");
+    print_i64(out, x->status);
+    text_add_char(out, ' ');
+    text_add_c(out, reason_of(x->status));
+    if (x->content_type != NULL) {
+        text_add_c(out, "\r\ncontent-type: ");
+        text_add_c(out, x->content_type);
+    }
+    if (x->extra_name != NULL) {
+        text_add_c(out, "\r\n");
+        text_add_c(out, x->extra_name);
+        text_add_c(out, ": ");
+        text_add(out, text_slice(&x->extra));
+    }
+    if (x->is_whole) {
+        text_add_c(out, "\r\ncontent-length: ");
+        print_i64(out, (int64_t)whole_bytes);
+    } else if (c->is_chunked) {
+        text_add_c(out, "\r\ntransfer-encoding: chunked");
+    } else {
+        c->keeps_alive = false;
+    }
+    text_add_c(out, c->keeps_alive ? "\r\nconnection: keep-alive\r\n\r\n" : "\r\nconnection: close\r\n\r\n");
     x->is_head_sent = true;
 }
 
@@ -208,6 +245,7 @@ static void finish(connection *c)
 
     if (!x->is_whole && c->is_chunked && !x->is_head) text_add_c(&c->out, "0\r\n\r\n");
     if (HTTP_PARSER_ERRNO(&c->parser) != HPE_PAUSED) c->keeps_alive = false; /* its body is not all read */
+    log_request(x);
     c->current = NULL;
     x->connection = NULL;
     atomic_store(&x->is_gone, true);
@@ -239,6 +277,10 @@ void http1_fill(connection *c)
         bool has_started = x->has_started;
         size_t whole_bytes = x->queued_bytes;
         pthread_mutex_unlock(&x->lock);
+        if (x->is_websocket) {
+            websocket_open(c);
+            return;
+        }
         if (!has_started) return;
         if (!x->is_head_sent) send_head(c, x, whole_bytes);
         line *l = exchange_next_line(x, &ended);

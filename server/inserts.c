@@ -91,8 +91,7 @@ static job_turn finish(insert_job *j)
     if (!j->has_target) {
         exchange_fail(x, 400, 40000, "the body is empty: its first line names the target");
     } else {
-        if (j->is_array) exchange_line(x, SLICE("]"));
-        exchange_end(x);
+        exchange_end(x, j->is_array ? SLICE("]") : NO_SLICE);
     }
     return JOB_DONE;
 }

@@ -50,6 +50,10 @@ static void run_metrics(exchange *x)
     uint32_t count = 0;
 
     single(&out, "weir_http_connections_total", "counter", "Connections accepted.", atomic_load(&s->connections_taken));
+    single(&out, "weir_http_connections", "gauge", "Connections there are.", atomic_load(&s->connection_count));
+    single(&out, "weir_http_connections_refused_total", "counter", "Connections turned away, since there were too many.", atomic_load(&s->connections_refused));
+    single(&out, "weir_http_accounts_refused_total", "counter", "Requests without an account, or with a wrong secret.", atomic_load(&s->accounts_refused));
+    single(&out, "weir_http_body_bytes", "gauge", "Bodies of requests held in memory.", atomic_load(&s->body_bytes));
     single(&out, "weir_http_requests_total", "counter", "Requests received.", atomic_load(&s->requests));
     single(&out, "weir_http_failures_total", "counter", "Requests answered with an error.", atomic_load(&s->failures));
     single(&out, "weir_http_streamed_queries", "gauge", "Pull and push queries being answered.", atomic_load(&s->query_count));

@@ -2,6 +2,7 @@
 #include "server/pool.h"
 
 #include "core/clock.h"
+#include "core/thread.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -120,7 +121,7 @@ pool *pool_open(uint32_t threads, uint32_t jobs_max)
     pthread_cond_init(&p->news, &monotonic);
     pthread_condattr_destroy(&monotonic);
     while (p->thread_count < threads && p->thread_count < THREADS_MAX &&
-           pthread_create(&p->threads[p->thread_count], NULL, work, p) == 0) {
+           thread_start(&p->threads[p->thread_count], work, p)) {
         p->thread_count++;
     }
     if (p->thread_count > 0) return p;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/random.h>
 
 enum { BATCHES_A_TURN = 8 };
@@ -15,6 +16,7 @@ typedef enum reply_form {
     FORM_ROWS,      /* /query: [{"header":...},  {"row":...},  {"finalMessage":...}] */
     FORM_DELIMITED, /* /query-stream: {"queryId":...}, then an array a line */
     FORM_ARRAY,     /* the same as one JSON array */
+    FORM_MESSAGES,  /* /ws/query: the columns, then {"row":...} each */
     FORM_LINES      /* PRINT */
 } reply_form;
 
@@ -29,8 +31,11 @@ typedef struct streamed_query {
     weir_script *script;
     weir_result *result;
     bool is_push, is_counted, has_started;
-    bool has_held;       /* FORM_ROWS of a pull query: the last row waits to know whether another comes */
+    bool is_kept;        /* the result is the look-ups' now */
+    bool holds;          /* each line waits for the next: the last one goes with the end */
+    bool has_held;
     text line, held;
+    work limited;        /* unless it is a push query */
     const batch *first;  /* rows that came before the header was sent */
     atomic_bool is_closed; /* by /close-query */
 } streamed_query;
@@ -59,7 +64,8 @@ static void query_close(job *self)
     pthread_mutex_lock(&q->exchange->lock);
     q->exchange->job = NULL;
     pthread_mutex_unlock(&q->exchange->lock);
-    weir_result_close(q->result);
+    work_end(q->exchange->server, &q->limited);
+    if (!q->is_kept) weir_result_close(q->result);
     weir_script_close(q->script);
     weir_session_close(q->session);
     body_free(&q->body);
@@ -71,56 +77,42 @@ static void query_close(job *self)
 
 /* ---- what is sent ---- */
 
-static void send_text(streamed_query *q, text *line)
+/* Another follows. */
+static void send_now(streamed_query *q, text *line)
 {
+    if (q->form == FORM_ROWS) text_add_c(line, ",\n");
     exchange_line(q->exchange, text_slice(line));
     text_clear(line);
 }
 
-/* An object of FORM_ROWS; the last one of a pull query closes the array. */
-static void send_object(streamed_query *q, bool is_last)
+/* A line, or an object of FORM_ROWS without what separates it from the next. */
+static void send_text(streamed_query *q, text *line)
 {
-    bool holds = !q->is_push && !is_last;
-
-    if (q->has_held) {
-        text_add_c(&q->held, ",\n");
-        send_text(q, &q->held);
-        q->has_held = false;
-    }
-    if (holds) {
-        text_clear(&q->held);
-        text_add(&q->held, text_slice(&q->line));
-        text_clear(&q->line);
-        q->has_held = true;
+    if (q->has_held) send_now(q, &q->held);
+    q->has_held = q->holds;
+    if (!q->holds) {
+        send_now(q, line);
         return;
     }
-    text_add_c(&q->line, is_last ? "]\n" : ",\n");
-    send_text(q, &q->line);
+    text free_one = q->held;
+    q->held = *line;
+    *line = free_one;
+    text_clear(line);
 }
 
-static void send_header(streamed_query *q)
+/* What is held goes out with the end; closing: what the reply ends with. */
+static void send_last(streamed_query *q, const char *closing)
 {
-    const schema *s = weir_result_schema(q->result);
-    text *out = &q->line;
+    if (!q->has_held) text_clear(&q->held);
+    text_add_c(&q->held, closing);
+    exchange_end(q->exchange, text_slice(&q->held));
+    q->has_held = false;
+}
 
-    text_clear(out);
-    q->has_started = true;
-    if (q->form == FORM_LINES) {
-        exchange_start(q->exchange, 200, "text/plain; charset=utf-8");
-        return;
-    }
-    exchange_start(q->exchange, 200, q->form == FORM_ROWS ? MEDIA_KSQL : q->form == FORM_ARRAY ? MEDIA_JSON : MEDIA_DELIMITED);
-    if (q->form == FORM_ROWS) {
-        text columns = TEXT_EMPTY;
-        weir_result_print_schema(q->result, &columns);
-        text_printf(out, "[{\"header\":{\"queryId\":\"%s\",\"schema\":", q->id);
-        print_json_string(out, text_slice(&columns));
-        text_add_c(out, "}}");
-        text_free(&columns);
-        send_object(q, false);
-        return;
-    }
-    text_printf(out, "%s{\"queryId\":\"%s\",\"columnNames\":[", q->form == FORM_ARRAY ? "[" : "", q->id);
+/* The members of a header, between the query's id and what follows it. */
+static void print_column_lists(text *out, const schema *s)
+{
+    text_add_c(out, "\"columnNames\":[");
     for (uint32_t i = 0; i < s->count; i++) {
         if (i > 0) text_add_char(out, ',');
         print_json_string(out, s->columns[i].name);
@@ -133,12 +125,55 @@ static void send_header(streamed_query *q)
         print_json_string(out, text_slice(&type));
         text_free(&type);
     }
-    text_add_c(out, "]}");
-    if (q->form == FORM_DELIMITED) text_add_char(out, '\n');
+    text_add_char(out, ']');
+}
+
+void print_query_head(text *out, const weir_result *r, bool is_rows)
+{
+    if (is_rows) {
+        text columns = TEXT_EMPTY;
+        weir_result_print_schema(r, &columns);
+        text_add_c(out, "\",\"schema\":");
+        print_json_string(out, text_slice(&columns));
+        text_add_c(out, "}}");
+        text_free(&columns);
+    } else {
+        text_add_c(out, "\",");
+        print_column_lists(out, weir_result_schema(r));
+        text_add_c(out, "}\n");
+    }
+}
+
+static void send_header(streamed_query *q)
+{
+    text *out = &q->line;
+
+    text_clear(out);
+    q->has_started = true;
+    if (q->form == FORM_LINES) {
+        exchange_start(q->exchange, 200, "text/plain; charset=utf-8");
+        return;
+    }
+    if (q->form == FORM_MESSAGES) {
+        exchange_start(q->exchange, 200, MEDIA_JSON);
+        weir_result_print_fields(q->result, out);
+        send_text(q, out);
+        return;
+    }
+    exchange_start(q->exchange, 200, q->form == FORM_ROWS ? MEDIA_KSQL : q->form == FORM_ARRAY ? MEDIA_JSON : MEDIA_DELIMITED);
+    if (q->form == FORM_ROWS) {
+        text_printf(out, "[{\"header\":{\"queryId\":\"%s", q->id);
+        print_query_head(out, q->result, true);
+        send_text(q, out);
+        return;
+    }
+    text_printf(out, "%s{\"queryId\":\"%s", q->form == FORM_ARRAY ? "[" : "", q->id);
+    print_query_head(out, q->result, false);
+    if (q->form == FORM_ARRAY) out->len--; /* the line's end */
     send_text(q, out);
 }
 
-static void print_columns(text *out, const batch *rows, uint32_t row)
+void print_query_row(text *out, const batch *rows, uint32_t row)
 {
     text_add_char(out, '[');
     for (uint32_t i = 0; i < rows->column_count; i++) {
@@ -157,20 +192,20 @@ static void send_rows(streamed_query *q, const batch *rows)
         text_clear(&q->line);
         switch (q->form) {
         case FORM_ROWS:
+        case FORM_MESSAGES:
             text_add_c(&q->line, "{\"row\":{\"columns\":");
-            print_columns(&q->line, rows, r);
+            print_query_row(&q->line, rows, r);
             text_add_c(&q->line, is_deletion ? ",\"tombstone\":true}}" : "}}");
-            send_object(q, false);
-            continue;
+            break;
         case FORM_DELIMITED:
             if (is_deletion) continue; /* an array cannot say so */
-            print_columns(&q->line, rows, r);
+            print_query_row(&q->line, rows, r);
             text_add_char(&q->line, '\n');
             break;
         case FORM_ARRAY:
             if (is_deletion) continue;
             text_add_c(&q->line, ",\n");
-            print_columns(&q->line, rows, r);
+            print_query_row(&q->line, rows, r);
             break;
         case FORM_LINES:
             text_add(&q->line, rows->columns[0].str[r]);
@@ -181,21 +216,29 @@ static void send_rows(streamed_query *q, const batch *rows)
     }
 }
 
+/* Others may ask the like. */
+static void keep(streamed_query *q)
+{
+    server *s = q->exchange->server;
+    bool is_plain = q->body.property_count == 0 && q->body.variable_count == 0 && s->options.define_count == 0;
+
+    if (is_plain && (q->form == FORM_ROWS || q->form == FORM_DELIMITED)) {
+        q->is_kept = lookups_keep(s, q->result, q->body.sql, q->form == FORM_ROWS);
+    }
+}
+
 /* The end of a reply that has begun. message NULL: a pull query over a table has none. */
 static job_turn send_end(streamed_query *q, const char *message)
 {
     forget(q);
+    keep(q);
     text_clear(&q->line);
-    if (q->form == FORM_ROWS && message != NULL) {
+    q->holds = true;
+    if ((q->form == FORM_ROWS || q->form == FORM_MESSAGES) && message != NULL) {
         text_printf(&q->line, "{\"finalMessage\":\"%s\"}", message);
-        send_object(q, true);
-    } else if (q->form == FORM_ROWS) {
-        text_add_c(&q->held, "]\n");
-        send_text(q, &q->held);
-    } else if (q->form == FORM_ARRAY) {
-        exchange_line(q->exchange, SLICE("]"));
+        send_text(q, &q->line);
     }
-    exchange_end(q->exchange);
+    send_last(q, q->form == FORM_ROWS ? "]\n" : q->form == FORM_ARRAY ? "]" : "");
     return JOB_DONE;
 }
 
@@ -210,17 +253,14 @@ static job_turn send_failure(streamed_query *q, const weir_error *err)
         exchange_reply(q->exchange, error_status(err->rc), MEDIA_KSQL, text_slice(&q->line));
         return JOB_DONE;
     }
+    if (q->form == FORM_MESSAGES) exchange_set_status(q->exchange, error_status(err->rc));
+    q->holds = true;
     if (q->form == FORM_ROWS) text_add_c(&q->line, "{\"errorMessage\":");
     if (q->form == FORM_ARRAY) text_add_c(&q->line, ",\n");
     print_error(&q->line, err, error_code(err->rc), NO_SLICE, NO_SLICE);
-    if (q->form == FORM_ROWS) {
-        text_add_char(&q->line, '}');
-        send_object(q, true);
-    } else {
-        text_add_c(&q->line, q->form == FORM_ARRAY ? "]" : "\n");
-        send_text(q, &q->line);
-    }
-    exchange_end(q->exchange);
+    if (q->form == FORM_ROWS) text_add_char(&q->line, '}');
+    send_text(q, &q->line);
+    send_last(q, q->form == FORM_ROWS ? "]\n" : q->form == FORM_ARRAY ? "]" : "\n");
     return JOB_DONE;
 }
 
@@ -266,10 +306,18 @@ static void name_query(streamed_query *q)
 
     if (getrandom(&chance, sizeof chance, 0) < 0) chance = (uint64_t)clock_monotonic_ns();
     pthread_mutex_lock(&s->queries_lock);
-    snprintf(q->id, sizeof q->id, "transient_%llu_%016llx", (unsigned long long)++s->query_number, (unsigned long long)chance);
+    snprintf(q->id, sizeof q->id, "%s_%llu_%016llx", weir_result_follows_query(q->result) ? "SCALABLE_PUSH_QUERY" : "transient",
+             (unsigned long long)++s->query_number, (unsigned long long)chance);
     q->next = s->queries;
     s->queries = q;
     pthread_mutex_unlock(&s->queries_lock);
+}
+
+/* Rows of a push query go at once, unless they are its last. */
+static void take_rows(streamed_query *q, const batch *rows)
+{
+    q->holds |= weir_result_ended(q->result);
+    send_rows(q, rows);
 }
 
 /* False: answered, and done. */
@@ -289,19 +337,23 @@ static bool begin(streamed_query *q)
     }
     if (!count_query(q) || (q->session = body_session(x, &q->body, true)) == NULL) return false;
     q->script = weir_script_open(q->session, q->body.sql);
+    work_begin(x->server, &q->limited, q->session);
     weir_rc rc = open_result(q, &err);
     /* What is wrong with its state shows before the reply begins; and a push query stands at its first position then. */
     if (rc == WEIR_OK) rc = weir_result_next(q->result, 0, &q->first, &err);
     if (rc != WEIR_OK) {
+        work_explain(x->server, &q->limited, &err);
         send_failure(q, &err);
         return false;
     }
     q->is_push = weir_result_kind_of(q->result) == WEIR_RESULT_CHANGES;
     if (weir_result_kind_of(q->result) == WEIR_RESULT_LINES) q->form = FORM_LINES;
+    if (q->is_push || q->form == FORM_LINES) work_end(x->server, &q->limited);
+    q->holds = !q->is_push && q->form != FORM_LINES;
     name_query(q);
     atomic_store(&x->is_push, q->is_push || q->form == FORM_LINES);
     send_header(q);
-    if (q->first != NULL) send_rows(q, q->first);
+    if (q->first != NULL) take_rows(q, q->first);
     return true;
 }
 
@@ -325,8 +377,11 @@ static job_turn query_step(job *self)
         }
         if (exchange_is_gone(x)) return JOB_DONE;
         if (exchange_is_full(x)) return JOB_IDLE;
-        if (weir_result_next(q->result, 0, &rows, &err) != WEIR_OK) return send_failure(q, &err);
-        if (rows != NULL) send_rows(q, rows);
+        if (weir_result_next(q->result, 0, &rows, &err) != WEIR_OK) {
+            work_explain(x->server, &q->limited, &err);
+            return send_failure(q, &err);
+        }
+        if (rows != NULL) take_rows(q, rows);
         else if (q->is_push || q->form == FORM_LINES) return weir_result_ended(q->result) ? JOB_AGAIN : JOB_IDLE;
     }
     return JOB_AGAIN;
@@ -352,7 +407,12 @@ static void start(exchange *x, reply_form form)
 
 void handle_query(exchange *x)
 {
-    start(x, FORM_ROWS);
+    if (!lookups_answer(x, true)) start(x, FORM_ROWS);
+}
+
+void handle_query_socket(exchange *x)
+{
+    start(x, FORM_MESSAGES);
 }
 
 static bool accepts(const exchange *x, const char *media)
@@ -364,26 +424,34 @@ static bool accepts(const exchange *x, const char *media)
 void handle_query_stream(exchange *x)
 {
     bool is_rows = accepts(x, MEDIA_KSQL), is_array = accepts(x, MEDIA_JSON) && !accepts(x, MEDIA_DELIMITED);
+    if (!is_array && lookups_answer(x, is_rows)) return;
     start(x, is_rows ? FORM_ROWS : is_array ? FORM_ARRAY : FORM_DELIMITED);
+}
+
+bool close_query(void *self, slice id)
+{
+    server *s = self;
+    bool found = false;
+
+    pthread_mutex_lock(&s->queries_lock);
+    for (streamed_query *q = s->queries; q != NULL && !found; q = q->next) {
+        if (id.len != strlen(q->id) || strncasecmp(id.data, q->id, id.len) != 0) continue;
+        found = true;
+        atomic_store(&q->is_closed, true);
+        pool_wake(&q->job);
+    }
+    pthread_mutex_unlock(&s->queries_lock);
+    return found;
 }
 
 void handle_close_query(exchange *x)
 {
-    server *s = x->server;
     request_body body;
-    bool found = false;
 
     if (body_read(x, text_slice(&x->body), &body)) {
-        pthread_mutex_lock(&s->queries_lock);
-        for (streamed_query *q = s->queries; q != NULL && !found; q = q->next) {
-            if (body.query_id.data == NULL || !slice_is(body.query_id, q->id)) continue;
-            found = true;
-            atomic_store(&q->is_closed, true);
-            pool_wake(&q->job);
-        }
-        pthread_mutex_unlock(&s->queries_lock);
-        if (found) exchange_reply(x, 200, MEDIA_KSQL, SLICE(""));
-        else exchange_fail(x, 400, 40000, body.query_id.data == NULL ? "the body has no member \"queryId\"" : "there is no query of that id");
+        if (body.query_id.data == NULL) exchange_fail(x, 400, 40000, "the body has no member \"queryId\"");
+        else if (close_query(x->server, body.query_id)) exchange_reply(x, 200, MEDIA_KSQL, SLICE(""));
+        else exchange_fail(x, 400, 40000, "there is no query of that id");
     }
     body_free(&body);
 }

@@ -38,7 +38,7 @@ static void handle_info(exchange *x)
 
 static void handle_root(exchange *x)
 {
-    text_add_c(&x->location, "/info");
+    exchange_set_header(x, "location", SLICE("/info"));
     exchange_reply(x, 307, MEDIA_KSQL, SLICE(""));
 }
 
@@ -103,37 +103,28 @@ static void handle_is_valid_property(exchange *x)
     else exchange_fail(x, 400, 40000, "unknown setting '%.*s'; SHOW PROPERTIES lists them", SLICE_ARG(name));
 }
 
-static void handle_terminate(exchange *x)
-{
-    exchange_fail(x, 501, 50100, "unsupported: ending the whole service by request; TERMINATE queries, DROP streams and tables, "
-                  "and stop the process");
-}
-
-static void handle_web_socket(exchange *x)
-{
-    exchange_fail(x, 501, 50100, "unsupported: queries over WebSocket; POST them to /query-stream");
-}
-
 static const route ROUTES[] = {
-    { "GET", "/", handle_root, false },
-    { "GET", "/info", handle_info, false },
-    { "GET", "/healthcheck", handle_health, false },
-    { "GET", "/chc/live", handle_alive, false },
-    { "GET", "/chc/ready", handle_alive, false },
-    { "GET", "/v1/metadata", handle_metadata, false },
-    { "GET", "/v1/metadata/id", handle_metadata_id, false },
-    { "GET", "/clusterStatus", handle_cluster, false },
-    { "GET", "/is_valid_property/", handle_is_valid_property, false },
-    { "GET", "/status", handle_status, false },
-    { "GET", "/status/", handle_status, false },
-    { "GET", "/metrics", handle_metrics, false },
-    { "GET", "/ws/query", handle_web_socket, false },
-    { "POST", "/ksql", handle_ksql, false },
-    { "POST", "/ksql/terminate", handle_terminate, false },
-    { "POST", "/query", handle_query, false },
-    { "POST", "/query-stream", handle_query_stream, false },
-    { "POST", "/close-query", handle_close_query, false },
-    { "POST", "/inserts-stream", handle_inserts, true },
+    { "GET", "/", handle_root, false, ROLE_READ },
+    { "GET", "/info", handle_info, false, ROLE_READ },
+    { "GET", "/healthcheck", handle_health, false, ROLE_READ },
+    { "GET", "/chc/live", handle_alive, false, ROLE_NONE },
+    { "GET", "/chc/ready", handle_alive, false, ROLE_NONE },
+    { "GET", "/v1/metadata", handle_metadata, false, ROLE_READ },
+    { "GET", "/v1/metadata/id", handle_metadata_id, false, ROLE_READ },
+    { "GET", "/clusterStatus", handle_cluster, false, ROLE_READ },
+    { "GET", "/is_valid_property/", handle_is_valid_property, false, ROLE_READ },
+    { "GET", "/status", handle_status, false, ROLE_READ },
+    { "GET", "/status/", handle_status, false, ROLE_READ },
+    { "GET", "/metrics", handle_metrics, false, ROLE_READ },
+    { "GET", "/ws/query", handle_web_socket, false, ROLE_READ },
+    { "POST", "/v1/shell", handle_shell, false, ROLE_READ },
+    { "POST", "/v1/names", handle_names, false, ROLE_READ },
+    { "POST", "/ksql", handle_ksql, false, ROLE_READ },
+    { "POST", "/ksql/terminate", handle_terminate, false, ROLE_ADMIN },
+    { "POST", "/query", handle_query, false, ROLE_READ },
+    { "POST", "/query-stream", handle_query_stream, false, ROLE_READ },
+    { "POST", "/close-query", handle_close_query, false, ROLE_READ },
+    { "POST", "/inserts-stream", handle_inserts, true, ROLE_ADMIN },
 };
 enum { ROUTE_COUNT = sizeof ROUTES / sizeof *ROUTES };
 
@@ -150,17 +141,23 @@ static int hex(char c)
     return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
 }
 
-/* Without its query, %XX undone. */
-static void tidy_path(text *path)
+/* %XX undone; what stands behind the '?' is told apart. */
+static void tidy_path(exchange *x)
 {
+    text *path = &x->path;
     size_t to = 0;
+    const char *mark = path->len == 0 ? NULL : memchr(path->data, '?', path->len);
 
-    for (size_t i = 0; i < path->len && path->data[i] != '?'; i++, to++) {
+    if (mark != NULL) {
+        x->path_query = (slice){ mark + 1, (size_t)(path->data + path->len - mark) - 1 };
+        path->len = (size_t)(mark - path->data);
+    }
+
+    for (size_t i = 0; i < path->len; i++, to++) {
         bool is_code = path->data[i] == '%' && i + 2 < path->len && hex(path->data[i + 1]) >= 0 && hex(path->data[i + 2]) >= 0;
         path->data[to] = is_code ? (char)(hex(path->data[i + 1]) * 16 + hex(path->data[i + 2])) : path->data[i];
         if (is_code) i += 2;
     }
-    if (path->data != NULL) path->data[to] = '\0';
     path->len = to;
 }
 
@@ -168,7 +165,7 @@ const route *route_find(exchange *x)
 {
     slice method = text_slice(&x->method);
 
-    tidy_path(&x->path);
+    tidy_path(x);
     if (slice_is(method, "HEAD")) method = SLICE("GET");
     for (uint32_t i = 0; i < ROUTE_COUNT; i++) {
         if (fits(&ROUTES[i], text_slice(&x->path)) && slice_is(method, ROUTES[i].method)) return &ROUTES[i];
@@ -180,6 +177,11 @@ void route_dispatch(exchange *x)
 {
     slice path = text_slice(&x->path);
 
+    if (atomic_load(&x->server->is_stopping)) {
+        exchange_fail(x, 503, 50300, "the server is stopping");
+        return;
+    }
+    if (!admit(x)) return;
     if (x->route != NULL) {
         x->route->handle(x);
         return;
@@ -187,6 +189,7 @@ void route_dispatch(exchange *x)
     atomic_fetch_add(&x->server->failures, 1);
     for (uint32_t i = 0; i < ROUTE_COUNT; i++) {
         if (!fits(&ROUTES[i], path)) continue;
+        exchange_set_header(x, "allow", slice_of(strcmp(ROUTES[i].method, "GET") == 0 ? "GET, HEAD" : ROUTES[i].method));
         exchange_fail(x, 405, 40500, "%.*s takes %s, not %.*s", SLICE_ARG(path), ROUTES[i].method, SLICE_ARG(text_slice(&x->method)));
         return;
     }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -10,10 +11,12 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, TICK_MS = 1000, STOP_MS = 3000, JOBS_MAX = 4096, BACKLOG = 512 };
+enum { EVENTS = 256, TICK_MS = 1000, STOP_MS = 3000, CANCEL_MS = 2000, JOBS_MAX = 4096, BACKLOG = 4096 };
+enum { PROBE_AFTER_S = 60, PROBE_EVERY_S = 15, PROBES = 4, REQUEST_MS = 30000, STATEMENT_MS_MAX = 300000 };
 enum { WORKERS = 4, CONNECTIONS_MAX = 4096, QUERIES_MAX = 1024, BODY_BYTES_MAX = 4 << 20 };
 
 static const weir_clock WALL = { 0 };
@@ -92,16 +95,15 @@ static weir_rc open_listener(server *s, weir_error *err)
 {
     struct sockaddr_storage address;
     socklen_t len;
-    bool is_loopback;
     const int on = 1;
 
-    if (!parse_address(s->options.host, s->options.port, &address, &len, &is_loopback)) {
+    if (!parse_address(s->options.host, s->options.port, &address, &len, &s->is_loopback)) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%.*s' is no address to listen on: give an IPv4 or IPv6 address",
                          SLICE_ARG(s->options.host));
     }
-    if (!is_loopback && !s->options.is_insecure) {
-        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s can be reached from other machines, and neither encryption nor "
-                         "passwords are there: listen on 127.0.0.1, or give --insecure", SLICE_ARG(s->options.host));
+    if (!s->is_loopback && !s->options.is_insecure && s->tls == NULL) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s can be reached from other machines: give --tls-cert and --tls-key (and "
+                         "--auth-file), listen on 127.0.0.1, or say --insecure", SLICE_ARG(s->options.host));
     }
     s->listener = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->listener >= 0) setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -120,6 +122,51 @@ static uint32_t or_default(uint32_t given, uint32_t otherwise)
     return given == 0 ? otherwise : given;
 }
 
+/* A descriptor a connection: as many as this process may have. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+}
+
+static weir_rc load_files(server *s, struct ssl_ctx_st **tls, auth **accounts, weir_error *err)
+{
+    const server_options *o = &s->options;
+
+    *tls = NULL;
+    *accounts = NULL;
+    if ((o->tls_certificate.data == NULL) != (o->tls_key.data == NULL)) {
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "a certificate needs its key: --tls-cert and --tls-key go together");
+    }
+    if (o->tls_certificate.data != NULL) WEIR_TRY(tls_load(tls, o->tls_certificate, o->tls_key, err));
+    if (o->auth_file.data == NULL || auth_load(accounts, o->auth_file, err) == WEIR_OK) return WEIR_OK;
+    tls_unload(*tls);
+    *tls = NULL;
+    return err->rc;
+}
+
+/* Connections that are there keep the TLS they began with; accounts hold for the next request. */
+static void reload(server *s)
+{
+    struct ssl_ctx_st *tls;
+    auth *accounts;
+    weir_error err;
+
+    if (load_files(s, &tls, &accounts, &err) != WEIR_OK) {
+        server_log(s, "reload_failed", "error", err.message, NULL);
+        return;
+    }
+    tls_unload(s->tls);
+    auth_drop(s->auth);
+    s->tls = tls;
+    s->auth = accounts;
+    s->auth_number++;
+    server_log(s, "reloaded", "tls", tls == NULL ? "no" : "yes", "accounts", accounts == NULL ? "no" : "yes", NULL);
+}
+
 weir_rc server_open(server **out, weir *w, const server_options *options, weir_error *err)
 {
     server *s = calloc(1, sizeof *s);
@@ -132,13 +179,20 @@ weir_rc server_open(server **out, weir *w, const server_options *options, weir_e
     s->options.connections_max = or_default(options->connections_max, CONNECTIONS_MAX);
     s->options.queries_max = or_default(options->queries_max, QUERIES_MAX);
     s->options.body_bytes_max = or_default(options->body_bytes_max, BODY_BYTES_MAX);
-    s->listener = s->epoll = s->wake = -1;
+    s->options.request_ms_max = or_default(options->request_ms_max, REQUEST_MS);
+    if (s->options.statement_ms_max == 0) s->options.statement_ms_max = STATEMENT_MS_MAX;
+    s->listener = s->epoll = s->wake = s->spare = -1;
+    s->auth_number = 1;
     s->began_ms = clock_now_ms(&WALL);
     pthread_mutex_init(&s->news_lock, NULL);
     pthread_mutex_init(&s->queries_lock, NULL);
     pthread_mutex_init(&s->status_lock, NULL);
+    pthread_mutex_init(&s->verify_lock, NULL);
+    pthread_mutex_init(&s->work_lock, NULL);
+    raise_descriptors();
     http_parser_set_max_header_size(HEADER_BYTES_MAX);
-    if ((rc = open_listener(s, err)) != WEIR_OK) goto fail;
+    if ((rc = load_files(s, &s->tls, &s->auth, err)) != WEIR_OK || (rc = open_listener(s, err)) != WEIR_OK) goto fail;
+    s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     struct epoll_event listens = { .events = EPOLLIN, .data.ptr = &s->listener }, wakes = { .events = EPOLLIN, .data.ptr = &s->wake };
@@ -147,6 +201,7 @@ weir_rc server_open(server **out, weir *w, const server_options *options, weir_e
         rc = weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot wait for connections: %s", strerror(errno));
         goto fail;
     }
+    s->lookups = lookups_new();
     s->pool = pool_open(s->options.workers, JOBS_MAX);
     if (s->pool == NULL) {
         rc = weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start worker threads");
@@ -172,6 +227,19 @@ void server_stop(server *s)
     if (write(s->wake, &one, sizeof one) < 0) return; /* the tick will see it */
 }
 
+weir_rc server_account_line(slice account, slice secret, text *out, weir_error *err)
+{
+    return auth_make_line(account, secret, out, err);
+}
+
+void server_reload(server *s)
+{
+    const uint64_t one = 1;
+
+    atomic_store(&s->is_reloading, true);
+    if (write(s->wake, &one, sizeof one) < 0) return;
+}
+
 void server_close(server *s)
 {
     if (s == NULL) return;
@@ -182,6 +250,15 @@ void server_close(server *s)
         exchange_drop(s->news_first);
         s->news_first = next;
     }
+    while (s->verify_first != NULL) {
+        exchange *next = s->verify_first->next_verify;
+        exchange_drop(s->verify_first);
+        s->verify_first = next;
+    }
+    tls_unload(s->tls);
+    auth_drop(s->auth);
+    if (s->spare >= 0) close(s->spare);
+    lookups_free(s->lookups);
     if (s->listener >= 0) close(s->listener);
     if (s->epoll >= 0) close(s->epoll);
     if (s->wake >= 0) close(s->wake);
@@ -189,33 +266,62 @@ void server_close(server *s)
     pthread_mutex_destroy(&s->news_lock);
     pthread_mutex_destroy(&s->queries_lock);
     pthread_mutex_destroy(&s->status_lock);
+    pthread_mutex_destroy(&s->verify_lock);
+    pthread_mutex_destroy(&s->work_lock);
     free(s);
 }
 
 /* ---- the loop ---- */
 
-static void refuse_connection(int fd)
+static void refuse_connection(server *s, int fd)
 {
+    char missed[24];
+
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 92\r\n"
                                "connection: close\r\n\r\n"
                                "{\"@type\":\"generic_error\",\"error_code\":50302,\"message\":\"the server has too many connections\"}";
 
-    if (send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) { /* it has gone, then */
+    if (s->tls == NULL && send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) { /* it has gone, then */
     }
+    shutdown(fd, SHUT_WR);
     close(fd);
+    atomic_fetch_add(&s->connections_refused, 1);
+    if (log_is_due(s, &s->refused_connections, missed, sizeof missed)) server_log(s, "connection_refused", "why", "too many", "more", missed, NULL);
+}
+
+/* Without descriptors a connection would wait in the listener, and epoll tell of it for ever. */
+static bool refuse_without_descriptor(server *s)
+{
+    if (s->spare < 0) return false;
+    close(s->spare);
+    int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) refuse_connection(s, fd);
+    s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+/* A peer that has vanished without a word is found out, though nothing is to be sent to it. */
+static void set_up(int fd)
+{
+    const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S, probes = PROBES;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 static void accept_all(server *s)
 {
-    const int on = 1;
-
     for (;;) {
         int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && errno == EINTR) continue;
-        if (fd < 0) return; /* none, or no descriptors: later */
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE) && refuse_without_descriptor(s)) continue;
+        if (fd < 0) return;
         atomic_fetch_add(&s->connections_taken, 1);
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (s->connection_count >= s->options.connections_max) refuse_connection(fd);
+        set_up(fd);
+        if (s->connection_count >= s->options.connections_max) refuse_connection(s, fd);
         else if (connection_new(s, fd) == NULL) close(fd);
     }
 }
@@ -229,12 +335,25 @@ static void tick(server *s)
         connection_tick(c, now_ms);
         if (c->is_dead) connection_free(c);
     }
+    work_tick(s, now_ms);
+}
+
+static void begin_stop(server *s)
+{
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL);
+    for (connection *c = s->connections, *next; c != NULL; c = next) {
+        next = c->next;
+        connection_stop(c);
+        if (c->is_dead) connection_free(c);
+    }
+    server_log(s, "stopping", NULL);
 }
 
 /* True: all that was to be said has been sent. */
 static bool is_quiet(const server *s)
 {
     for (const connection *c = s->connections; c != NULL; c = c->next) {
+        if (c->lingers) continue;
         if (c->streams > 0 || (c->current != NULL && c->current->is_dispatched) || c->out_sent < c->out.len) return false;
     }
     return true;
@@ -252,29 +371,55 @@ static void handle_event(server *s, const struct epoll_event *event, connection 
     if (c->is_dead) seen[(*seen_count)++] = c;
 }
 
-weir_rc server_run(server *s, weir_error *err)
+static void log_listening(server *s)
+{
+    char port[8];
+    text host = TEXT_EMPTY;
+
+    snprintf(port, sizeof port, "%u", s->port);
+    text_add(&host, s->options.host);
+    server_log(s, "listening", "address", host.data, "port", port, "tls", s->tls == NULL ? "no" : "yes", "accounts",
+               s->auth == NULL ? "no" : "yes", NULL);
+    text_free(&host);
+    if (!s->is_loopback && s->auth == NULL) server_log(s, "open_to_all", "why", "without --auth-file whoever reaches it may do everything", NULL);
+}
+
+weir_rc server_turn(server *s, int timeout_ms, weir_error *err)
 {
     struct epoll_event events[EVENTS];
-    int64_t ticked_ms = clock_monotonic_ms(&WALL), stopped_ms = 0;
+    connection *dead[EVENTS];
+    int dead_count = 0;
 
+    int count = epoll_wait(s->epoll, events, EVENTS, timeout_ms);
+    if (count < 0 && errno != EINTR) return weir_fail(err, WEIR_RUNTIME, NOWHERE, "epoll: %s", strerror(errno));
+    for (int i = 0; i < count; i++) handle_event(s, &events[i], dead, &dead_count);
+    for (int i = 0; i < dead_count; i++) connection_free(dead[i]);
+    take_news(s);
+    int64_t now_ms = clock_monotonic_ms(&WALL);
+    if (now_ms - s->ticked_ms >= TICK_MS) {
+        tick(s);
+        s->ticked_ms = now_ms;
+    }
+    if (atomic_exchange(&s->is_reloading, false)) reload(s);
+    return WEIR_OK;
+}
+
+weir_rc server_run(server *s, weir_error *err)
+{
+    int64_t stopped_ms = 0;
+
+    log_listening(s);
     for (;;) {
-        int count = epoll_wait(s->epoll, events, EVENTS, stopped_ms != 0 ? 20 : TICK_MS);
-        if (count < 0 && errno != EINTR) return weir_fail(err, WEIR_RUNTIME, NOWHERE, "epoll: %s", strerror(errno));
-        connection *dead[EVENTS];
-        int dead_count = 0;
-        for (int i = 0; i < count; i++) handle_event(s, &events[i], dead, &dead_count);
-        for (int i = 0; i < dead_count; i++) connection_free(dead[i]);
-        take_news(s);
-        int64_t now_ms = clock_monotonic_ms(&WALL);
-        if (now_ms - ticked_ms >= TICK_MS) {
-            tick(s);
-            ticked_ms = now_ms;
-        }
+        WEIR_TRY(server_turn(s, stopped_ms != 0 ? 20 : TICK_MS, err));
         if (!atomic_load(&s->is_stopping)) continue;
+        int64_t now_ms = clock_monotonic_ms(&WALL);
         if (stopped_ms == 0) {
             stopped_ms = now_ms;
-            epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL);
+            begin_stop(s);
         }
-        if (is_quiet(s) || now_ms - stopped_ms > STOP_MS) return WEIR_OK;
+        if (now_ms - stopped_ms > CANCEL_MS) work_cancel_all(s);
+        if (!is_quiet(s) && now_ms - stopped_ms <= STOP_MS) continue;
+        server_log(s, "stopped", NULL);
+        return WEIR_OK;
     }
 }

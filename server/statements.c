@@ -140,14 +140,15 @@ static void reply_error(exchange *x, weir_script *script, weir_error *err, slice
 {
     slice statement = weir_script_statement(script);
     text body = TEXT_EMPTY;
-    bool is_query = weir_script_was_refused(script);
+    bool was_refused = weir_script_was_refused(script);
+    int status = was_refused ? explain_refusal(x, weir_script_sort(script), err) : error_status(err->rc);
+    int code = was_refused ? (status == 400 ? 40002 : 40300) : error_code(err->rc);
 
-    if (is_query) weir_fail(err, WEIR_SEMANTIC, NOWHERE, "SELECT and PRINT queries go to /query or /query-stream");
     if (statement.data == NULL) statement = sql;
     text_add_char(entities, ']');
-    print_error(&body, err, is_query ? 40002 : error_code(err->rc), statement, text_slice(entities));
+    print_error(&body, err, code, statement, text_slice(entities));
     atomic_fetch_add(&x->server->failures, 1);
-    exchange_reply(x, error_status(err->rc), MEDIA_KSQL, text_slice(&body));
+    exchange_reply(x, status, MEDIA_KSQL, text_slice(&body));
     text_free(&body);
 }
 
@@ -157,9 +158,12 @@ static void run_statements(exchange *x, weir_session *session, slice sql)
     text entities = TEXT_EMPTY;
     weir_error err = { 0 };
     weir_rc rc;
+    work limited;
 
-    weir_script_allows(script, WEIR_ALLOW_STATEMENTS);
+    work_begin(x->server, &limited, session);
+    weir_script_allows(script, exchange_allows(x) & ~(unsigned)WEIR_ALLOW_QUERIES);
     weir_session_describes(session, true);
+    weir_session_ends(session, close_query, x->server);
     text_add_char(&entities, '[');
     for (;;) {
         weir_result *r;
@@ -168,6 +172,8 @@ static void run_statements(exchange *x, weir_session *session, slice sql)
         note_status(x->server, weir_result_members(r));
         weir_result_close(r);
     }
+    work_explain(x->server, &limited, &err);
+    work_end(x->server, &limited);
     if (rc == WEIR_OK) {
         text_add_char(&entities, ']');
         exchange_reply(x, 200, MEDIA_KSQL, text_slice(&entities));

@@ -2,6 +2,7 @@
  * a file goes at the speed of the log, a slow pipe line by line as it comes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,16 +12,18 @@
 #include "shell/interrupt.h"
 #include "shell/report.h"
 
-enum { OPTION_SEPARATOR = OPTION_OWN, OPTION_PARTITIONS, OPTION_TIMESTAMP };
+enum { OPTION_SEPARATOR = OPTION_OWN, OPTION_PARTITIONS, OPTION_TIMESTAMP, OPTION_NULL };
 enum { PIECE_BYTES = 1 << 20, BATCH_RECORDS = 16384, LINE_BYTES_MAX = 256 << 20 };
 
 typedef struct producer {
     weir *w;
     slice topic, separator; /* separator absent: no keys */
+    slice null;             /* a value that reads so is null; absent: none is */
     int32_t partitions;
     int64_t timestamp_ms;   /* -1: now */
     weir_record *records;
     uint32_t count;
+    uint64_t appended;      /* lines that are in the topic */
     char *buffer;           /* what was read and not yet produced; grows for a longer line */
     size_t len, room;
 } producer;
@@ -29,6 +32,7 @@ static weir_rc produce_records(producer *p, weir_error *err)
 {
     weir_rc rc = p->count == 0 ? WEIR_OK : weir_produce(p->w, p->topic, p->partitions, p->records, p->count, err);
 
+    if (rc == WEIR_OK) p->appended += p->count;
     p->count = 0;
     return rc;
 }
@@ -45,6 +49,7 @@ static weir_rc add_line(producer *p, slice line, int64_t now_ms, weir_error *err
         record->key = (slice){ line.data, key_bytes };
         record->value = (slice){ found + p->separator.len, line.len - key_bytes - p->separator.len };
     }
+    if (p->null.data != NULL && slice_equal(record->value, p->null)) record->value = NO_SLICE;
     return p->count == BATCH_RECORDS ? produce_records(p, err) : WEIR_OK;
 }
 
@@ -83,8 +88,7 @@ static weir_rc read_piece(producer *p, int file, bool *is_end, weir_error *err)
         if (p->buffer == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory for a line of %zu bytes", p->room);
     }
     do {
-        ssize_t got = read(file, p->buffer + p->len, p->room - p->len);
-        if (got < 0 && errno == EINTR && !interrupt_seen()) continue;
+        ssize_t got = interrupt_read(file, p->buffer + p->len, p->room - p->len);
         if (got < 0 && errno != EINTR)
             return weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot read the input: %s", strerror(errno));
         *is_end = got == 0;
@@ -118,7 +122,10 @@ static int produce_with(options *o, producer *p, int file)
     p->records = malloc(sizeof *p->records * BATCH_RECORDS);
     rc = p->buffer == NULL || p->records == NULL ? weir_fail(&err, WEIR_NOMEM, NOWHERE, "no memory for a buffer")
                                                  : produce_file(p, file, &err);
-    if (rc != WEIR_OK) report_error(NULL, NO_SLICE, 1, &err);
+    if (rc != WEIR_OK) {
+        report_error(NULL, NO_SLICE, 1, &err);
+        fprintf(stderr, "weir: the first %" PRIu64 " lines are in the topic\n", p->appended);
+    }
     free(p->buffer);
     free(p->records);
     weir_session_close(session);
@@ -130,6 +137,7 @@ int cmd_produce(options *o, int argc, char **argv)
 {
     static const struct option OWN[] = {
         { "key-separator", required_argument, NULL, OPTION_SEPARATOR },
+        { "null", required_argument, NULL, OPTION_NULL },
         { "partitions", required_argument, NULL, OPTION_PARTITIONS },
         { "timestamp", required_argument, NULL, OPTION_TIMESTAMP },
         { 0 },
@@ -146,6 +154,7 @@ int cmd_produce(options *o, int argc, char **argv)
             p.separator = slice_of(optarg);
             if (p.separator.len == 0) return usage_error(argv, "--key-separator takes at least a character");
             break;
+        case OPTION_NULL: p.null = slice_of(optarg); break;
         case OPTION_TIMESTAMP:
             if (!parse_number(optarg, 0, INT64_MAX, &p.timestamp_ms))
                 return usage_error(argv, "--timestamp takes milliseconds since 1970, not '%s'", optarg);

@@ -9,7 +9,7 @@ int cmd_query(options *o, int argc, char **argv)
 {
     static const struct option OWN[] = { { "output", required_argument, NULL, OPTION_OUTPUT }, { 0 } };
     statements s = { .first_line = 1, .messages = stdout };
-    weir *w;
+    opened place;
     weir_rc rc;
     int found;
 
@@ -20,11 +20,11 @@ int cmd_query(options *o, int argc, char **argv)
             return usage_error(argv, "--output takes table, json or csv, not '%s'", optarg);
     }
     if (argc - optind != 1) return usage_error(argv, argc == optind ? "which statement?" : "give one text, in quotes");
-    if (!options_open(o, &w, &s.session)) return EXIT_FAILED;
-    interrupt_install(NULL, s.session, true);
+    if (!options_open_door(o, &place)) return EXIT_FAILED;
+    s.door = place.door;
+    interrupt_install(NULL, place.session, true);
     rc = statements_run(&s, slice_of(argv[optind]));
     interrupt_release();
-    weir_session_close(s.session);
-    weir_close(w);
+    opened_close(&place);
     return rc == WEIR_OK || rc == WEIR_CANCELLED ? EXIT_OK : EXIT_FAILED;
 }

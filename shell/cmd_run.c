@@ -27,13 +27,13 @@ static bool has_queries(weir *w)
     return has;
 }
 
-static weir_rc run_files(const run_plan *run, weir_session *session)
+static weir_rc run_files(const run_plan *run, door *d)
 {
     weir_rc rc = WEIR_OK;
 
     for (int i = 0; i < run->file_count && rc == WEIR_OK; i++) {
         text sql = TEXT_EMPTY;
-        statements s = { .session = session, .file = run->files[i], .first_line = 1, .resumes = true,
+        statements s = { .door = d, .file = run->files[i], .first_line = 1, .resumes = true,
                          .form = run->form, .messages = run->messages };
         rc = read_file(run->files[i], &sql) ? statements_run(&s, text_slice(&sql)) : WEIR_RUNTIME;
         text_free(&sql);
@@ -50,7 +50,7 @@ static void announce_ready(void)
 }
 
 /* From the statements to the end of the queries. */
-static weir_rc run_queries(const run_plan *run, weir *w, weir_session *session)
+static weir_rc run_queries(const run_plan *run, weir *w, door *d)
 {
     weir_error err = { 0 };
     int64_t owner = 0;
@@ -66,7 +66,7 @@ static weir_rc run_queries(const run_plan *run, weir *w, weir_session *session)
                        dir.data == NULL ? "./weir-data" : dir.data);
         goto fail;
     }
-    if ((rc = run_files(run, session)) != WEIR_OK) return rc; /* reported */
+    if ((rc = run_files(run, d)) != WEIR_OK) return rc; /* reported */
     if ((rc = weir_wait_for(w, WEIR_WAIT_READY, &err)) != WEIR_OK) goto fail;
     if (run->announces_ready) announce_ready();
     if (has_queries(w) && (rc = weir_wait_for(w, WEIR_WAIT_END, &err)) != WEIR_OK) goto fail;
@@ -88,6 +88,7 @@ int cmd_run(options *o, int argc, char **argv)
     run_plan run = { .options = o, .messages = stderr };
     weir *w;
     weir_session *session;
+    door *d;
     weir_rc rc;
     int found;
 
@@ -106,10 +107,13 @@ int cmd_run(options *o, int argc, char **argv)
     run.files = argv + optind;
     run.file_count = argc - optind;
     if (run.file_count == 0) return usage_error(argv, "which script?");
+    o->engine.notice = report_notice;
     if (!options_open(o, &w, &session)) return EXIT_FAILED;
     interrupt_install(w, session, true);
-    rc = run_queries(&run, w, session);
+    d = door_local(w, session);
+    rc = run_queries(&run, w, d);
     interrupt_release();
+    door_close(d);
     weir_session_close(session);
     weir_close(w);
     return rc == WEIR_OK || rc == WEIR_CANCELLED ? EXIT_OK : EXIT_FAILED;

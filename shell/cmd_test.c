@@ -150,7 +150,9 @@ static void add_batch(runner *t, row_list *list, const schema *columns, const ba
         for (uint32_t i = 0; i < columns->count; i++) {
             if (i > 0) text_add_c(&line, " | ");
             text_clear(&cell);
-            output_cell(&cell, &rows->columns[i], r, OUTPUT_TABLE);
+            value v = column_get(&rows->columns[i], r);
+            if (rows->columns[i].null[r]) text_add_c(&cell, "null");
+            else weir_print_value(&cell, rows->columns[i].type, &v, WEIR_PRINT_TEXT);
             for (size_t at = 0; at < cell.len; at++) {
                 if (cell.data[at] == '|') text_add_char(&line, '\\');
                 if (cell.data[at] == '\n') text_add_c(&line, "\\n");

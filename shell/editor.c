@@ -3,20 +3,23 @@
 #include "shell/editor.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <histedit.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <wchar.h>
 
+#include "shell/interrupt.h"
 #include "shell/table.h"
 
-enum { HISTORY_STATEMENTS = 5000, LISTED_MAX = 120 };
+enum { HISTORY_STATEMENTS = 5000, LISTED_MAX = 120, CTRL_C = 3 };
 
 struct editor {
     EditLine *line;
     History *history;
-    weir *engine;
+    door *door; /* asked for names */
     bool (*is_whole)(slice typed);
     char history_file[4096]; /* empty: there is no home */
     bool is_abandoned;       /* Ctrl-C while typing */
@@ -255,7 +258,7 @@ static unsigned char complete_with(EditLine *line, const LineInfo *at, slice pre
     uint32_t count;
     size_t common;
 
-    weir_names(editor_of(line)->engine, kinds, prefix, statement, a, &names, &count);
+    door_names(editor_of(line)->door, kinds, prefix, statement, a, &names, &count);
     if (count == 0) return CC_REFRESH_BEEP;
     common = common_prefix(names, count);
     if (count == 1) {
@@ -304,6 +307,29 @@ static unsigned char complete(EditLine *line, int key)
 
 /* ---- life ---- */
 
+/* libedit's source of characters. A Ctrl-C which came as a signal, typed before the terminal was told to make a key of it, is
+ * that key all the same. */
+static int read_character(EditLine *line, wchar_t *into)
+{
+    mbstate_t state = { 0 };
+    char byte;
+
+    (void)line;
+    for (;;) {
+        ssize_t got = interrupt_read(STDIN_FILENO, &byte, 1);
+        if (got < 0 && errno == EINTR && !interrupt_terminates()) {
+            interrupt_clear();
+            *into = CTRL_C;
+            return 1;
+        }
+        if (got <= 0) return 0;
+        size_t used = mbrtowc(into, &byte, 1, &state);
+        if (used == (size_t)-2) continue;
+        if (used == (size_t)-1) *into = (unsigned char)byte;
+        return 1;
+    }
+}
+
 static void bind_keys(EditLine *line)
 {
     static const struct { const char *key, *command; } KEYS[] = {
@@ -327,14 +353,14 @@ static void bind_keys(EditLine *line)
     for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) el_set(line, EL_BIND, KEYS[i].key, KEYS[i].command, NULL);
 }
 
-editor *editor_open(weir *w, bool (*is_whole)(slice typed))
+editor *editor_open(door *d, bool (*is_whole)(slice typed))
 {
     const char *home = getenv("HOME");
     editor *e = calloc(1, sizeof *e);
     HistEvent event;
 
     if (e == NULL) abort();
-    e->engine = w;
+    e->door = d;
     e->is_whole = is_whole;
     e->line = el_init("weir", stdin, stdout, stderr);
     e->history = history_init();
@@ -352,6 +378,7 @@ editor *editor_open(weir *w, bool (*is_whole)(slice typed))
     el_set(e->line, EL_PROMPT, prompt);
     el_set(e->line, EL_EDITOR, "emacs");
     el_set(e->line, EL_SIGNAL, 0);
+    el_set(e->line, EL_GETCFN, read_character);
     el_set(e->line, EL_HIST, history, e->history);
     /* While a statement is typed Ctrl-C is a key; while it runs it is a signal. */
     el_set(e->line, EL_SETTY, "-d", "-isig", NULL);

@@ -12,7 +12,7 @@
 static const command COMMANDS[] = {
     { "shell", "", "interactive SQL; reads statements from a pipe too", 
       "Statements end with ';' and may span lines. Ctrl-C ends the running query or drops the line typed so far, Ctrl-D\n"
-      "leaves. \\? shows help. History is kept in ~/.weir_history.\n", cmd_shell },
+      "leaves. \\? shows help. History is kept in ~/.weir_history. With --server URL statements go to a weir server.\n", cmd_shell },
     { "run", "FILE...", "run scripts headless; persistent queries go on until SIGINT or SIGTERM",
       "Statements that equal those already stored continue them. '-' is standard input.\n\n"
       "Options:\n"
@@ -28,6 +28,7 @@ static const command COMMANDS[] = {
       "Makes the topic where it does not exist. What is acknowledged is durable.\n\n"
       "Options:\n"
       "      --key-separator S   what stands before the first S of a line is the key (a line without S has no key)\n"
+      "      --null S            a value that reads S is a null: it deletes the key's row of a table\n"
       "      --partitions N      partitions of a topic made now\n"
       "      --timestamp MS      the time of all records, in milliseconds since 1970 (default: now)\n", cmd_produce },
     { "consume", "TOPIC", "records of a topic to standard output",
@@ -38,11 +39,21 @@ static const command COMMANDS[] = {
       "                          timestamp, partition, offset and headers; bytes that are not UTF-8 as {\"$base64\":\"...\"}\n"
       "      --key-separator S   raw: the key and S before the value\n", cmd_consume },
     { "server", "", "ksqlDB's REST API over HTTP; persistent queries run until SIGINT or SIGTERM",
-      "HTTP/1.1 and HTTP/2 (prior knowledge) on one port. See docs/rest-api.md.\n\n"
+      "HTTP/1.1 and HTTP/2 on one port. See docs/rest-api.md. SIGHUP reads the files of TLS and accounts again.\n\n"
       "Options:\n"
       "      --listen ADDRESS:PORT  where (default: 127.0.0.1:8088); port 0: any free one\n"
-      "      --insecure          listen on other addresses than loopback too, without encryption and passwords\n"
-      "      --queries FILE      run this script first; statements that equal stored ones continue them\n"
+      "      --tls-cert FILE, --tls-key FILE\n"
+      "                          TLS with this certificate (and its chain) and key, in PEM\n"
+      "      --auth-file FILE    accounts, a line each; without it everyone may do everything\n"
+      "      --hash-secret NAME:ROLE  print the account's line for that file and end; the role is read or admin, the\n"
+      "                          secret the first line of standard input\n"
+      "      --insecure          listen on other addresses than loopback too, without TLS\n"
+      "      --queries FILE      run this fixed script: statements that equal stored ones continue them, and none that\n"
+      "                          change streams, tables or queries are taken over HTTP\n"
+      "      --log-format FORM   events on standard error: text (default), json or none\n"
+      "      --log-requests      each request is an event\n"
+      "      --max-request-time MS  within which a request is to have come (default: 30000)\n"
+      "      --max-statement-time MS  statements and pull queries that take longer are ended (default: 300000)\n"
       "      --max-connections N, --max-queries N, --max-body BYTES\n"
       "                          limits (default: 4096, 1024, 4194304)\n"
       "      --announce-ready    print a line LISTENING ADDRESS:PORT once requests are taken\n", cmd_server },

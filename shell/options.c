@@ -7,18 +7,25 @@
 #include <stdlib.h>
 
 #include "shell/command.h"
+#include "shell/interrupt.h"
 #include "shell/report.h"
 
-enum { OPTION_DATA = 256, OPTION_KAFKA, OPTION_SERVICE, OPTION_THREADS, OPTION_SET, OPTION_REGISTRY };
+enum { OPTION_DATA = 256, OPTION_KAFKA, OPTION_SERVICE, OPTION_THREADS, OPTION_SET, OPTION_REGISTRY, OPTION_SERVER, OPTION_SERVER_CA,
+       OPTION_QUOTA };
 
 const char COMMON_OPTIONS_HELP[] =
     "Common options:\n"
     "      --data DIR          data directory (default: ./weir-data)\n"
+    "      --quota SIZE        what the embedded log may take there (bytes, or with K, M, G or T); at its limit\n"
+    "                          appends fail, and queries wait until there is room\n"
     "      --kafka BROKERS     topics on Kafka, host:port[,...]; without it: the embedded log\n"
     "  -X KEY=VALUE            a property of the Kafka client (librdkafka's names)\n"
     "      --schema-registry URL  where AVRO, JSON_SR and PROTOBUF keep their schemas; without it, on the\n"
     "                          embedded log: there; -X schema.registry.basic.auth.user.info=USER:PASSWORD\n"
     "      --service ID        names this service's groups and internal topics (default: weir)\n"
+    "      --server URL        shell and query: statements go to the weir server there, http[s]://[USER:PASSWORD@]HOST[:PORT];\n"
+    "                          WEIR_TOKEN in the environment: a bearer token for it\n"
+    "      --server-ca FILE    certificates of those that may vouch for the server (PEM)\n"
     "      --threads N         worker threads\n"
     "  -D NAME=VALUE           what ${NAME} stands for in statements\n"
     "      --set KEY=VALUE     as SET 'KEY'='VALUE'\n"
@@ -28,14 +35,17 @@ const char COMMON_OPTIONS_HELP[] =
 static const struct option COMMON[] = {
     { "data", required_argument, NULL, OPTION_DATA },
     { "kafka", required_argument, NULL, OPTION_KAFKA },
+    { "quota", required_argument, NULL, OPTION_QUOTA },
     { "schema-registry", required_argument, NULL, OPTION_REGISTRY },
     { "service", required_argument, NULL, OPTION_SERVICE },
+    { "server", required_argument, NULL, OPTION_SERVER },
+    { "server-ca", required_argument, NULL, OPTION_SERVER_CA },
     { "threads", required_argument, NULL, OPTION_THREADS },
     { "set", required_argument, NULL, OPTION_SET },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
 };
-enum { COMMON_COUNT = sizeof COMMON / sizeof COMMON[0], OWN_MAX = 16 };
+enum { COMMON_COUNT = sizeof COMMON / sizeof COMMON[0], OWN_MAX = 32 };
 
 int usage_error(char **argv, const char *format, ...)
 {
@@ -56,6 +66,22 @@ bool parse_number(const char *digits, int64_t low, int64_t high, int64_t *out)
     errno = 0;
     *out = strtoll(digits, &end, 10);
     return errno == 0 && end != digits && *end == '\0' && *out >= low && *out <= high;
+}
+
+/* "500M" */
+static bool parse_size(const char *given, uint64_t *bytes)
+{
+    static const char UNITS[] = "KMGT";
+    char *end;
+
+    errno = 0;
+    unsigned long long number = strtoull(given, &end, 10);
+    if (errno != 0 || end == given || given[0] == '-' || number == 0) return false;
+    const char *unit = *end == '\0' ? NULL : strchr(UNITS, *end & ~0x20);
+    uint32_t shift = unit == NULL ? 0 : 10 * (uint32_t)(unit - UNITS + 1);
+    if ((*end != '\0' && (unit == NULL || end[1] != '\0')) || number > UINT64_MAX >> shift) return false;
+    *bytes = (uint64_t)number << shift;
+    return true;
 }
 
 static bool add_setting(setting_list *list, const char *pair)
@@ -91,6 +117,14 @@ int options_next(options *o, int argc, char **argv, const struct option *own, bo
         case OPTION_DATA: o->engine.data_dir = slice_of(optarg); break;
         case OPTION_KAFKA: o->engine.kafka_brokers = slice_of(optarg); break;
         case OPTION_REGISTRY: o->engine.schema_registry_url = slice_of(optarg); break;
+        case OPTION_QUOTA:
+            if (!parse_size(optarg, &o->engine.quota_bytes)) {
+                usage_error(argv, "--quota takes a size such as 500M, not '%s'", optarg);
+                return OPTION_NEXT_USAGE;
+            }
+            break;
+        case OPTION_SERVER: o->server.url = slice_of(optarg); break;
+        case OPTION_SERVER_CA: o->server.ca_file = slice_of(optarg); break;
         case OPTION_SERVICE: o->engine.service = slice_of(optarg); break;
         case OPTION_THREADS:
             if (!parse_number(optarg, 1, 1024, &number)) {
@@ -131,6 +165,10 @@ bool options_open(options *o, weir **w, weir_session **s)
 
     *w = NULL;
     *s = NULL;
+    if (o->server.url.data != NULL) {
+        fputs("weir: --server goes with shell and query only\n", stderr);
+        return false;
+    }
     o->engine.client_properties = o->client.items;
     o->engine.client_property_count = o->client.count;
     if (weir_open(w, &o->engine, &err) != WEIR_OK) goto fail;
@@ -151,4 +189,43 @@ fail:
     *w = NULL;
     *s = NULL;
     return false;
+}
+
+void print_address(FILE *to, slice url)
+{
+    const char *end = url.data + url.len, *scheme = memmem(url.data, url.len, "://", 3);
+    const char *host = scheme == NULL ? url.data : scheme + 3, *at = memchr(host, '@', (size_t)(end - host));
+
+    fprintf(to, "%.*s", (int)(host - url.data), url.data);
+    if (at != NULL) host = at + 1;
+    fprintf(to, "%.*s", (int)(end - host), host);
+}
+
+bool options_open_door(options *o, opened *out)
+{
+    const char *token = getenv("WEIR_TOKEN");
+    weir_error err;
+
+    *out = (opened){ 0 };
+    if (o->server.url.data == NULL) {
+        if (!options_open(o, &out->engine, &out->session)) return false;
+        out->door = door_local(out->engine, out->session);
+        return true;
+    }
+    if (token != NULL) o->server.token = slice_of(token);
+    o->server.settings = o->settings.items;
+    o->server.setting_count = o->settings.count;
+    o->server.defines = o->defines.items;
+    o->server.define_count = o->defines.count;
+    o->server.is_interrupted = interrupt_seen;
+    if (door_remote(&out->door, &o->server, &err) == WEIR_OK) return true;
+    report_error(NULL, NO_SLICE, 1, &err);
+    return false;
+}
+
+void opened_close(opened *place)
+{
+    door_close(place->door);
+    weir_session_close(place->session);
+    weir_close(place->engine);
 }

@@ -5,7 +5,9 @@
 
 #include <getopt.h>
 
-#include "executor/engine.h"
+#include <stdio.h>
+
+#include "shell/door.h"
 
 typedef struct setting_list {
     weir_setting *items;
@@ -17,6 +19,7 @@ typedef struct options {
     setting_list client;       /* -X */
     setting_list defines;      /* -D */
     setting_list settings;     /* --set */
+    remote_options server;     /* url absent: none; its lists are filled in by options_open_door() */
     bool wants_help, wants_version;
 } options;
 
@@ -37,6 +40,19 @@ bool parse_number(const char *digits, int64_t low, int64_t high, int64_t *out);
 
 /* Opens the engine as the options say, and a session with its settings and definitions. Reports what fails. */
 bool options_open(options *o, weir **w, weir_session **s);
+
+/* Where statements go. */
+typedef struct opened {
+    weir *engine;           /* NULL, as the session: a server is spoken to */
+    weir_session *session;
+    door *door;
+} opened;
+
+/* As options_open(), or a door to the server that --server names. */
+bool options_open_door(options *o, opened *out);
+void opened_close(opened *place);
+/* A URL without the password in it. */
+void print_address(FILE *to, slice url);
 
 extern const char COMMON_OPTIONS_HELP[];
 

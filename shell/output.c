@@ -39,88 +39,78 @@ static void add_csv(text *out, slice cell)
     text_add_char(out, '"');
 }
 
-void output_cell(text *out, const column *c, uint32_t row, output_form form)
+/* One cell as the form shows it, appended. */
+static void add_cell(text *out, slice cell, output_form form)
 {
-    value v = column_get(c, row);
-
-    if (c->null[row]) {
-        if (form != OUTPUT_CSV) text_add_c(out, "null");
-    } else if (form == OUTPUT_CSV) {
-        text cell = TEXT_EMPTY;
-        weir_print_value(&cell, c->type, &v, WEIR_PRINT_TEXT);
-        add_csv(out, text_slice(&cell));
-        text_free(&cell);
+    if (form == OUTPUT_CSV) {
+        if (cell.data != NULL) add_csv(out, cell);
     } else {
-        weir_print_value(out, c->type, &v, form == OUTPUT_JSON ? WEIR_PRINT_JSON : WEIR_PRINT_TEXT);
+        text_add(out, cell.data == NULL ? SLICE("null") : cell);
     }
 }
 
-static void print_json_rows(FILE *to, const schema *s, const batch *rows, text *line)
+static void print_json_rows(FILE *to, const answer *a, const answer_rows *rows, text *line)
 {
-    EACH_ROW(r, rows->live)
-    {
+    const slice *cell = rows->cells;
+
+    for (uint32_t r = 0; r < rows->count; r++) {
         text_clear(line);
         text_add_char(line, '{');
-        if (rows->kind != NULL && rows->kind[r] == ROW_TOMBSTONE) text_add_c(line, "\"@tombstone\":true,");
-        for (uint32_t i = 0; i < s->count; i++) {
+        if (rows->is_deletion[r]) text_add_c(line, "\"@tombstone\":true,");
+        for (uint32_t i = 0; i < a->column_count; i++) {
             if (i > 0) text_add_char(line, ',');
-            json_add_string(line, s->columns[i].name);
+            json_add_string(line, a->columns[i].name);
             text_add_char(line, ':');
-            output_cell(line, &rows->columns[i], r, OUTPUT_JSON);
+            add_cell(line, *cell++, OUTPUT_JSON);
         }
         text_add_c(line, "}\n");
         fwrite(line->data, 1, line->len, to);
     }
 }
 
-static void print_csv_header(FILE *to, const schema *s, text *line)
+static void print_csv_header(FILE *to, const answer *a, text *line)
 {
     text_clear(line);
-    for (uint32_t i = 0; i < s->count; i++) {
+    for (uint32_t i = 0; i < a->column_count; i++) {
         if (i > 0) text_add_char(line, ',');
-        add_csv(line, s->columns[i].name);
+        add_csv(line, a->columns[i].name);
     }
     text_add_char(line, '\n');
     fwrite(line->data, 1, line->len, to);
 }
 
-static void print_csv_rows(FILE *to, const schema *s, const batch *rows, text *line)
+static void print_csv_rows(FILE *to, const answer *a, const answer_rows *rows, text *line)
 {
-    EACH_ROW(r, rows->live)
-    {
+    const slice *cell = rows->cells;
+
+    for (uint32_t r = 0; r < rows->count; r++) {
         text_clear(line);
-        for (uint32_t i = 0; i < s->count; i++) {
+        for (uint32_t i = 0; i < a->column_count; i++) {
             if (i > 0) text_add_char(line, ',');
-            output_cell(line, &rows->columns[i], r, OUTPUT_CSV);
+            add_cell(line, *cell++, OUTPUT_CSV);
         }
         text_add_char(line, '\n');
         fwrite(line->data, 1, line->len, to);
     }
 }
 
-static void add_table_rows(table *t, const schema *s, const batch *rows, text *cell)
+static void add_table_rows(table *t, const answer *a, const answer_rows *rows)
 {
-    EACH_ROW(r, rows->live)
-    {
-        for (uint32_t i = 0; i < s->count; i++) {
-            text_clear(cell);
-            output_cell(cell, &rows->columns[i], r, OUTPUT_TABLE);
-            table_cell(t, text_slice(cell));
-        }
+    for (uint64_t i = 0; i < (uint64_t)rows->count * a->column_count; i++) {
+        table_cell(t, rows->cells[i].data == NULL ? SLICE("null") : rows->cells[i]);
     }
 }
 
-static void print_lines(FILE *to, const batch *rows)
+static void print_lines(FILE *to, const answer_rows *rows)
 {
-    EACH_ROW(r, rows->live) fprintf(to, "%.*s\n", SLICE_ARG(rows->columns[0].str[r]));
+    for (uint32_t r = 0; r < rows->count; r++) fprintf(to, "%.*s\n", SLICE_ARG(rows->cells[r]));
 }
 
-static table *open_table(FILE *to, const schema *s)
+static table *open_table(FILE *to, const answer *a)
 {
-    table *t = table_new(to, s->count, terminal_width(to));
+    table *t = table_new(to, a->column_count, terminal_width(to));
 
-    for (uint32_t i = 0; i < s->count; i++)
-        table_header(t, i, s->columns[i].name, type_is_number(s->columns[i].type));
+    for (uint32_t i = 0; i < a->column_count; i++) table_header(t, i, a->columns[i].name, a->columns[i].is_number);
     return t;
 }
 
@@ -133,13 +123,12 @@ typedef struct progress_line {
     int64_t began_ms, shown_ms;
 } progress_line;
 
-static progress_line progress_begin(const weir_result *r)
+static progress_line progress_begin(door *d, const answer *a)
 {
     const weir_clock wall = { 0 };
     weir_progress at;
 
-    return (progress_line){ .is_wanted = weir_result_kind_of(r) == WEIR_RESULT_ROWS && weir_result_progress(r, &at) &&
-                                         style_moves(stderr),
+    return (progress_line){ .is_wanted = a->kind == WEIR_RESULT_ROWS && door_progress(d, &at) && style_moves(stderr),
                             .began_ms = clock_monotonic_ms(&wall) };
 }
 
@@ -149,14 +138,14 @@ static void progress_clear(progress_line *line)
     line->is_shown = false;
 }
 
-static void progress_show(progress_line *line, const weir_result *r)
+static void progress_show(progress_line *line, door *d)
 {
     const weir_clock wall = { 0 };
     int64_t now_ms = clock_monotonic_ms(&wall), passed_ms = now_ms - line->began_ms;
     weir_progress at;
 
     if (!line->is_wanted || passed_ms < PROGRESS_FIRST_MS || now_ms - line->shown_ms < PROGRESS_EVERY_MS) return;
-    if (!weir_result_progress(r, &at)) return;
+    if (!door_progress(d, &at)) return;
     fprintf(stderr, STYLE_CLEAR_LINE "%s%" PRIu64 " rows, %.0f rows/s", style_of(stderr, STYLE_DIM), at.rows,
             (double)at.rows * 1000.0 / (double)passed_ms);
     if (at.rows_left >= 0) fprintf(stderr, ", %" PRId64 " to go", at.rows_left);
@@ -165,34 +154,33 @@ static void progress_show(progress_line *line, const weir_result *r)
     line->shown_ms = now_ms;
 }
 
-static weir_rc print_rows(FILE *to, weir_result *r, output_form form, weir_error *err)
+static weir_rc print_rows(FILE *to, door *d, const answer *a, output_form form, weir_error *err)
 {
-    const schema *s = weir_result_schema(r);
-    bool is_lines = weir_result_kind_of(r) == WEIR_RESULT_LINES;
-    bool goes_on = weir_result_kind_of(r) != WEIR_RESULT_ROWS; /* rows must be seen as they come */
-    table *t = form == OUTPUT_TABLE && !is_lines && s->count > 0 ? open_table(to, s) : NULL;
+    bool is_lines = a->kind == WEIR_RESULT_LINES;
+    bool goes_on = a->kind != WEIR_RESULT_ROWS; /* rows must be seen as they come */
+    table *t = form == OUTPUT_TABLE && !is_lines && a->column_count > 0 ? open_table(to, a) : NULL;
     text line = TEXT_EMPTY;
-    progress_line progress = progress_begin(r);
+    progress_line progress = progress_begin(d, a);
     uint64_t count = 0;
     weir_rc rc = WEIR_OK;
 
     if (goes_on && isatty(fileno(to)) && style_moves(stderr)) {
         fprintf(stderr, "%sCtrl-C ends the query.%s\n", style_of(stderr, STYLE_DIM), style_of(stderr, STYLE_END));
     }
-    if (form == OUTPUT_CSV && !is_lines) print_csv_header(to, s, &line);
-    while (!weir_result_ended(r)) {
-        const batch *rows;
-        if ((rc = weir_result_next(r, progress.is_wanted ? PROGRESS_EVERY_MS : -1, &rows, err)) != WEIR_OK) break;
+    if (form == OUTPUT_CSV && !is_lines) print_csv_header(to, a, &line);
+    while (!a->has_ended) {
+        const answer_rows *rows;
+        if ((rc = door_rows(d, progress.is_wanted ? PROGRESS_EVERY_MS : -1, &rows, err)) != WEIR_OK) break;
         if (rows == NULL) {
-            progress_show(&progress, r);
+            progress_show(&progress, d);
             continue;
         }
         progress_clear(&progress);
-        count += rows->live.count;
-        if (form == OUTPUT_JSON) print_json_rows(to, s, rows, &line);
+        count += rows->count;
+        if (form == OUTPUT_JSON) print_json_rows(to, a, rows, &line);
         else if (is_lines) print_lines(to, rows);
-        else if (form == OUTPUT_CSV) print_csv_rows(to, s, rows, &line);
-        else if (t != NULL) add_table_rows(t, s, rows, &line);
+        else if (form == OUTPUT_CSV) print_csv_rows(to, a, rows, &line);
+        else if (t != NULL) add_table_rows(t, a, rows);
         if (goes_on && t != NULL) table_flush(t);
         if (goes_on) fflush(to);
         if (ferror(to)) {
@@ -212,12 +200,11 @@ static weir_rc print_rows(FILE *to, weir_result *r, output_form form, weir_error
     return rc;
 }
 
-weir_rc output_result(FILE *rows, FILE *messages, weir_result *r, output_form form, weir_error *err)
+weir_rc output_answer(FILE *rows, FILE *messages, door *d, const answer *a, output_form form, weir_error *err)
 {
-    slice message;
+    slice message = a->message;
 
-    if (weir_result_kind_of(r) != WEIR_RESULT_MESSAGE) return print_rows(rows, r, form, err);
-    message = weir_result_message(r);
+    if (a->kind != WEIR_RESULT_MESSAGE) return print_rows(rows, d, a, form, err);
     while (message.len > 0 && message.data[message.len - 1] == '\n') message.len--;
     if (message.len == 0) return WEIR_OK;
     if (form == OUTPUT_JSON) {

@@ -1,10 +1,10 @@
-/* shell/output.h - a result, printed to its end. */
+/* shell/output.h - an answer, printed to its end. */
 #ifndef WEIR_SHELL_OUTPUT_H
 #define WEIR_SHELL_OUTPUT_H
 
 #include <stdio.h>
 
-#include "executor/engine.h"
+#include "shell/door.h"
 
 typedef enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV } output_form;
 
@@ -13,9 +13,6 @@ bool output_form_of(const char *name, output_form *out);
 
 /* Prints rows as they come. messages: where what is no row goes ("Stream S created."). A reader that has closed its end
  * of the pipe ends the result with WEIR_CANCELLED. */
-weir_rc output_result(FILE *rows, FILE *messages, weir_result *r, output_form form, weir_error *err) WEIR_CHECKED;
-
-/* One cell as the form shows it, appended. */
-void output_cell(text *out, const column *c, uint32_t row, output_form form);
+weir_rc output_answer(FILE *rows, FILE *messages, door *d, const answer *a, output_form form, weir_error *err) WEIR_CHECKED;
 
 #endif

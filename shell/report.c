@@ -54,6 +54,19 @@ void report_error(const char *file, slice script, uint32_t first_line, const wei
     print_caret(line, err->at.column);
 }
 
+void report_notice(void *self, slice query_id, const weir_error *err)
+{
+    const char *red = style_of(stderr, STYLE_ERROR), *plain = style_of(stderr, STYLE_END);
+
+    (void)self;
+    if (err == NULL) {
+        fprintf(stderr, "weir: query %.*s goes on\n", SLICE_ARG(query_id));
+    } else {
+        fprintf(stderr, "weir: query %.*s %s: %s%s%s: %s\n", SLICE_ARG(query_id),
+                err->act == WEIR_ACT_STOP ? "has stopped" : "waits and tries again", red, weir_rc_name(err->rc), plain, err->message);
+    }
+}
+
 bool read_file(const char *path, text *into)
 {
     bool is_stdin = strcmp(path, "-") == 0;

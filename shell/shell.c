@@ -61,6 +61,13 @@ static bool is_help(slice line)
 
 static void greet(const options *o, int64_t owner)
 {
+    if (o->server.url.data != NULL) {
+        printf("weir %s, server at ", weir_version());
+        print_address(stdout, o->server.url);
+        puts(". \\? for help, Ctrl-D to leave.");
+        return;
+    }
+
     slice where = o->engine.kafka_brokers.data != NULL ? o->engine.kafka_brokers
                 : o->engine.data_dir.data != NULL      ? o->engine.data_dir
                                                        : SLICE("./weir-data");
@@ -121,33 +128,40 @@ static bool do_typed(editor *e, const statements *s, slice typed)
         printf("There is no %.*s; \\? tells what there is.\n", SLICE_ARG(word));
         return true;
     }
-    interrupt_clear();
     (void)!statements_run(s, text_slice(&sql));
-    if (interrupt_seen()) putchar('\n');
+    if (interrupt_seen()) {
+        putchar('\n');
+        interrupt_clear(); /* from here on a Ctrl-C is meant for what is typed next */
+    }
     clearerr(stdout);
     text_free(&sql);
     return true;
 }
 
-static void type_statements(weir *w, weir_session *session, options *o, int64_t owner)
+static void type_statements(door *d, options *o, int64_t owner)
 {
-    const statements s = { .session = session, .first_line = 1, .messages = stdout };
-    editor *e = editor_open(w, is_whole);
+    const statements s = { .door = d, .first_line = 1, .messages = stdout };
+    editor *e = editor_open(d, is_whole);
     editor_got got;
     slice typed;
 
     greet(o, owner);
-    while ((got = editor_read(e, &typed)) != EDITOR_END) {
-        if (got == EDITOR_TYPED && !do_typed(e, &s, typed)) break;
-    }
+    while ((got = editor_read(e, &typed)) != EDITOR_END && (got == EDITOR_ABANDONED || do_typed(e, &s, typed))) continue;
     if (got == EDITOR_END) putchar('\n');
     editor_close(e);
 }
 
-/* A pipe: statement by statement as they come; the first error ends it. */
-static weir_rc read_statements(weir_session *session)
+static ssize_t read_input(void *unused, char *into, size_t room)
 {
-    statements s = { .session = session, .file = "stdin", .first_line = 1, .messages = stdout };
+    (void)unused;
+    return interrupt_read(STDIN_FILENO, into, room);
+}
+
+/* A pipe: statement by statement as they come; the first error ends it, and so does a signal. */
+static weir_rc read_statements(door *d)
+{
+    FILE *input = fopencookie(NULL, "r", (cookie_io_functions_t){ .read = read_input });
+    statements s = { .door = d, .file = "stdin", .first_line = 1, .messages = stdout };
     text sql = TEXT_EMPTY;
     char *line = NULL;
     size_t line_room = 0;
@@ -155,7 +169,8 @@ static weir_rc read_statements(weir_session *session)
     ssize_t got;
     weir_rc rc = WEIR_OK;
 
-    while (rc == WEIR_OK && (got = getline(&line, &line_room, stdin)) > 0) {
+    if (input == NULL) abort();
+    while (rc == WEIR_OK && (got = getline(&line, &line_room, input)) > 0) {
         slice word = trim((slice){ line, (size_t)got });
         lines++;
         if (sql.len == 0 && is_exit(word)) break;
@@ -170,6 +185,7 @@ static weir_rc read_statements(weir_session *session)
         text_clear(&sql);
     }
     if (rc == WEIR_OK && sql.len > 0) rc = statements_run(&s, text_slice(&sql));
+    fclose(input);
     free(line);
     text_free(&sql);
     return rc;
@@ -177,30 +193,28 @@ static weir_rc read_statements(weir_session *session)
 
 int cmd_shell(options *o, int argc, char **argv)
 {
-    weir *w;
-    weir_session *session;
+    opened place;
     weir_error err;
     int64_t owner = 0;
-    weir_rc rc;
+    weir_rc rc = WEIR_OK;
     int found;
 
     while ((found = options_next(o, argc, argv, NULL, false)) != -1)
         return found == OPTION_NEXT_HELP ? EXIT_OK : EXIT_USAGE;
     if (optind < argc) return usage_error(argv, "no operand is wanted, but there is '%s'", argv[optind]);
-    if (!options_open(o, &w, &session)) return EXIT_FAILED;
+    if (!options_open_door(o, &place)) return EXIT_FAILED;
 
-    rc = weir_start(w, &owner, &err);
+    if (place.engine != NULL) rc = weir_start(place.engine, &owner, &err);
     if (rc != WEIR_OK) {
         report_error(NULL, NO_SLICE, 1, &err);
     } else if (isatty(STDIN_FILENO)) {
-        interrupt_install(NULL, session, false);
-        type_statements(w, session, o, owner);
+        interrupt_install(NULL, place.session, false);
+        type_statements(place.door, o, owner);
     } else {
-        interrupt_install(NULL, session, true);
-        rc = read_statements(session);
+        interrupt_install(NULL, place.session, true);
+        rc = read_statements(place.door);
     }
     interrupt_release();
-    weir_session_close(session);
-    weir_close(w);
+    opened_close(&place);
     return rc == WEIR_OK || rc == WEIR_CANCELLED ? EXIT_OK : EXIT_FAILED;
 }

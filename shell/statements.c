@@ -1,35 +1,33 @@
 /* shell/statements.c - statements of a text, executed one after the other. */
 #include "shell/statements.h"
 
+#include "shell/interrupt.h"
 #include "shell/report.h"
 
-static weir_rc print_result(const statements *s, weir_result *r, weir_error *err)
+static weir_rc print_answer(const statements *s, const answer *a, weir_error *err)
 {
-    if (s->messages == NULL && weir_result_kind_of(r) == WEIR_RESULT_MESSAGE) return WEIR_OK;
-    return output_result(stdout, s->messages, r, s->form, err);
+    if (s->messages == NULL && a->kind == WEIR_RESULT_MESSAGE) return WEIR_OK;
+    return output_answer(stdout, s->messages, s->door, a, s->form, err);
 }
 
 weir_rc statements_run(const statements *s, slice sql)
 {
-    weir_script *script = weir_script_open(s->session, sql);
     weir_error err = { 0 };
-    weir_rc rc;
+    weir_rc rc = door_begin(s->door, sql, s->resumes, s->form == OUTPUT_JSON ? WEIR_PRINT_JSON : WEIR_PRINT_TEXT, &err);
 
-    if (script == NULL) {
-        rc = weir_fail(&err, WEIR_NOMEM, NOWHERE, "no memory for a script");
-    } else {
-        weir_result *r = NULL;
-        weir_script_resumes(script, s->resumes);
-        do {
-            if ((rc = weir_script_next(script, &r, &err)) != WEIR_OK || r == NULL) break;
-            rc = print_result(s, r, &err);
-            weir_result_close(r);
-        } while (rc == WEIR_OK);
+    while (rc == WEIR_OK) {
+        const answer *a;
+        if (interrupt_seen()) { /* before there was anything to cancel */
+            rc = WEIR_CANCELLED;
+            break;
+        }
+        if ((rc = door_next(s->door, &a, &err)) != WEIR_OK || a == NULL) break;
+        rc = print_answer(s, a, &err);
     }
     if (rc != WEIR_OK && rc != WEIR_CANCELLED) {
         fflush(stdout);
         report_error(s->file, sql, s->first_line, &err);
     }
-    weir_script_close(script);
+    door_end(s->door);
     return rc;
 }

@@ -5,7 +5,7 @@
 #include "shell/output.h"
 
 typedef struct statements {
-    weir_session *session;
+    door *door;
     const char *file;    /* as errors name it; NULL: typed */
     uint32_t first_line; /* what the first line of the text is called */
     bool resumes;        /* statements that equal stored ones continue them */

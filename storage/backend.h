@@ -42,6 +42,8 @@ typedef struct storage_class {
                             weir_error *err);
     weir_rc (*snapshot_scan)(snapshot *snap, int32_t partition, uint16_t store, slice from, slice to,
                              state_cursor **out, weir_error *err);
+    void (*snapshot_pause)(snapshot *snap);                         /* NULL: snapshots are opened anew each time */
+    weir_rc (*snapshot_resume)(snapshot *snap, weir_error *err);
 } storage_class;
 
 struct storage {

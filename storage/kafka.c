@@ -32,10 +32,10 @@ static const char *const COMMON[] = {
 static const char *const CONSUMING[] = {
     "fetch.wait.max.ms", "10",
     "fetch.error.backoff.ms", "50",
-    "fetch.max.bytes", "8388608",
-    "fetch.message.max.bytes", "1048576",
-    "queued.min.messages", "50000",
-    "queued.max.messages.kbytes", "16384",
+    "fetch.max.bytes", "4194304",
+    "fetch.message.max.bytes", "524288",
+    "queued.min.messages", "30000",
+    "queued.max.messages.kbytes", "8192",
     "enable.auto.offset.store", "false",
     "auto.offset.reset", "earliest",
     "session.timeout.ms", "15000",
@@ -47,8 +47,8 @@ static const char *const CONSUMING[] = {
 static const char *const PRODUCING[] = {
     "linger.ms", "5",
     "message.max.bytes", "67108864", /* the topic's limit decides */
-    "queue.buffering.max.kbytes", "32768",
-    "queue.buffering.max.messages", "200000",
+    "queue.buffering.max.kbytes", "16384",
+    "queue.buffering.max.messages", "20000",
     "retry.backoff.ms", "10",
     NULL,
 };
@@ -210,6 +210,13 @@ static bool is_no_answer(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
 }
 
+static bool is_denied(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
+
 weir_rc kafka_fail(kafka_storage *s, rd_kafka_resp_err_t code, const char *why, const char *doing, weir_error *err)
 {
     char problem[sizeof s->last_problem];
@@ -221,6 +228,10 @@ weir_rc kafka_fail(kafka_storage *s, rd_kafka_resp_err_t code, const char *why, 
     if (is_no_answer(code)) {
         return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: no answer from Kafka at %s: %s", doing, s->brokers,
                              problem[0] != '\0' ? problem : rd_kafka_err2str(code));
+    }
+    if (is_denied(code)) {
+        return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: %s; let the broker's ACLs allow it to this user, or name another with -X",
+                             doing, why != NULL ? why : rd_kafka_err2str(code));
     }
     return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: %s", doing, why != NULL ? why : rd_kafka_err2str(code));
 }
@@ -269,7 +280,7 @@ static weir_rc check_broker(kafka_storage *s, weir_error *err)
     }
     rd_kafka_poll(rk, 0);
     pthread_mutex_lock(&s->lock);
-    weir_rc rc = weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "no broker answers at %s: %s; check --kafka", s->brokers,
+    weir_rc rc = weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "no broker answers at %s: %s; check --kafka and the -X properties", s->brokers,
                                s->last_problem[0] != '\0' ? s->last_problem : rd_kafka_err2str(code));
     pthread_mutex_unlock(&s->lock);
     return rc;

@@ -123,6 +123,7 @@ typedef struct kafka_slot {
 typedef struct kafka_source {
     const char *topic;
     start_at start;
+    bool wants_headers;
     int32_t partitions;
     kafka_slot *slots;
 } kafka_source;
@@ -162,6 +163,8 @@ struct kafka_client {
     bool wakes_fetchers;     /* this librdkafka has no fetch.queue.backoff.ms */
     rebalance_step step;
     bool is_lost;
+    bool is_fenced;          /* the consumer is of no more use: it joins anew once the caller has given everything back */
+    int64_t rejoined_ms;     /* monotonic; 0: never */
     rd_kafka_topic_partition_list_t *rebalanced;
     bool lost_brokers; /* all of them, since the last poll */
     rd_kafka_message_t **held; /* what a poll took, until it is copied */
@@ -191,6 +194,9 @@ weir_rc kafka_client_seek(client *c, uint32_t source, int32_t partition, int64_t
 weir_rc kafka_client_position(client *c, uint32_t source, int32_t partition, int64_t *next_offset,
                               weir_error *err) WEIR_CHECKED;
 kafka_slot *kafka_slot_of(kafka_client *c, uint32_t source, int32_t partition);
+/* Looks whether another member has taken the consumer's place. A broker that crashed may take the client's own earlier request
+ * for another's, so it joins again; the second time within a minute it is an error that stops. */
+weir_rc kafka_check_fenced(kafka_client *c, weir_error *err) WEIR_CHECKED;
 /* Asks the group for committed positions of what is owned; where there is none, where reading starts. */
 weir_rc kafka_load_committed(kafka_client *c, weir_error *err) WEIR_CHECKED;
 /* Every partition that is fetched goes back to its committed position. */

@@ -9,7 +9,8 @@
 #include <time.h>
 
 #define SEEK_MS 5000
-#define WAKE_BELOW 25000 /* fetched records left: time to fetch more */
+#define FENCED_AGAIN_MS 60000
+#define WAKE_BELOW 18000 /* fetched records left: time to fetch more */
 
 static kafka_client *kafka_of(client *c)
 {
@@ -67,7 +68,9 @@ static weir_rc open_consumer(kafka_client *c, weir_error *err)
     WEIR_TRY(kafka_handle_new(&c->consumer, c->home, KAFKA_CONSUMER, c->is_transient ? alone : member, &c->handle,
                               c->is_transient ? NULL : conf_member, err));
     (void)rd_kafka_poll_set_consumer(c->consumer);
+    pthread_mutex_lock(&c->home->lock);
     c->queue = rd_kafka_queue_get_consumer(c->consumer);
+    pthread_mutex_unlock(&c->home->lock);
     c->wakes_fetchers = rd_kafka_conf_get(rd_kafka_conf(c->consumer), "fetch.queue.backoff.ms", value, &bytes) !=
                         RD_KAFKA_CONF_OK;
     return WEIR_OK;
@@ -108,6 +111,7 @@ static weir_rc open_sources(kafka_client *c, const client_spec *spec, weir_error
         kafka_source *source = &c->sources[i];
         source->topic = arena_c_string(c->memory, spec->sources[i].topic);
         source->start = spec->sources[i].start;
+        source->wants_headers = spec->sources[i].wants_headers;
         WEIR_TRY(kafka_partition_count(c->home, spec->sources[i].topic, &source->partitions, err));
         source->slots = ARENA_ZEROS(c->memory, kafka_slot, source->partitions);
     }
@@ -167,17 +171,27 @@ static void let_go(kafka_client *c)
     c->held_count = 0;
 }
 
+static void consumer_destroy(kafka_client *c)
+{
+    let_go(c);
+    pthread_mutex_lock(&c->home->lock); /* whoever wakes it is another thread */
+    if (c->queue != NULL) rd_kafka_queue_destroy(c->queue);
+    c->queue = NULL;
+    pthread_mutex_unlock(&c->home->lock);
+    /* A static member keeps its place in the group: it comes back soon, or its session ends. */
+    if (c->consumer != NULL) rd_kafka_destroy_flags(c->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    c->consumer = NULL;
+    c->last_topic = NULL;
+}
+
 void kafka_client_close(client *base)
 {
     kafka_client *c = kafka_of(base);
 
     c->is_closing = true;
     kafka_producer_close(c);
-    let_go(c);
+    consumer_destroy(c);
     if (c->rebalanced != NULL) rd_kafka_topic_partition_list_destroy(c->rebalanced);
-    if (c->queue != NULL) rd_kafka_queue_destroy(c->queue);
-    /* A static member keeps its place in the group: it comes back soon, or its session ends. */
-    if (c->consumer != NULL) rd_kafka_destroy_flags(c->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(c->held);
     free(c->events);
     arena_free(c->lent);
@@ -396,12 +410,48 @@ static void disown_all(kafka_client *c)
     c->is_assigned = false;
 }
 
+weir_rc kafka_check_fenced(kafka_client *c, weir_error *err)
+{
+    char why[256];
+
+    if (c->consumer == NULL || c->is_transient || c->is_fenced) return WEIR_OK;
+    if (rd_kafka_fatal_error(c->consumer, why, sizeof why) == RD_KAFKA_RESP_ERR_NO_ERROR) return WEIR_OK;
+    if (c->rejoined_ms != 0 && kafka_now_ms() - c->rejoined_ms < FENCED_AGAIN_MS) {
+        return weir_fail(err, WEIR_BROKER, NOWHERE,
+                         "another process takes this one's place in group %s again and again (is its data directory a copy of "
+                         "this one's?): %s",
+                         c->group, why);
+    }
+    c->is_fenced = c->is_lost = true;
+    if (c->step != REVOKE_REPORTED) c->step = REVOKE_SEEN;
+    return WEIR_OK;
+}
+
+static weir_rc join_again(kafka_client *c, weir_error *err)
+{
+    consumer_destroy(c);
+    WEIR_TRY(open_consumer(c, err));
+    weir_rc rc = subscribe(c, err);
+    if (rc != WEIR_OK) {
+        consumer_destroy(c);
+        err->act = WEIR_ACT_RETRY;
+        return rc;
+    }
+    c->is_fenced = false;
+    c->rejoined_ms = kafka_now_ms();
+    return WEIR_OK;
+}
+
 static weir_rc apply_reported(kafka_client *c, weir_error *err)
 {
     if (c->step == ASSIGN_REPORTED) return apply_assign(c, err);
-    if (c->step != REVOKE_REPORTED) return WEIR_OK;
-    disown_all(c);
-    c->step = REBALANCE_NONE;
+    if (c->step == REVOKE_REPORTED) {
+        disown_all(c);
+        c->step = REBALANCE_NONE;
+    } else if (c->step != REBALANCE_NONE || c->consumer != NULL) {
+        return WEIR_OK;
+    }
+    if (c->is_fenced) return join_again(c, err);
     rd_kafka_resp_err_t code = rd_kafka_assign(c->consumer, NULL);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? WEIR_OK : kafka_fail(c->home, code, NULL, "give partitions back", err);
 }
@@ -568,7 +618,7 @@ static void add_records(kafka_client *c, rd_kafka_message_t **from, uint32_t row
     event->timestamp_ms = timestamp_ms;
     event->offset = offset;
     event->next_offset = offset[rows - 1] + 1;
-    copy_all_headers(c, event, from);
+    if (c->sources[source].wants_headers) copy_all_headers(c, event, from);
 }
 
 static void add_end(kafka_client *c, const rd_kafka_message_t *m, uint32_t source)
@@ -596,11 +646,7 @@ static weir_rc check_message(kafka_client *c, const rd_kafka_message_t *m, weir_
         return weir_fail(err, WEIR_BROKER, NOWHERE, "topic %s is gone: %s",
                          m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "", rd_kafka_message_errstr(m));
     case RD_KAFKA_RESP_ERR__FATAL:
-    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
-        return weir_fail(err, WEIR_BROKER, NOWHERE,
-                         "another process has taken this one's place in group %s (is its data directory a copy of this "
-                         "one's?): %s",
-                         c->group, rd_kafka_message_errstr(m));
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID: return kafka_check_fenced(c, err);
     }
     if (kafka_is_transient_error(m->err)) return WEIR_OK;
     snprintf(doing, sizeof doing, "read from topic %s", m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "");
@@ -681,7 +727,7 @@ weir_rc kafka_client_poll(client *base, int timeout_ms, uint32_t rows_max, const
     c->event_count = 0;
     *count = 0;
     if (c->producer != NULL) rd_kafka_poll(c->producer, 0);
-    if (c->consumer == NULL) return WEIR_OK;
+    if (c->consumer == NULL && !c->is_fenced) return WEIR_OK;
     WEIR_TRY(apply_reported(c, err));
     weir_rc rc = drain(c, timeout_ms, rows_max, err);
     if (rc != WEIR_OK) {
@@ -700,5 +746,7 @@ void kafka_client_wake(client *base)
 {
     kafka_client *c = kafka_of(base);
 
+    pthread_mutex_lock(&c->home->lock);
     if (c->queue != NULL) rd_kafka_queue_yield(c->queue);
+    pthread_mutex_unlock(&c->home->lock);
 }

@@ -57,7 +57,7 @@ weir_rc kafka_producer_open(kafka_client *c, weir_error *err)
 {
     /* isolation.level only decides what its offset look-ups mean: the high watermark, for restores */
     const char *const exactly[] = { "transactional.id", c->member, "isolation.level", "read_uncommitted", NULL };
-    const char *const at_least[] = { "delivery.report.only.error", "true", "isolation.level", "read_uncommitted", NULL };
+    const char *const at_least[] = { "linger.ms", "0.5", "delivery.report.only.error", "true", "isolation.level", "read_uncommitted", NULL };
 
     c->in_transaction = false;
     c->failed_deliveries = 0;
@@ -110,8 +110,14 @@ weir_rc kafka_producer_topic(kafka_client *c, const char *name, rd_kafka_topic_t
 
 /* ---- errors ---- */
 
+/* Too large a record would be too large again. Results are measured before; this is a key's state, or a row on its way. */
 static weir_rc abort_with(kafka_client *c, rd_kafka_resp_err_t code, const char *why, const char *doing, weir_error *err)
 {
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE) {
+        return weir_fail_act(err, WEIR_RUNTIME, WEIR_ACT_STOP, "cannot %s: a record is larger than its topic takes (%s). Raise "
+                             "max.message.bytes of the query's changelog and repartition topics, or keep less for each key",
+                             doing, why == NULL ? rd_kafka_err2str(code) : why);
+    }
     weir_rc rc = kafka_fail(c->home, code, why, doing, err);
 
     err->act = WEIR_ACT_ABORT;
@@ -239,16 +245,24 @@ static weir_rc send_offsets(kafka_client *c, rd_kafka_topic_partition_list_t *of
     return rc;
 }
 
+/* In short steps: where no delivery is reported, librdkafka looks every 10 ms only, or when the time is over. */
+static rd_kafka_resp_err_t flush(kafka_client *c, int64_t most_ms)
+{
+    int64_t until_ms = kafka_now_ms() + most_ms;
+    rd_kafka_resp_err_t code;
+
+    do code = rd_kafka_flush(c->producer, 1);
+    while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && kafka_now_ms() < until_ms);
+    return code;
+}
+
 static weir_rc commit_transaction(kafka_client *c, weir_error *err)
 {
     int64_t until_ms = kafka_now_ms() + RETRY_MS;
     weir_rc rc = WEIR_OK;
     verdict v;
 
-    /* the commit's own flush looks every 10 ms only, where no delivery is reported */
-    while (rd_kafka_flush(c->producer, 1) != RD_KAFKA_RESP_ERR_NO_ERROR && kafka_now_ms() < until_ms - RETRY_MS + 1000) {
-        continue;
-    }
+    (void)flush(c, 1000); /* before the commit's own */
     do {
         v = judge(c, rd_kafka_commit_transaction(c->producer, -1), "commit", until_ms, &rc, err);
     } while (v == AGAIN);
@@ -286,7 +300,7 @@ static weir_rc commit_at_least_once(kafka_client *c, const epoch *epochs, uint32
 {
     WEIR_TRY(begin(c, err));
     for (uint32_t i = 0; i < epoch_count; i++) WEIR_TRY(produce_changes(c, &epochs[i], err));
-    rd_kafka_resp_err_t code = rd_kafka_flush(c->producer, FLUSH_MS);
+    rd_kafka_resp_err_t code = flush(c, FLUSH_MS);
     if (c->failed_deliveries > 0) code = RD_KAFKA_RESP_ERR__MSG_TIMED_OUT;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return abort_with(c, code, NULL, "write results", err);
     return offsets->cnt > 0 ? commit_positions(c, offsets, err) : WEIR_OK;
@@ -388,6 +402,8 @@ weir_rc kafka_client_abort(client *base, weir_error *err)
 
     if (!c->is_transient) {
         WEIR_TRY(mend_producer(c, err));
+        WEIR_TRY(kafka_check_fenced(c, err));
+        if (c->is_fenced) return WEIR_OK; /* all its tasks are about to go */
         WEIR_TRY(find_out(c, err));
     }
     return c->consumer == NULL ? WEIR_OK : kafka_rewind(c, err);

@@ -174,7 +174,9 @@ weir_rc kafka_topic_create(storage *base, const topic_spec *spec, weir_error *er
     rd_kafka_NewTopic_t *topic =
         rd_kafka_NewTopic_new(name, spec->partitions, spec->replicas > 0 ? spec->replicas : -1, why, sizeof why);
     if (topic == NULL) return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "cannot create topic %s: %s", name, why);
-    if (spec->is_compacted) (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+    if (spec->is_compacted) {
+        (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", spec->is_also_deleted ? "compact,delete" : "compact");
+    }
     if (spec->retention_ms != 0) set_number(topic, "retention.ms", spec->retention_ms);
     if (spec->retention_bytes != 0) set_number(topic, "retention.bytes", spec->retention_bytes);
     if (spec->is_internal) { /* blocks and accumulators may be large, event times old */
@@ -430,7 +432,9 @@ weir_rc kafka_look_up_offsets(kafka_storage *s, rd_kafka_t *rk, rd_kafka_topic_p
         code = rd_kafka_offsets_for_times(rk, asked, KAFKA_RPC_MS);
         for (int i = 0; i < asked->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) code = asked->elems[i].err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) break;
-        bool is_over = !kafka_is_transient_error(code) || kafka_now_ms() > until_ms;
+        /* the topic is there: after an outage librdkafka may not know its partitions for a moment */
+        bool may_pass = kafka_is_transient_error(code) || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+        bool is_over = !may_pass || kafka_now_ms() > until_ms;
         rd_kafka_topic_partition_list_destroy(asked);
         if (is_over) {
             snprintf(doing, sizeof doing, "look up the offsets of topic %s", list->elems[0].topic);
@@ -570,12 +574,15 @@ static rd_kafka_headers_t *headers_of(const header_list *list)
     return headers;
 }
 
+#define ENQUEUE_MS 60000 /* that the producer's queue may stay full */
+
 rd_kafka_resp_err_t kafka_enqueue(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32_t partition, const record *r,
                                   void *opaque)
 {
     rd_kafka_headers_t *headers = headers_of(&r->headers);
     /* librdkafka takes 0 for now, and brokers refuse times before 1970 */
     int64_t timestamp_ms = r->timestamp_ms > 0 ? r->timestamp_ms : 1;
+    int64_t until_ms = 0;
     rd_kafka_resp_err_t code;
 
     for (;;) {
@@ -592,6 +599,13 @@ rd_kafka_resp_err_t kafka_enqueue(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32
                                      RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         }
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) break;
+        if (until_ms == 0) until_ms = kafka_now_ms() + ENQUEUE_MS;
+        if (kafka_now_ms() > until_ms) break;
+        if (rd_kafka_outq_len(rk) == 0) { /* nothing is before it: it will never fit */
+            code = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+            break;
+        }
+        if (rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) break;
         rd_kafka_poll(rk, 5);
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL) rd_kafka_headers_destroy(headers);

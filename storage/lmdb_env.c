@@ -9,11 +9,15 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
+#define MAPPED_BYTES_MAX ((int64_t)32 << 20) /* resident pages of files, weir's own code and libraries among them */
+#define FORGET_EVERY_MS 100
 
 /* One for each environment this process has open, in a list: a second open of a directory finds the first. */
 typedef struct lmdb_sharing {
@@ -26,7 +30,7 @@ typedef struct lmdb_sharing {
     pthread_cond_t idle;
     uint32_t active;  /* transactions open now; the map may be changed only when there is none */
     bool is_resizing;
-    int64_t readers_checked_ms;
+    int64_t readers_checked_ms, forgotten_ms;
 } lmdb_sharing;
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,17 +38,29 @@ static lmdb_sharing *open_envs;
 
 /* ---- errors ---- */
 
+/* LMDB says EIO of a short write, which a full disk gives before it gives ENOSPC; a failing disk says it as well. */
+static bool has_room(const char *dir)
+{
+    struct statvfs s;
+
+    return statvfs(dir, &s) == 0 && (uint64_t)s.f_bavail * s.f_frsize >= (uint64_t)1 << 20;
+}
+
 weir_rc lmdb_fail_at(const char *dir, int code, const char *doing, weir_error *err)
 {
-    switch (code) {
+    switch (code == EIO && !has_room(dir) ? ENOSPC : code) {
+    case EIO:
+        return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
+                             "cannot %s: the file system of %s did not take it (%s): it is full for this user, or the disk "
+                             "fails; nothing of it was written. Free disk space there and it goes on",
+                             doing, dir, strerror(code));
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-    case EIO: /* LMDB's word for a short write, too */
         return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
                              "cannot %s: no room on the file system of %s (%s); nothing of it was written. Free disk "
                              "space there and it goes on",
-                             doing, dir, strerror(code));
+                             doing, dir, strerror(code == EIO ? ENOSPC : code));
     case MDB_MAP_FULL:
         return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
                              "cannot %s: %s has reached the largest size it can have; drop topics or queries", doing,
@@ -122,11 +138,27 @@ static int open_databases(lmdb_env *e, const lmdb_options *options, bool creatin
     return code == MDB_NOTFOUND ? MDB_INVALID : code;
 }
 
+/* LMDB writes its table of readers through a mapping: on a full disk a page that is not there yet would end the process. So all
+ * of them are asked for before. */
+static int reserve_reader_table(const char *dir)
+{
+    enum { READER_BYTES = 64, HEAD_BYTES = 4096 };
+    char path[4096 + 16];
+
+    snprintf(path, sizeof path, "%s/lock.mdb", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return errno;
+    int code = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, READERS_MAX * READER_BYTES + HEAD_BYTES) == 0 ? 0 : errno;
+    close(fd);
+    return code == EOPNOTSUPP || code == ENOSYS ? 0 : code;
+}
+
 /* The most address space that can be had, up to what is asked for: limits and sanitizers may forbid much. */
 static int open_mapped(MDB_env **out, const char *dir, const lmdb_options *options)
 {
-    int code = 0;
+    int code = options->is_read_only ? 0 : reserve_reader_table(dir);
 
+    if (code != 0) return code;
     for (uint64_t map = options->map_bytes; map >= (uint64_t)1 << 28; map /= 4) {
         MDB_env *env;
         if ((code = mdb_env_create(&env)) != 0) return code;
@@ -455,4 +487,49 @@ void lmdb_check_readers(lmdb_env *e)
     if (is_due) e->sharing->readers_checked_ms = now_ms;
     pthread_mutex_unlock(&e->sharing->lock);
     if (is_due) mdb_reader_check(e->env, &dead);
+}
+
+static int64_t mapped_bytes(void)
+{
+    char statm[128] = "";
+    long long size, resident, shared = 0;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = fd < 0 ? -1 : read(fd, statm, sizeof statm - 1);
+
+    if (fd >= 0) close(fd);
+    if (bytes <= 0 || sscanf(statm, "%lld %lld %lld", &size, &resident, &shared) != 3) return 0;
+    return shared * sysconf(_SC_PAGESIZE);
+}
+
+/* LMDB does not tell where it has mapped its file, and the kernel not always under which device stat() knows it. */
+static void forget_file(ino_t inode)
+{
+    unsigned long from, to, mapped;
+    char *line = NULL;
+    size_t room = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    if (maps == NULL) return;
+    while (getline(&line, &room, maps) > 0) {
+        if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &from, &to, &mapped) != 3) continue;
+        if (mapped != inode || strstr(line, "/data.mdb") == NULL) continue;
+        madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+    free(line);
+    fclose(maps);
+}
+
+void lmdb_forget_pages(lmdb_env *e)
+{
+    int64_t now_ms = clock_monotonic_ms(&(const weir_clock){ 0 });
+    struct stat file;
+    mdb_filehandle_t fd;
+    bool is_due;
+
+    pthread_mutex_lock(&e->sharing->lock);
+    is_due = now_ms - e->sharing->forgotten_ms >= FORGET_EVERY_MS;
+    if (is_due) e->sharing->forgotten_ms = now_ms;
+    pthread_mutex_unlock(&e->sharing->lock);
+    if (!is_due || mapped_bytes() < MAPPED_BYTES_MAX) return;
+    if (mdb_env_get_fd(e->env, &fd) == 0 && fstat(fd, &file) == 0) forget_file(file.st_ino);
 }

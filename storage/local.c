@@ -299,4 +299,6 @@ const storage_class local_storage_class = {
     .snapshot_partitions = local_snapshot_partitions,
     .snapshot_get = local_snapshot_get,
     .snapshot_scan = local_snapshot_scan,
+    .snapshot_pause = local_snapshot_pause,
+    .snapshot_resume = local_snapshot_resume,
 };

@@ -181,6 +181,8 @@ weir_rc local_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
 
 weir_rc local_snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *err) WEIR_CHECKED;
 void local_snapshot_close(snapshot *snap);
+void local_snapshot_pause(snapshot *snap);
+weir_rc local_snapshot_resume(snapshot *snap, weir_error *err) WEIR_CHECKED;
 weir_rc local_snapshot_partitions(snapshot *snap, const int32_t **partitions, uint32_t *count,
                                   weir_error *err) WEIR_CHECKED;
 weir_rc local_snapshot_get(snapshot *snap, int32_t partition, uint16_t store, slice key, slice *content, bool *found,

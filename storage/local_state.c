@@ -228,7 +228,9 @@ typedef struct local_snapshot {
     MDB_txn *txn;
     uint32_t id; /* 0: no such state */
     int32_t *partitions;
-    uint32_t partition_count;
+    uint32_t partition_count, partition_room;
+    bool is_paused;
+    bool was_resumed; /* since the partitions were found */
 } local_snapshot;
 
 static local_snapshot *snapshot_of(snapshot *snap) { return (local_snapshot *)snap; }
@@ -238,7 +240,6 @@ static int find_partitions(local_snapshot *snap)
 {
     MDB_cursor *cursor;
     char bytes[8];
-    uint32_t room = 0;
     int code = mdb_cursor_open(snap->txn, snap->storage->env->dbi[DB_STATE], &cursor);
 
     if (code != 0) return code;
@@ -249,14 +250,15 @@ static int find_partitions(local_snapshot *snap)
         code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
         if (code != 0 || key.mv_size < 8 || memcmp(key.mv_data, bytes, 4) != 0) break;
         next = get_u32((char *)key.mv_data + 4);
-        if (snap->partition_count == room) {
-            room = room == 0 ? 16 : 2 * room;
+        if (snap->partition_count == snap->partition_room) {
+            uint32_t room = snap->partition_room == 0 ? 16 : 2 * snap->partition_room;
             int32_t *more = realloc(snap->partitions, room * sizeof *more);
             if (more == NULL) {
                 code = ENOMEM;
                 break;
             }
             snap->partitions = more;
+            snap->partition_room = room;
         }
         snap->partitions[snap->partition_count++] = (int32_t)next;
     }
@@ -293,17 +295,44 @@ void local_snapshot_close(snapshot *base)
 {
     local_snapshot *snap = snapshot_of(base);
 
-    lmdb_abort(snap->storage->env, snap->txn);
+    if (snap->is_paused) lmdb_abort_reset(snap->storage->env, snap->txn);
+    else lmdb_abort(snap->storage->env, snap->txn);
     free(snap->partitions);
     free(snap);
 }
 
-weir_rc local_snapshot_partitions(snapshot *snap, const int32_t **partitions, uint32_t *count, weir_error *err)
+void local_snapshot_pause(snapshot *base)
 {
-    (void)err;
-    *partitions = snapshot_of(snap)->partitions;
-    *count = snapshot_of(snap)->partition_count;
+    local_snapshot *snap = snapshot_of(base);
+
+    lmdb_reset(snap->storage->env, snap->txn);
+    snap->is_paused = true;
+}
+
+weir_rc local_snapshot_resume(snapshot *base, weir_error *err)
+{
+    local_snapshot *snap = snapshot_of(base);
+    int code = lmdb_renew(snap->storage->env, snap->txn);
+
+    if (code != 0) return lmdb_fail(snap->storage->env, code, "read a query's state", err);
+    snap->is_paused = false;
+    snap->was_resumed = true;
     return WEIR_OK;
+}
+
+weir_rc local_snapshot_partitions(snapshot *base, const int32_t **partitions, uint32_t *count, weir_error *err)
+{
+    local_snapshot *snap = snapshot_of(base);
+    int code = 0;
+
+    if (snap->was_resumed) {
+        snap->partition_count = 0;
+        code = find_partitions(snap);
+        snap->was_resumed = code != 0;
+    }
+    *partitions = snap->partitions;
+    *count = snap->partition_count;
+    return code == 0 ? WEIR_OK : lmdb_fail(snap->storage->env, code, "read a query's state", err);
 }
 
 weir_rc local_snapshot_get(snapshot *base, int32_t partition, uint16_t store, slice key, slice *content, bool *found,

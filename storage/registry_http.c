@@ -21,6 +21,7 @@ typedef struct registry_http {
     struct curl_slist *headers;
     text url, answer;
     long status;
+    char reason[CURL_ERROR_SIZE]; /* curl's own words, more than those of its code; may be empty */
 } registry_http;
 
 static void start_curl(void)
@@ -47,6 +48,7 @@ static void set_options(registry_http *h)
     const registry_http_options *o = &h->options;
 
     curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h->curl, CURLOPT_ERRORBUFFER, h->reason);
     curl_easy_setopt(h->curl, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);
     curl_easy_setopt(h->curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(h->curl, CURLOPT_MAXREDIRS, 3L);
@@ -135,10 +137,14 @@ static weir_rc fail_unwell(registry_http *h, CURLcode code, weir_error *err)
 {
     if (code != CURLE_OK) {
         return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "the schema registry at %.*s cannot be reached: %s",
-                             SLICE_ARG(h->options.url), curl_easy_strerror(code));
+                             SLICE_ARG(h->options.url), h->reason[0] != '\0' ? h->reason : curl_easy_strerror(code));
     }
-    return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "the schema registry at %.*s answers with status %ld",
-                         SLICE_ARG(h->options.url), h->status);
+    arena *a = arena_new(0);
+    slice said = message_of(h, a);
+    weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "the schema registry at %.*s answers with status %ld: %.*s",
+                  SLICE_ARG(h->options.url), h->status, SLICE_ARG(said));
+    arena_free(a);
+    return WEIR_BROKER;
 }
 
 /* body absent: GET. The URL stands in h->url; the answer comes to h->answer and h->status. */
@@ -158,6 +164,7 @@ static weir_rc request(registry_http *h, slice body, weir_error *err)
             curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
             curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, body.data);
         }
+        h->reason[0] = '\0';
         code = curl_easy_perform(h->curl);
         h->status = 0;
         curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &h->status);
@@ -196,7 +203,8 @@ static void add_escaped(registry_http *h, slice part)
 
 static weir_rc fail_answer(registry_http *h, const char *what, weir_error *err)
 {
-    return weir_fail(err, WEIR_BROKER, NOWHERE, "%.*s answers as no schema registry does: %s", SLICE_ARG(h->options.url), what);
+    /* A proxy in between, perhaps, that speaks for a server that is away. */
+    return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "%.*s answers as no schema registry does: %s", SLICE_ARG(h->options.url), what);
 }
 
 static weir_rc fail_refused(registry_http *h, arena *a, weir_error *err)
@@ -283,10 +291,25 @@ weir_rc http_version(registry_http *h, slice subject, int32_t version, arena *a,
     return WEIR_OK;
 }
 
+/* Some registries look what a text may be, and know a JSON schema that is no object's by its "$schema" alone. */
+static void print_schema(text *body, const schema_text *what)
+{
+    static const char lone[] = "{\"oneOf\":";
+    bool is_lone = what->language == SCHEMA_JSON && what->text.len > sizeof lone && memcmp(what->text.data, lone, sizeof lone - 1) == 0;
+    text marked = TEXT_EMPTY;
+
+    if (is_lone) {
+        text_add_c(&marked, "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",");
+        text_add(&marked, (slice){ what->text.data + 1, what->text.len - 1 });
+    }
+    print_json_string(body, is_lone ? text_slice(&marked) : what->text);
+    text_free(&marked);
+}
+
 static void print_body(text *body, const schema_text *what)
 {
     text_add_c(body, "{\"schema\":");
-    print_json_string(body, what->text);
+    print_schema(body, what);
     if (what->language != SCHEMA_AVRO) {
         text_printf(body, ",\"schemaType\":\"%s\"", what->language == SCHEMA_JSON ? "JSON" : "PROTOBUF");
     }

@@ -72,6 +72,11 @@ void storage_close(storage *s)
     free(s);
 }
 
+slice storage_directory(const storage *s)
+{
+    return s->dir.len == 0 ? NO_SLICE : s->dir;
+}
+
 /* ---- the engine lock ---- */
 
 static int64_t read_owner(int fd)
@@ -264,6 +269,18 @@ weir_rc snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *
 void snapshot_close(snapshot *snap)
 {
     if (snap != NULL) snap->class->snapshot_close(snap);
+}
+
+bool snapshot_pause(snapshot *snap)
+{
+    if (snap->class->snapshot_pause == NULL) return false;
+    snap->class->snapshot_pause(snap);
+    return true;
+}
+
+weir_rc snapshot_resume(snapshot *snap, weir_error *err)
+{
+    return snap->class->snapshot_resume(snap, err);
 }
 
 weir_rc snapshot_partitions(snapshot *snap, const int32_t **partitions, uint32_t *count, weir_error *err)

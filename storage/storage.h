@@ -55,6 +55,8 @@ weir_rc storage_open_local(storage **out, slice dir, const local_options *option
 weir_rc storage_open_kafka(storage **out, slice dir, const kafka_options *options, weir_error *err) WEIR_CHECKED;
 void storage_close(storage *s); /* NULL is fine; all clients, states and snapshots must be closed before */
 bool storage_is_kafka(const storage *s);
+/* The data directory; absent: a temporary storage has none. */
+slice storage_directory(const storage *s);
 /* Put before the names of weir's own topics: "" on the local log, "<service>-" on Kafka. Lives as long as the storage. */
 slice storage_internal_prefix(const storage *s);
 /* Takes the data directory's engine lock (an OFD lock on engine.lock) and keeps it until close. *got: false, another
@@ -72,6 +74,7 @@ typedef struct topic_spec {
     int64_t retention_ms;    /* -1: for ever; 0: the storage's default */
     int64_t retention_bytes; /* per partition; -1: no bound; 0: the storage's default */
     bool is_compacted;       /* cleanup.policy=compact */
+    bool is_also_deleted;    /* cleanup.policy=compact,delete */
     bool is_internal;        /* repartition, changelog, command log. Local log: records of an internal topic named
                                 "...-repartition" or "...-subscription" are deleted once its one reader has committed past them */
 } topic_spec;
@@ -114,6 +117,7 @@ typedef enum start_at { START_EARLIEST, START_LATEST } start_at; /* where no pos
 typedef struct client_source {
     slice topic;
     start_at start;
+    bool wants_headers; /* otherwise its records may come without theirs: looking for them costs, on Kafka */
 } client_source;
 
 typedef struct client_spec {
@@ -248,6 +252,10 @@ typedef struct snapshot snapshot;
 
 weir_rc snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *err) WEIR_CHECKED;
 void snapshot_close(snapshot *snap);
+/* For one that is used again and again: paused it holds nothing back and cannot be read; resumed it sees what is committed
+ * by then; snapshot_partitions() is to be asked again where new ones matter. False: this storage's snapshots cannot be kept. */
+bool snapshot_pause(snapshot *snap);
+weir_rc snapshot_resume(snapshot *snap, weir_error *err) WEIR_CHECKED;
 /* The partitions that have state here, in order; lent. */
 weir_rc snapshot_partitions(snapshot *snap, const int32_t **partitions, uint32_t *count, weir_error *err) WEIR_CHECKED;
 weir_rc snapshot_get(snapshot *snap, int32_t partition, uint16_t store, slice key, slice *value, bool *found,

@@ -13,6 +13,7 @@ import time
 import traceback
 
 WEIR = os.path.abspath(sys.argv[1])
+SLOW = 600 if os.environ.get('SANITIZED') else 120  # seconds until a run is given up
 SOURCE = "CREATE STREAM s (k STRING KEY, v INT, t STRING, at_ms BIGINT) WITH (kafka_topic='s', value_format='JSON');\n"
 TESTS = []
 
@@ -28,7 +29,7 @@ class Home:
 
     def weir(self, *arguments, status=0, stdin=b'', preexec=None):
         p = subprocess.run([WEIR, *arguments], cwd=self.path, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           timeout=120, preexec_fn=preexec)
+                           timeout=SLOW, preexec_fn=preexec)
         out, err = p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
         assert p.returncode == status, 'status %d, not %d\n%s\n%s' % (p.returncode, status, out[-500:], err[-2000:])
         return out, err
@@ -158,6 +159,131 @@ def a_disk_that_is_full_for_a_while(h):
     finally:
         engine.send_signal(signal.SIGTERM)
         equal(engine.wait(30), 0)
+
+
+@test
+def bytes_that_do_not_match_their_schema(h):
+    for name in ('AVRO', 'PROTOBUF', 'JSON_SR', 'JSON', 'DELIMITED'):
+        source = "CREATE STREAM %s_s (v INT, t STRING) WITH (kafka_topic='%s', value_format='%s', partitions=1);\n" % (name, name, name)
+        bad = [b'\x00\x00\x00\x00\x63abc', b'\x00\x00', b'nope', b'\xff\xfe\xfd', b'{"v":', b'{"v":"x"}']
+        h.run(source + "INSERT INTO %s_s VALUES (1, 'a');" % name)
+        h.weir('produce', name, stdin=b'\n'.join(bad) + b'\n')
+        h.run(source + "INSERT INTO %s_s VALUES (2, 'b');\nCREATE STREAM %s_o AS SELECT v, t FROM %s_s;" % (name, name, name))
+        rows = h.rows('SELECT v, t FROM %s_o;' % name)
+        equal([row for row in rows if row[1] in ('a', 'b')], [[1, 'a'], [2, 'b']])
+        logged = h.rows("SELECT record_offset, reason FROM weir_processing_log WHERE record_topic = '%s' AND kind = 'record';" % name)
+        equal(len(rows) + len(logged), 2 + len(bad))
+        assert logged and all(reason for _, reason in logged), logged
+
+
+@test
+def a_data_directory_in_use(h):
+    h.file('job.sql', SOURCE + 'CREATE STREAM o AS SELECT k, v FROM s;')
+    engine = subprocess.Popen([WEIR, 'run', '--announce-ready', 'job.sql'], cwd=h.path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        h.file('job2.sql', 'CREATE STREAM o2 AS SELECT k, v FROM s;')
+        assert engine.stdout.readline().startswith(b'READY')
+        contains(h.weir('run', 'job2.sql', status=1)[1], 'process %d already runs' % engine.pid, './weir-data', 'weir query')
+        equal(h.rows('SELECT v FROM s;'), [])
+    finally:
+        engine.send_signal(signal.SIGTERM)
+        engine.wait(30)
+        engine.stdout.close()
+
+
+@test
+def a_quota_that_is_reached(h):
+    h.file('lines', ''.join('a:{"v":%d,"t":"%s"}\n' % (i, os.urandom(3000).hex()) for i in range(1000)))
+    err = h.weir('produce', 's', '--quota', '2M', '--key-separator', ':', 'lines', status=1)[1]
+    contains(err, 'weir-data', 'quota', 'raise the quota', 'lines are in the topic')
+    taken = int(err.split('the first ')[1].split()[0])
+    assert 0 < taken < 1000, err
+    h.run(SOURCE + 'CREATE TABLE n AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;')
+    equal(h.rows('SELECT n FROM n;'), [[taken]])
+    contains(h.weir('query', '--quota', '5X', 'SHOW STREAMS;', status=2)[1], '--quota', '500M')
+
+
+class SmallDisk:
+    """A file system of its own; None inside where this user may not mount one."""
+
+    def __init__(self, h, size):
+        self.path = os.path.join(h.path, 'disk')
+        os.mkdir(self.path)
+        self.is_there = os.geteuid() == 0 and self.mount('-t', 'tmpfs', '-o', 'size=' + size, 'none', self.path)
+
+    def mount(self, *arguments):
+        return subprocess.run(['mount', *arguments], stderr=subprocess.DEVNULL).returncode == 0
+
+    def change(self, options):
+        assert self.mount('-o', 'remount,' + options, self.path), options
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.is_there:
+            subprocess.run(['umount', self.path], check=True)
+
+
+@test
+def a_disk_that_is_read_only_or_full_from_the_start(h):
+    with SmallDisk(h, '2m') as disk:
+        if not disk.is_there:
+            print('no file system may be mounted here: skipped')
+            return
+        h.file('job.sql', SOURCE)
+        run = ('run', '--quiet', '--data', 'disk/d', '--until-end', 'job.sql')
+        disk.change('ro')
+        contains(h.weir(*run, status=1)[1], 'disk/d', 'Read-only file system', 'another')
+        disk.change('rw')
+        filler = os.path.join(disk.path, 'filler')
+        for pages_free in (0, 1, 3, 40):       # wherever the room ends: an error, and nothing half done
+            with open(filler, 'wb', buffering=0) as f:
+                try:
+                    while True:
+                        f.write(b'x' * 4096)
+                except OSError:
+                    pass
+            os.truncate(filler, max(0, os.path.getsize(filler) - pages_free * 4096))
+            contains(h.weir(*run, status=1)[1], 'disk/d', 'No space left')
+        os.unlink(filler)
+        h.weir(*run)
+        disk.change('ro')
+        contains(h.weir(*run, status=1)[1], 'disk/d', 'Read-only file system', 'make it writable')
+
+
+@test
+def a_disk_that_is_full_while_the_engine_runs(h):
+    with SmallDisk(h, '8m') as disk:
+        if not disk.is_there:
+            print('no file system may be mounted here: skipped')
+            return
+        h.file('job.sql', SOURCE + 'CREATE TABLE n AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;\nCREATE STREAM o AS SELECT k, v, t FROM s;\n')
+        h.file('lines', ''.join('a:{"v":%d,"t":"%s"}\n' % (i, os.urandom(3000).hex()) for i in range(1000)))
+        h.weir('produce', '--data', 'disk/d', 's', '--key-separator', ':', 'lines')
+        log = os.path.join(h.path, 'messages')
+        with open(log, 'wb') as messages:
+            engine = subprocess.Popen([WEIR, 'run', '--data', 'disk/d', '--set', 'auto.offset.reset=earliest', 'job.sql'], cwd=h.path,
+                                      stderr=messages)
+
+        def wait_for(holds, what):
+            end = time.time() + 60
+            while not holds():
+                assert engine.poll() is None and time.time() < end, what + ': ' + open(log).read()[-2000:]
+                time.sleep(0.05)
+
+        try:
+            wait_for(lambda: 'CSAS_O' in open(log).read() and 'waits and tries again' in open(log).read(), 'no word of the full disk')
+            contains(open(log).read(), 'No space left on device', 'disk/d', 'Free disk space there and it goes on')
+            disk.change('size=64m')
+            rows = lambda sql: [list(json.loads(line).values()) for line in
+                                h.weir('query', '--data', 'disk/d', '--output', 'json', sql)[0].splitlines()]
+            wait_for(lambda: 'goes on' in open(log).read().split('waits')[-1] and
+                     rows('SELECT k, COUNT(*) AS n FROM o GROUP BY k;') == [['a', 1000]], 'it did not go on')
+            wait_for(lambda: rows("SELECT n FROM n WHERE k = 'a';") == [[1000]], 'the other query')
+        finally:
+            engine.send_signal(signal.SIGTERM)
+            equal(engine.wait(30), 0)
 
 
 def main():

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # broker.sh start|stop: a Kafka broker for tests on 127.0.0.1:PORT, one node, its data thrown away at stop.
+# broker.sh kill|again|pause|resume: it crashes, comes back on its data, stands still, goes on.
+# PORT+2 wants SASL PLAIN: user weir (secret) may do all, stranger (secret) nothing. Whoever comes to PORT may do all.
 # WEIR_TEST_BROKER_PORT (29392; the controller takes the next), WEIR_TEST_HOME (~/.cache/weir-test): jars and data.
 # The jars come from Maven, once. start returns when the broker answers, and does nothing where it already does.
 set -euo pipefail
@@ -37,8 +39,13 @@ write_settings() {
         process.roles=controller,broker \
         "controller.quorum.voters=1@127.0.0.1:$((port + 1))" \
         controller.listener.names=CONTROLLER \
-        "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))" \
-        "advertised.listeners=PLAINTEXT://127.0.0.1:$port" \
+        "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),SASL://127.0.0.1:$((port + 2))" \
+        "advertised.listeners=PLAINTEXT://127.0.0.1:$port,SASL://127.0.0.1:$((port + 2))" \
+        listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT \
+        listener.name.sasl.sasl.enabled.mechanisms=PLAIN \
+        'listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_weir="secret" user_stranger="secret";' \
+        authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer \
+        'super.users=User:ANONYMOUS;User:weir' \
         "log.dirs=$node/log" \
         num.partitions=1 \
         offsets.topic.num.partitions=4 \
@@ -58,7 +65,6 @@ write_settings() {
 kafka() { java -cp "$jars/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn "$@"; }
 
 start() {
-    local tries
     if broker_pid > /dev/null; then
         echo "the broker already runs on 127.0.0.1:$port"
         return
@@ -71,6 +77,11 @@ start() {
     write_settings
     kafka -XX:TieredStopAtLevel=1 kafka.tools.StorageTool format -t d2VpcnRlc3R3ZWlydGVzdA -c "$node/server.properties" \
         > "$node/format.out" 2>&1 || { tail -n 3 "$node/format.out" >&2; fail "cannot format $node/log"; }
+    launch
+}
+
+launch() {
+    local tries
     # In a session of its own: it outlives the shell that started it, and gets none of its signals.
     setsid java -Xms256m "-Xmx${WEIR_TEST_BROKER_HEAP:-768m}" -cp "$jars/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
         -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info kafka.Kafka "$node/server.properties" \
@@ -100,11 +111,24 @@ stop() {
     echo "the broker on port $port has stopped"
 }
 
+signal_broker() {
+    local pid
+    pid=$(broker_pid) || fail "no broker runs on port $port"
+    kill "-$1" "$pid"
+}
+
 case ${1:-} in
 start) start ;;
 stop) stop ;;
+kill)
+    signal_broker KILL
+    while broker_pid > /dev/null; do sleep 0.05; done
+    ;;
+again) launch ;;
+pause) signal_broker STOP ;;
+resume) signal_broker CONT ;;
 *)
-    echo "usage: broker.sh start|stop" >&2
+    echo "usage: broker.sh start|stop|kill|again|pause|resume" >&2
     exit 2
     ;;
 esac

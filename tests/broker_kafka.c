@@ -126,7 +126,7 @@ static void append_numbers(storage *s, slice topic, int from, int to, int keys)
 static client *open_client(storage *s, const char *query, slice source, slice sink, uint32_t instance,
                            uint32_t instances, bool at_least_once)
 {
-    client_source from = { source, START_EARLIEST };
+    client_source from = { source, START_EARLIEST, true };
     client_spec spec = { .name = slice_of(query),
                          .is_transient = query == NULL,
                          .sources = &from,

@@ -1,6 +1,7 @@
 /* case_runner [--rest] FILE... - runs conformance cases through the engine, each in an empty engine of its own, and
- * prints a line of JSON for each: what happened. It judges nothing. */
+ * prints a line of JSON for each: what happened. It judges nothing. With --rest they go through the server, over HTTP. */
 #include "tests/runner/report.h"
+#include "tests/runner/rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static bool read_file(const char *path, text *out)
     return is_good;
 }
 
-static void run_file(const char *path)
+static void run_file(const char *path, bool is_rest)
 {
     arena *a = arena_new(0);
     text content = TEXT_EMPTY, line = TEXT_EMPTY;
@@ -34,7 +35,7 @@ static void run_file(const char *path)
         exit(2);
     }
     for (uint32_t i = 0; i < cases.count; i++) {
-        run *r = run_case(&cases.items[i]);
+        run *r = is_rest ? run_rest_case(&cases.items[i]) : run_case(&cases.items[i]);
         text_clear(&line);
         report_case(&line, r);
         run_close(r);
@@ -48,10 +49,8 @@ static void run_file(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--rest") == 0) {
-        fprintf(stderr, "case_runner: cases of the REST interface are not run yet\n");
-        return 2;
-    }
-    for (int i = 1; i < argc; i++) run_file(argv[i]);
+    bool is_rest = argc > 1 && strcmp(argv[1], "--rest") == 0;
+
+    for (int i = is_rest ? 2 : 1; i < argc; i++) run_file(argv[i], is_rest);
     return 0;
 }

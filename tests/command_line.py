@@ -38,7 +38,8 @@ class Home:
         return out, err
 
     def start(self, *arguments):
-        return subprocess.Popen([WEIR, *arguments], cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen([WEIR, *arguments], cwd=self.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
 
 
 def equal(got, wanted):
@@ -112,6 +113,9 @@ def bytes_that_are_no_text(h):
 @test
 def many_lines_and_partitions(h):
     h.file('lines', ''.join('k%d:%d\n' % (i % 100, i) for i in range(50000)))
+    h.weir('produce', 'gone', '--key-separator', ':', '--null', '-', stdin='a:1\na:-\nb:\n')
+    found = [json.loads(l)['value'] for l in h.weir('consume', 'gone', '--from-beginning', '--until-end', '--output', 'json')[0].splitlines()]
+    equal(str(found), "['1', None, '']")
     h.weir('produce', 't', '--partitions', '3', '--key-separator', ':', 'lines')
     records = [json.loads(line) for line in h.weir('consume', 't', '--from-beginning', '--until-end', '--output', 'json')[0].splitlines()]
     equal(len(records), 50000)
@@ -162,6 +166,34 @@ def query_beside_a_running_engine(h):
         equal(engine.wait(30), 0)
 
 
+STOPS = """CREATE STREAM s (v INT) WITH (kafka_topic='s', value_format='JSON');
+CREATE STREAM good AS SELECT v FROM s;
+SET 'on.bad.record'='stop';
+CREATE STREAM strict AS SELECT v FROM s;
+"""
+
+
+@test
+def a_query_that_stops_stops_no_other(h):
+    h.weir('produce', 's', stdin='{"v":1}\n{"v":"x"}\n')
+    script = h.file('job.sql', STOPS)
+    engine = h.start('run', '--quiet', script)
+    try:
+        while b'CSAS_STRICT' not in (said := engine.stderr.readline()):
+            assert said, 'it ended'
+        contains(said.decode(), 'has stopped')
+        h.weir('produce', 's', stdin='{"v":2}\n')
+        out, _ = h.weir('query', '--output', 'csv', "SET 'auto.offset.reset'='earliest'; SELECT v FROM good EMIT CHANGES LIMIT 2;")
+        contains(out, '\n1\n2\n')
+    finally:
+        engine.send_signal(signal.SIGTERM)
+        engine.communicate(timeout=60)
+    equal(engine.returncode, 1)  # some query has stopped
+    h.weir('produce', 's', stdin='{"v":3}\n')
+    h.weir('run', '--quiet', '--until-end', script, status=1)
+    equal(h.weir('query', '--output', 'csv', 'SELECT v FROM good;')[0], 'V\n1\n2\n3\n')
+
+
 @test
 def a_pipe_is_a_script(h):
     out, _ = h.weir(stdin=JOB + "INSERT INTO s VALUES ('a', 1);\nINSERT INTO s VALUES ('b', 2);\nSELECT * FROM s;\n")
@@ -195,6 +227,26 @@ def a_signal_ends_consume(h):
     equal(p.stdout.readline(), b'one\n')
     p.send_signal(signal.SIGINT)
     equal(p.wait(10), 0)
+
+
+@test
+def a_signal_ends_who_waits_for_input(h):
+    p = h.start('produce', 't')
+    p.stdin.write(b'one\nhalf a line')
+    p.stdin.flush()
+    end = time.time() + 60
+    while h.weir('consume', 't', '--from-beginning', '--until-end')[0] == '' and time.time() < end:
+        time.sleep(0.02)
+    p.send_signal(signal.SIGTERM)
+    equal(p.wait(60), 0)
+    equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], 'one\n')
+
+    p = h.start('shell')
+    p.stdin.write(b'SHOW TOPICS;\n')
+    p.stdin.flush()
+    contains(p.stdout.readline(), b'Topic')
+    p.send_signal(signal.SIGTERM)
+    equal(p.wait(60), 0)
 
 
 @test

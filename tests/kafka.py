@@ -34,6 +34,14 @@ class Home:
     def topic(self, name):
         return self.name + '-' + name
 
+    def fails(self, command, *arguments, common=None, stdin=''):
+        """What it says as it ends with status 1."""
+        p = subprocess.run([WEIR, command, *(self.common if common is None else common), *arguments], cwd=self.path,
+                           input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180)
+        err = p.stderr.decode(errors='replace')
+        assert p.returncode == 1, 'status %d: %s' % (p.returncode, err)
+        return err
+
     def weir(self, command, *arguments, status=0, stdin=''):
         p = subprocess.run([WEIR, command, *self.common, *arguments], cwd=self.path, input=stdin.encode(),
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180)
@@ -50,6 +58,47 @@ class Home:
     def records(self, topic):
         out = self.weir('consume', '--from-beginning', '--until-end', '--output', 'json', self.topic(topic))
         return [json.loads(line) for line in out.splitlines()]
+
+
+class Engine:
+    """A job at work, on its own."""
+
+    def __init__(self, h, sql, *options):
+        path = os.path.join(h.path, 'job.sql')
+        with open(path, 'w') as f:
+            f.write(sql)
+        self.log = os.path.join(h.path, 'messages')
+        with open(self.log, 'wb') as messages:
+            self.process = subprocess.Popen([WEIR, 'run', *h.common, '--set', 'auto.offset.reset=earliest', '--announce-ready',
+                                             *options, path], stdout=subprocess.PIPE, stderr=messages)
+        assert self.process.stdout.readline().startswith(b'READY'), self.messages()
+
+    def messages(self):
+        with open(self.log) as f:
+            return f.read()
+
+    def wait_until(self, holds, what, seconds=120):
+        end = time.time() + seconds
+        while not holds():
+            assert self.process.poll() is None, 'the engine ended: ' + self.messages()
+            assert time.time() < end, '%s: not within %d s\n%s' % (what, seconds, self.messages())
+            time.sleep(0.05)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        equal(self.process.wait(60), 0)
+        self.process.stdout.close()
+
+
+def broker(what):
+    """kill, again, pause, resume"""
+    subprocess.run([os.path.join(os.path.dirname(os.path.abspath(__file__)), 'broker.sh'), what], check=True, timeout=120,
+                   stdout=subprocess.DEVNULL, env=dict(os.environ, WEIR_TEST_BROKER_PORT=BROKER.split(':')[1]))
+
+
+def contains(text, *parts):
+    for part in parts:
+        assert part in text, '%r is not in\n%s' % (part, text)
 
 
 def equal(got, wanted):
@@ -150,6 +199,182 @@ def a_running_engine_answers_and_stops(h):
         engine.send_signal(signal.SIGTERM)
         equal(engine.wait(60), 0)
         engine.stdout.close()
+
+
+@test
+def another_instance_takes_over(h):
+    """Two processes of one service, each with a data directory of its own: the partitions of the one that is killed go to the
+    other, whose state comes from the changelog. Counts are 1, 2, 3 ... for each key, whoever made them."""
+    path = os.path.join(h.path, 'job.sql')
+    with open(path, 'w') as f:
+        f.write("CREATE STREAM s (k STRING KEY, g INT) WITH (kafka_topic='${p}s', value_format='JSON', partitions=4);\n"
+                "CREATE TABLE t WITH (kafka_topic='${p}t') AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;\n"
+                "CREATE TABLE u WITH (kafka_topic='${p}u', value_format='JSON') AS SELECT g, COUNT(*) AS n FROM s GROUP BY g;\n")
+    common = ['--kafka', BROKER, '--service', h.name, '-D', 'p=' + h.name + '-', '--set', 'emit=every-change',
+              '-X', 'session.timeout.ms=6000',
+              '--set', 'auto.offset.reset=earliest']
+    sent = 0
+
+    def start(name, *more):
+        return subprocess.Popen([WEIR, 'run', *common, '--data', os.path.join(h.path, name), '--quiet', *more, path],
+                                stdout=subprocess.PIPE)
+
+    def feed(count):
+        h.weir('produce', h.topic('s'), '--partitions', '4', '--key-separator', ':',
+               stdin=''.join('k%d:{"g":%d}\n' % (i % 20, i % 7) for i in range(count)))
+        return count
+
+    def wait_for(records):
+        until = time.time() + 120
+        while len(h.records('t')) < records or len(h.records('u')) < records:
+            assert time.time() < until, '%d of %d' % (len(h.records('t')), records)
+
+    sent += feed(400)
+    first = start('data', '--announce-ready')
+    assert first.stdout.readline().startswith(b'READY')
+    second = start('other')
+    try:
+        for _ in range(5):
+            sent += feed(200)
+        wait_for(sent)
+        first.kill()
+        first.wait()
+        sent += feed(400)
+        wait_for(sent)
+        first = start('data')
+        sent += feed(400)
+        wait_for(sent)
+        second.kill()
+        second.wait()
+        sent += feed(400)
+        wait_for(sent)
+    finally:
+        for p in (first, second):
+            p.kill()
+            p.wait()
+            p.stdout.close()
+    counts = collections.defaultdict(list)
+    for r in h.records('t'):
+        counts[r['key']].append(json.loads(r['value'])['N'])
+    for key, numbers in counts.items():
+        equal(numbers, list(range(1, len(numbers) + 1)))
+    equal(sum(map(len, counts.values())), sent)
+    reached = collections.Counter(json.loads(r['value'])['N'] for r in h.records('u'))
+    equal(sum(reached.values()), sent)
+    equal(sorted(n for n in reached if reached[n] == 7)[0], 1)
+
+
+@test
+def results_larger_than_a_topic_takes(h):
+    """A result too large for its topic is a bad row; state too large for its changelog stops the query and says so."""
+    h.weir('produce', h.topic('s'), '--key-separator', ':',
+           stdin='a:{"v":"x"}\nb:{"v":"%s"}\nc:{"v":"y"}\n' % ('z' * 600000))
+    h.run("CREATE STREAM s (k STRING KEY, v STRING) WITH (kafka_topic='${p}s', value_format='JSON');\n"
+          "CREATE STREAM t WITH (kafka_topic='${p}t') AS SELECT k, v + v AS w FROM s;\n")
+    equal([r['key'] for r in h.records('t')], ['a', 'c'])
+    h.weir('produce', h.topic('r'), '--key-separator', ':', stdin='a:{"v":"%s"}\n' % ('z' * 600000) * 60)
+    path = os.path.join(h.path, 'job.sql')
+    with open(path, 'w') as f:
+        f.write("CREATE STREAM r (k STRING KEY, v STRING) WITH (kafka_topic='${p}r', value_format='JSON');\n"
+                "CREATE TABLE u WITH (kafka_topic='${p}u') AS SELECT k, COUNT(*) AS n, COLLECT_LIST(v) AS vs FROM r GROUP BY k;\n")
+    p = subprocess.run([WEIR, 'run', *h.common, '--set', 'auto.offset.reset=earliest', '--until-end', path],
+                       stderr=subprocess.PIPE, timeout=60)
+    assert p.returncode == 1 and b'changelog' in p.stderr, p.stderr
+
+
+COUNTING = ("CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='${p}s', value_format='JSON');\n"
+            "CREATE TABLE t WITH (kafka_topic='${p}t') AS SELECT v, COUNT(*) AS n FROM s GROUP BY v;")
+MANY = 300000
+
+
+def feed_many(h):
+    h.weir('produce', h.topic('s'), '--partitions', '4', '--key-separator', ':',
+           stdin=''.join('k%d:{"v":%d}\n' % (i % 50, i % 7) for i in range(MANY)))
+
+
+def has_output(h):
+    return h.weir('consume', '--from-beginning', '--until-end', h.topic('t')) != ''
+
+
+def wait_for_counts(h, engine, fed):
+    wanted = ''.join('%d,%d\n' % (v, sum(i % 7 == v for i in range(MANY)) * fed) for v in range(7))
+    engine.wait_until(lambda: h.weir('query', '--output', 'csv', 'SELECT v, n FROM t ORDER BY v;') == 'V,N\n' + wanted, 'the counts')
+
+
+@test
+def a_broker_that_is_absent(h):
+    common = ['--kafka', '127.0.0.1:9', '--data', os.path.join(h.path, 'data')]
+    contains(h.fails('query', 'SHOW STREAMS;', common=common), 'no broker answers at 127.0.0.1:9', 'Connection refused', 'check --kafka')
+    common[1] = 'no.such.host.invalid:9092'
+    contains(h.fails('query', 'SHOW STREAMS;', common=common), 'no.such.host.invalid', 'resolve', 'check --kafka')
+
+
+@test
+def a_broker_that_refuses(h):
+    host, port = BROKER.split(':')
+    sasl = ['--kafka', '%s:%d' % (host, int(port) + 2), '-X', 'security.protocol=SASL_PLAINTEXT', '-X', 'sasl.mechanisms=PLAIN']
+    common = h.common + sasl
+    wrong = common + ['-X', 'sasl.username=weir', '-X', 'sasl.password=wrong']
+    contains(h.fails('query', 'SHOW STREAMS;', common=wrong), 'Authentication failed', 'check --kafka and the -X properties')
+    contains(h.fails('query', 'SHOW STREAMS;', common=h.common + ['-X', 'security.protocol=SSL']), 'no broker answers', 'SSL')
+    stranger = common + ['-X', 'sasl.username=stranger', '-X', 'sasl.password=secret']
+    contains(h.fails('query', 'SHOW STREAMS;', common=stranger), h.name, 'authorization failed', "the broker's ACLs", '-X')
+    h.common = common + ['-X', 'sasl.username=weir', '-X', 'sasl.password=secret']
+    h.weir('produce', h.topic('s'), '--key-separator', ':', stdin='a:{"v":1}\n')
+    h.run(COUNTING)
+    equal(h.weir('query', '--output', 'csv', 'SELECT v, n FROM t;'), 'V,N\n1,1\n')
+
+
+@test
+def outputs_larger_than_the_broker_takes(h):
+    h.weir('produce', h.topic('s'), '--key-separator', ':', stdin='a:{"t":"%s"}\nb:{"t":"yy"}\n' % ('x' * 900000))
+    h.run("CREATE STREAM s (k STRING KEY, t STRING) WITH (kafka_topic='${p}s', value_format='JSON');\n"
+          "CREATE STREAM twice WITH (kafka_topic='${p}twice') AS SELECT k, CONCAT(t, t) AS tt FROM s;")
+    equal([r['key'] for r in h.records('twice')], ['b'])
+    contains(h.weir('query', '--output', 'json', "SELECT reason FROM weir_processing_log WHERE kind = 'output';"),
+             'larger than its topic takes')
+    contains(h.fails('produce', h.topic('s'), stdin='x' * 100000000 + '\n'), h.topic('s'), 'large', 'the first 0 lines are in the topic')
+
+
+# Little at a time, so that there is still work, and something to commit, when the broker goes.
+SLOWLY = ('-X', 'fetch.message.max.bytes=1000')
+
+
+@test
+def a_broker_killed_under_load(h):
+    feed_many(h)
+    engine = Engine(h, COUNTING, *SLOWLY)
+    try:
+        engine.wait_until(lambda: has_output(h), 'output')
+        broker('kill')
+        try:
+            engine.wait_until(lambda: 'waits and tries again' in engine.messages(), 'a message')
+        finally:
+            broker('again')
+        contains(engine.messages(), 'broker', 'Kafka at ' + BROKER)
+        wait_for_counts(h, engine, 1)
+        feed_many(h)
+        wait_for_counts(h, engine, 2)
+    finally:
+        engine.stop()
+
+
+@test
+def a_broker_paused_under_load(h):
+    feed_many(h)
+    engine = Engine(h, COUNTING, '-X', 'socket.timeout.ms=2000', *SLOWLY)
+    try:
+        engine.wait_until(lambda: has_output(h), 'output')
+        broker('pause')
+        try:
+            engine.wait_until(lambda: 'waits and tries again' in engine.messages(), 'a message')
+        finally:
+            broker('resume')
+        wait_for_counts(h, engine, 1)
+        feed_many(h)
+        wait_for_counts(h, engine, 2)
+    finally:
+        engine.stop()
 
 
 def main():

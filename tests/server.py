@@ -1,135 +1,18 @@
 #!/usr/bin/env python3
 """The server, from outside: server.py WEIR. HTTP/1.1 by the standard library and bare sockets, HTTP/2 by curl.
 Each test has a server with a data directory of its own."""
-import http.client
 import json
 import os
-import shutil
-import signal
+import select
 import socket
+import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import traceback
 
-WEIR = os.path.abspath(sys.argv[1])
-SLOW = 30  # seconds until something is given up
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-def equal(got, wanted):
-    assert got == wanted, 'got\n%s\nwanted\n%s' % (got, wanted)
-
-
-class Server:
-    def __init__(self, *arguments, path=None):
-        self.path = path or tempfile.mkdtemp(prefix='weir-server-')
-        self.process = subprocess.Popen([WEIR, 'server', '--listen', '127.0.0.1:0', '--announce-ready', '--data', self.path + '/d',
-                                         *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        line = self.process.stdout.readline().decode()
-        if not line.startswith('LISTENING '):
-            raise AssertionError('no server: ' + line + self.process.stderr.read().decode())
-        self.port = int(line.rsplit(':', 1)[1])
-
-    def stop(self, keeps=False):
-        self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=SLOW)
-        assert self.process.returncode == 0, 'status %d: %s' % (self.process.returncode, err.decode())
-        if not keeps:
-            shutil.rmtree(self.path, ignore_errors=True)
-
-    def request(self, method, path, body=None, headers={}):
-        c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=SLOW)
-        c.request(method, path, body if body is None or isinstance(body, (bytes, str)) else json.dumps(body), headers)
-        r = c.getresponse()
-        got = r.read()
-        c.close()
-        return r, got
-
-    def json(self, method, path, body=None, status=200, headers={}):
-        r, got = self.request(method, path, body, headers)
-        assert r.status == status, 'status %d, not %d: %s' % (r.status, status, got)
-        return json.loads(got)
-
-    def ksql(self, sql, status=200, **more):
-        return self.json('POST', '/ksql', dict(ksql=sql, **more), status)
-
-    def pull(self, sql, status=200):
-        return self.json('POST', '/query', {'ksql': sql}, status)
-
-    def rows(self, sql):
-        return sorted(x['row']['columns'] for x in self.pull(sql) if 'row' in x)
-
-    def wait_rows(self, sql, wanted):
-        end = time.time() + SLOW
-        while self.rows(sql) != wanted and time.time() < end:
-            time.sleep(0.02)
-        equal(self.rows(sql), wanted)
-
-    def curl(self, path, body, *arguments):
-        p = subprocess.run(['curl', '-sS', '--max-time', str(SLOW), *arguments, 'http://127.0.0.1:%d%s' % (self.port, path),
-                            '--data-binary', '@-'], input=body if isinstance(body, bytes) else json.dumps(body).encode(),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert p.returncode == 0, p.stderr.decode()
-        return p.stdout.decode()
-
-    def bare(self, data, reads=True):
-        """What comes back for these bytes until the server closes."""
-        s = socket.create_connection(('127.0.0.1', self.port), timeout=SLOW)
-        s.sendall(data)
-        got = b''
-        while reads:
-            more = s.recv(65536)
-            if not more:
-                break
-            got += more
-        s.close()
-        return got
-
-
-JOB = """CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);
-CREATE TABLE t AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k;"""
-EARLIEST = {'ksql.streams.auto.offset.reset': 'earliest'}
-
-
-class Push:
-    """A push query over HTTP/1.1, read chunk by chunk: each must be one line."""
-
-    def __init__(self, server, path, body, headers={}):
-        self.c = http.client.HTTPConnection('127.0.0.1', server.port, timeout=SLOW)
-        self.c.request('POST', path, json.dumps(body), headers)
-        self.sock = self.c.sock
-        self.buffer = b''
-        head = self.until(b'\r\n\r\n')
-        assert head.startswith(b'HTTP/1.1 200'), head
-        assert b'transfer-encoding: chunked' in head.lower(), head
-
-    def until(self, mark):
-        while mark not in self.buffer:
-            more = self.sock.recv(65536)
-            assert more, 'closed: %r' % self.buffer
-            self.buffer += more
-        head, self.buffer = self.buffer.split(mark, 1)
-        return head
-
-    def chunk(self):
-        size = int(self.until(b'\r\n'), 16)
-        while len(self.buffer) < size + 2:
-            more = self.sock.recv(65536)
-            assert more, 'closed'
-            self.buffer += more
-        got, self.buffer = self.buffer[:size], self.buffer[size + 2:]
-        return got.decode()
-
-    def close(self):
-        self.c.close()
+from http2_lib import DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW, Http2, frame, headers
+from server_lib import EARLIEST, JOB, SLOW, WEIR, Push, equal, run_tests, test
 
 
 @test
@@ -186,17 +69,52 @@ def query_stream(s):
         equal(got[0]['columnNames'], ['K', 'V'])
 
 
+def data_frames(s, sql, window):
+    """The DATA frames of the answer, for a client that gives back window as it reads."""
+    h = Http2(s, struct.pack('>HI', 4, window))
+    h.c.sendall(frame(HEADERS, END_HEADERS, 1, headers(b'POST', b'/query-stream')) +
+                frame(DATA, END_STREAM, 1, json.dumps({'sql': sql}).encode()))
+    got = []
+    for kind, flags, stream, payload in h.frames():
+        if kind == DATA:
+            got.append(payload)
+            if payload:
+                h.c.sendall(b''.join(frame(WINDOW, 0, of, struct.pack('>I', len(payload))) for of in (0, 1)))
+            if flags & END_STREAM:
+                break
+    h.c.close()
+    return [x for x in got if x]
+
+
 @test
 def http2_frames(s):
-    """Each line is a DATA frame of its own."""
+    """A line that fits is a DATA frame of its own; a larger one begins and ends with frames of its own."""
     s.ksql(JOB)
     s.ksql(''.join("INSERT INTO s (k, v) VALUES ('%s', %d);" % ('x' * 2000, i) for i in range(50)))
-    trace = tempfile.NamedTemporaryFile()
-    got = s.curl('/query-stream', {'sql': 'SELECT * FROM s;'}, '--http2-prior-knowledge', '--trace', trace.name)
-    rows = got.splitlines(keepends=True)
-    equal(len(rows), 51)
-    sizes = [int(line.split(',')[1].split()[0]) for line in open(trace.name, errors='replace') if line.startswith('<= Recv data')]
-    equal(sum(sizes), len(got))
+    for window in 65535, 33000:  # both less than the answer
+        frames = data_frames(s, 'SELECT * FROM s;', window)
+        equal(len(frames), 51)
+        assert all(x.count(b'\n') == 1 and x.endswith(b'\n') for x in frames)
+    s.ksql("INSERT INTO s (k, v) VALUES ('%s', -1); INSERT INTO s (k, v) VALUES ('y', -2);" % ('z' * 50000))
+    frames = data_frames(s, 'SELECT k FROM s WHERE v < 0;', 65535)
+    equal([x.endswith(b'\n') for x in frames], [True, False, False, False, True, True])
+    equal(b''.join(frames[1:]), b'["' + b'z' * 50000 + b'"]\n["y"]\n')
+    equal(b''.join(data_frames(s, 'SELECT k FROM s WHERE v < 0;', 100)).count(b'\n'), 3)  # windows less than a line
+
+
+@test
+def the_last_frame_is_a_line(s):
+    """An empty frame that only ends the stream is a line without JSON to some clients."""
+    s.ksql(JOB)
+    s.ksql("INSERT INTO s (k, v) VALUES ('a', 1); INSERT INTO s (k, v) VALUES ('b', 2);")
+    body = os.path.join(s.path, 'body')
+    for sql, frames in (('SELECT * FROM s;', 3), ("SELECT * FROM s WHERE k = 'c';", 1), ('SELECT v FROM s EMIT CHANGES LIMIT 2;', 3)):
+        with open(body, 'w') as f:
+            json.dump({'sql': sql, 'properties': EARLIEST}, f)
+        p = subprocess.run(['nghttp', '-nv', '-t', str(SLOW), '-d', body, 'http://127.0.0.1:%d/query-stream' % s.port],
+                           stdout=subprocess.PIPE, check=True)
+        sizes = [int(line.split('length=')[1].split(',')[0]) for line in p.stdout.decode().splitlines() if 'recv DATA frame' in line]
+        assert len(sizes) == frames and 0 not in sizes, sizes
 
 
 @test
@@ -246,6 +164,18 @@ def close_query(s):
     equal(push.chunk(), '')
     push.close()
     equal(s.json('POST', '/close-query', {'queryId': identity}, 400)['error_code'], 40000)
+
+
+@test
+def terminate_ends_a_push_query(s):
+    s.ksql(JOB)
+    push = Push(s, '/query-stream', {'sql': 'SELECT * FROM s EMIT CHANGES;'})
+    identity = json.loads(push.chunk())['queryId']
+    got = s.ksql('TERMINATE %s;' % identity)[0]
+    equal((got['@type'], got['queryId'], got['wasTerminated']), ('terminate_query', identity.upper(), True))
+    equal(push.chunk(), '')
+    push.close()
+    assert 'there is no query' in s.ksql('TERMINATE %s;' % identity, 400)['message']
 
 
 @test
@@ -300,8 +230,7 @@ def small_answers(s):
     equal(s.json('GET', '/is_valid_property/ksql.streams.auto.offset.reset'), True)
     equal(s.json('GET', '/is_valid_property/nope', status=400)['error_code'], 40000)
     equal(s.json('GET', '/status/stream/NOPE/create', status=404)['error_code'], 40400)
-    equal(s.json('POST', '/ksql/terminate', {}, 501)['error_code'], 50100)
-    equal(s.json('GET', '/ws/query', status=501)['error_code'], 50100)
+    equal(s.json('GET', '/ws/query', status=426)['error_code'], 42600)
     s.ksql(JOB)
     assert b'weir_query_running{query="CTAS_T_' in s.request('GET', '/metrics')[1]
     r, body = s.request('HEAD', '/info')
@@ -313,7 +242,9 @@ def bad_input(s):
     s.ksql(JOB)
     equal(s.json('GET', '/nope', status=404)['error_code'], 40400)
     equal(s.json('GET', '/%ff%fe', status=404)['error_code'], 40400)
-    equal(s.json('DELETE', '/ksql', status=405)['error_code'], 40500)
+    r, got = s.request('DELETE', '/ksql')
+    equal((r.status, r.getheader('allow'), json.loads(got)['error_code']), (405, 'POST', 40500))
+    equal(s.request('PUT', '/info')[0].getheader('allow'), 'GET, HEAD')
     for body in '', '{', '[]', '{"ksql":1}', '{"ksql":"x"} more', '{"ksql":"x",}', '{"ksql":"x" "y":1}', '\xff', 'null':
         equal(s.json('POST', '/ksql', body.encode('latin-1'), 400)['error_code'], 40000)
     assert b' 400 ' in s.bare(b'GET / HTTP/9 nonsense\r\n\r\n')
@@ -342,8 +273,9 @@ def limits(s):
         assert time.time() < end
         time.sleep(0.02)
     assert '413' in str(s.bare(b'POST /ksql HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n' + b'x' * 2000 + b'\r\n'))
-    kept = [socket.create_connection(('127.0.0.1', s.port)) for _ in range(5)]
-    assert b' 503 ' in s.bare(b'')
+    kept = [socket.create_connection(('127.0.0.1', s.port)) for _ in range(6)]
+    told, _, _ = select.select(kept, [], [], SLOW)
+    assert b' 503 ' in told[0].recv(65536)
     for c in kept:
         c.close()
 
@@ -429,27 +361,11 @@ def the_manual(s):
 @test
 def addresses(s):
     for arguments, part in ((['--listen', '0.0.0.0:0'], '--insecure'), (['--listen', 'nonsense'], 'ADDRESS:PORT'),
-                            (['--listen', '127.0.0.1:%d' % s.port], 'cannot listen'), (['--tls-cert', 'x'], 'unsupported')):
+                            (['--listen', '127.0.0.1:%d' % s.port], 'cannot listen'), (['--tls-cert', 'x'], '--tls-key')):
         with tempfile.TemporaryDirectory() as d:
             p = subprocess.run([WEIR, 'server', '--data', d + '/d', *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                timeout=SLOW)
             assert p.returncode != 0 and part in p.stderr.decode(), p.stderr.decode()
 
 
-failed = 0
-for t in TESTS:
-    if len(sys.argv) > 2 and t.__name__ not in sys.argv[2:]:
-        continue
-    server = Server()
-    began = time.time()
-    try:
-        t(server)
-        server.stop()
-        print('ok      %s (%.1f s)' % (t.__name__, time.time() - began), flush=True)
-    except Exception:
-        failed += 1
-        print('FAILED  %s\n%s' % (t.__name__, traceback.format_exc()), flush=True)
-        server.process.kill()
-        print(server.process.stderr.read().decode(errors='replace')[-4000:], flush=True)
-print('%d of %d failed' % (failed, len(TESTS)))
-sys.exit(1 if failed else 0)
+run_tests()

@@ -1,6 +1,22 @@
-# What tests beside the units: scenarios, examples, the command line, crashes.
+# What tests beside the units: scenarios, examples, the command line, the server, crashes.
 # Tests of label "broker" need the broker that tests/broker.sh starts, and are run by scripts/test.
+
+# weir_test(NAME LABELS TIMEOUT PROGRAM ARGUMENT...): a test that runs a program of this folder.
+function(weir_test name labels timeout program)
+  set(runner python3)
+  if(WEIR_SANITIZE)
+    math(EXPR timeout "${timeout} * 4")
+  endif()
+  if(program MATCHES "\\.sh$")
+    set(runner bash)
+  endif()
+  add_test(NAME ${name} COMMAND ${runner} ${CMAKE_CURRENT_SOURCE_DIR}/${program} ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
+    ENVIRONMENT "SANITIZED=${WEIR_SANITIZE};LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/lsan.supp:print_suppressions=0")
+endfunction()
+
 if(TARGET weir)
+  set(WEIR $<TARGET_FILE:weir>)
   file(GLOB SCENARIOS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/scenarios/*.test)
   foreach(scenario ${SCENARIOS})
     get_filename_component(name ${scenario} NAME_WE)
@@ -11,21 +27,37 @@ if(TARGET weir)
   # The functions' manual is what the table of functions says today, examples and all.
   add_test(NAME functions_manual COMMAND sh -c "$<TARGET_FILE:print_functions> | diff ${CMAKE_SOURCE_DIR}/docs/functions.md -")
 
-  add_test(NAME examples COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/run_examples.sh $<TARGET_FILE:weir>)
-  add_test(NAME command_line COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/command_line.py $<TARGET_FILE:weir>)
-  add_test(NAME terminal COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/terminal.py $<TARGET_FILE:weir>)
-  add_test(NAME crash_local COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_local.py --weir $<TARGET_FILE:weir> --rounds 8)
-  add_test(NAME differential COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/differential.py --weir $<TARGET_FILE:weir> --count 200 --seed 1)
-  add_test(NAME bad_input COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/bad_input.py $<TARGET_FILE:weir>)
-  add_test(NAME server COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/server.py $<TARGET_FILE:weir>)
-  set_tests_properties(examples command_line terminal differential bad_input server PROPERTIES LABELS command TIMEOUT 300)
-  set_tests_properties(command_line terminal server PROPERTIES ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/lsan.supp:print_suppressions=0")
-  set_tests_properties(terminal PROPERTIES LABELS "command;terminal") # a person's patience: not under TSan
-  set_tests_properties(crash_local PROPERTIES LABELS crash TIMEOUT 600)
+  # What expressions give, a line each.
+  file(GLOB EXPRESSIONS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/expressions/*.txt)
+  add_test(NAME expressions COMMAND check_expressions ${CMAKE_CURRENT_SOURCE_DIR}/expressions/setup.sql ${EXPRESSIONS})
+
+  # What a page shows can be copied and pasted, in an empty directory.
+  file(GLOB EXAMPLE_PAGES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sql-examples/*/README.md)
+  weir_test(pages command 300 run_pages.py ${WEIR} ${EXAMPLE_PAGES} ${CMAKE_SOURCE_DIR}/docs/tutorial.md)
+  weir_test(examples command 300 run_examples.sh ${WEIR})
+  weir_test(command_line command 300 command_line.py ${WEIR})
+  # Label "terminal": what takes a person's patience, and is left out under TSan.
+  weir_test(terminal "command;terminal" 300 terminal.py ${WEIR})
+  weir_test(terminal_remote "command;terminal" 300 terminal.py ${WEIR} --remote)
+  weir_test(shell_remote command 300 shell_remote.py ${WEIR})
+  weir_test(differential command 300 differential.py --weir ${WEIR} --count 200 --seed 1)
+  weir_test(bad_input command 300 bad_input.py ${WEIR})
+  weir_test(server command 300 server.py ${WEIR})
+  weir_test(server_security command 300 server_security.py ${WEIR})
+  weir_test(server_abuse command 600 server_abuse.py ${WEIR})
+  set_tests_properties(server_abuse PROPERTIES RUN_SERIAL TRUE)
+  weir_test(replay crash 600 replay.py --weir ${WEIR} --count 6)
+  weir_test(crash_local crash 600 crash_local.py --weir ${WEIR} --rounds 8)
+  weir_test(crash_server crash 600 crash_server.py --weir ${WEIR} --rounds 4)
+  # ksqlDB's clients as published: they are installed once.
+  weir_test(clients clients 900 clients/run ${WEIR})
 
   # The broker's address comes from WEIR_TEST_BROKER; without one they fail.
-  add_test(NAME crash_kafka COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/crash_kafka.py --weir $<TARGET_FILE:weir> --rounds 5)
-  add_test(NAME kafka COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/kafka.py $<TARGET_FILE:weir>)
+  weir_test(crash_kafka broker 600 crash_kafka.py --weir ${WEIR} --rounds 5)
+  weir_test(kafka broker 1500 kafka.py ${WEIR}) # a broker that dies and stands still: timeouts of minutes
+  # These start a schema registry as well.
+  weir_test(registry_faults broker 600 registry/run ${WEIR} faults.py)
+  weir_test(registry_roundtrip broker 600 registry/run ${WEIR} roundtrip.py)
   add_test(NAME broker_kafka COMMAND broker_kafka)
-  set_tests_properties(crash_kafka kafka broker_kafka PROPERTIES LABELS broker TIMEOUT 600)
+  set_tests_properties(broker_kafka PROPERTIES LABELS broker TIMEOUT 600)
 endif()

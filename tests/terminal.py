@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The interactive shell, at a terminal of 80 columns: terminal.py WEIR [TEST...]. Keys go in, and what appears is looked at;
-nothing sleeps for longer than it takes to appear."""
+"""The interactive shell, at a terminal of 80 columns: terminal.py WEIR [--remote] [TEST...]. Keys go in, and what appears is
+looked at; nothing sleeps for longer than it takes to appear. --remote: the same shell, speaking to a server."""
 import fcntl
 import os
 import pty
@@ -17,6 +17,8 @@ import time
 import traceback
 
 WEIR = os.path.abspath(sys.argv[1])
+REMOTE = '--remote' in sys.argv
+SERVER = []  # what tells the shell of it
 TESTS = []
 UP, DOWN, CTRL_C, CTRL_D = '\x1b[A', '\x1b[B', '\x03', '\x04'
 PROMPT = 'weir> '
@@ -100,7 +102,7 @@ class Shell:
             os.environ.pop('NO_COLOR', None)
             os.environ.update(HOME=home, TERM='xterm', **environment)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 40, columns, 0, 0))
-            os.execv(WEIR, [WEIR])
+            os.execv(WEIR, [WEIR] + SERVER)
         self.wait_for_prompt()
 
     def read(self, seconds):
@@ -244,6 +246,23 @@ def a_live_query_until_ctrl_c(home):
 
 
 @test
+def ctrl_c_at_any_moment(home):
+    """Whether it comes as a signal or as a key, while a statement runs or just before or behind it."""
+    shell = shell_with_clicks(home)
+    for i in range(40):
+        shell.type_in('SELECT usr FROM clicks;\n')
+        time.sleep(0.001 * (i % 20))
+        shell.type_in(CTRL_C)
+    shell.type_in('SELECT 40 + 2 AS done FROM clicks LIMIT 1;\n')
+    shell.wait_for_prompt(' 42')
+    os.kill(shell.pid, signal.SIGTERM)      # ends the shell, though nothing runs
+    end = time.time() + 30
+    while os.waitpid(shell.pid, os.WNOHANG)[0] == 0:
+        assert time.time() < end
+        shell.read(0.1)
+
+
+@test
 def statements_of_several_lines(home):
     shell = shell_with_clicks(home)
     shell.type_in('SELECT usr, urll\n')
@@ -320,13 +339,20 @@ def a_long_query_tells_how_far_it_is(home):
     shell.leave()
 
 
+def start_server(home):
+    process = subprocess.Popen([WEIR, 'server', '--listen', '127.0.0.1:0', '--announce-ready'], cwd=home, stdout=subprocess.PIPE)
+    SERVER[:] = ['--server', 'http://' + process.stdout.readline().decode().split()[1]]
+    return process
+
+
 def main():
     passed = failed = 0
-    only = sys.argv[2:]
+    only = [name for name in sys.argv[2:] if name != '--remote']
     for t in TESTS:
         if only and t.__name__ not in only:
             continue
         home = tempfile.mkdtemp(prefix='weir-terminal-')
+        server = start_server(home) if REMOTE else None
         try:
             t(home)
             passed += 1
@@ -335,6 +361,9 @@ def main():
             print('%s failed' % t.__name__)
             traceback.print_exc(file=sys.stdout)
         finally:
+            if server is not None:
+                server.kill()
+                server.communicate()
             shutil.rmtree(home, ignore_errors=True)
     print('%d passed, %d failed' % (passed, failed))
     sys.exit(1 if failed else 0)

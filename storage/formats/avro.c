@@ -301,7 +301,7 @@ static bool has_digits(decimal number, uint32_t precision)
 {
     unsigned __int128 bound = 1;
 
-    for (uint32_t i = 0; i < precision; i++) bound *= 10;
+    for (uint32_t i = 0; i < precision && i < DECIMAL_DIGITS_MAX; i++) bound *= 10;
     return (number < 0 ? 0 - (unsigned __int128)number : (unsigned __int128)number) < bound;
 }
 
@@ -310,7 +310,10 @@ static bool read_decimal(avro_in *in, const avro_schema *s, slice bytes, const t
     decimal number;
     char digits[DECIMAL_TEXT_MAX + 8];
 
-    if (!decimal_of(bytes, &number)) return fail_bytes(in);
+    if (!decimal_of(bytes, &number)) {
+        snprintf(in->reason, REASON_BYTES, "a decimal of more than %d digits", DECIMAL_DIGITS_MAX);
+        return false;
+    }
     if (s->scale != t->scale || !has_digits(number, t->precision)) { /* by its text: seldom, and rounded as everywhere */
         char *end = write_decimal(digits, number, s->scale);
         if (parse_decimal((slice){ digits, (size_t)(end - digits) }, t->precision, t->scale, ROUND_HALF_UP, &number) != NUMBER_FITS) {

@@ -91,9 +91,10 @@ static void read_logical(const node *from, avro_schema *s)
     if (word.data == NULL) word = connect.data == NULL ? SLICE("") : connect;
     bool is_bytes = s->kind == AVRO_BYTES || s->kind == AVRO_FIXED;
     if (is_bytes && (slice_is(word, "decimal") || slice_is(word, "org.apache.kafka.connect.data.Decimal"))) {
-        if (precision == 0) precision = node_member_i64(node_member(from, "connect.parameters"), "connect.decimal.precision", 64);
+        if (precision == 0) precision = node_member_i64(node_member(from, "connect.parameters"), "connect.decimal.precision",
+                                                        DECIMAL_PRECISION_DEFAULT);
         if (precision > DECIMAL_PRECISION_MAX) precision = DECIMAL_PRECISION_MAX;
-        if (precision < 1 || scale < 0 || scale > precision) return; /* as the specification says: the bytes stand for themselves */
+        if (precision < 1 || scale < 0 || scale > precision || scale > DECIMAL_DIGITS_MAX) return; /* as the specification says: the bytes stand for themselves */
         s->logical = LOGICAL_DECIMAL;
         s->precision = (uint8_t)precision;
         s->scale = (uint8_t)scale;

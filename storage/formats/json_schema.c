@@ -85,13 +85,13 @@ static slice type_word(const node *from)
 static weir_rc decimal_type(reading *r, const node *from, const type **out)
 {
     const node *parameters = node_member(from, "connect.parameters");
-    int64_t scale, precision = DECIMAL_PRECISION_MAX;
+    int64_t scale, precision = DECIMAL_PRECISION_DEFAULT;
     slice typed = node_member_text(parameters, "scale"), wide = node_member_text(parameters, "connect.decimal.precision");
 
     if (typed.data == NULL || parse_i64(typed, &scale) != NUMBER_FITS) scale = 0;
-    if (wide.data != NULL && parse_i64(wide, &precision) != NUMBER_FITS) precision = DECIMAL_PRECISION_MAX;
+    if (wide.data != NULL && parse_i64(wide, &precision) != NUMBER_FITS) precision = DECIMAL_PRECISION_DEFAULT;
     if (precision > DECIMAL_PRECISION_MAX) precision = DECIMAL_PRECISION_MAX;
-    if (precision < 1 || scale < 0 || scale > precision) return fail_schema(r, "a decimal whose scale is out of bounds", NO_SLICE);
+    if (precision < 1 || scale < 0 || scale > precision || scale > DECIMAL_DIGITS_MAX) return fail_schema(r, "a decimal whose scale is out of bounds", NO_SLICE);
     *out = type_decimal(r->arena, (uint32_t)precision, (uint32_t)scale);
     return WEIR_OK;
 }
@@ -272,7 +272,9 @@ static void print_members(text *out, const type *t)
 void json_schema_print(text *out, const schema_column *columns, uint32_t count, bool is_unwrapped)
 {
     if (is_unwrapped) {
-        print_nullable(out, columns[0].type, -1);
+        text_add_c(out, "{\"oneOf\":[{\"type\":\"null\"},{");
+        print_members(out, columns[0].type);
+        text_add_c(out, "}]}");
         return;
     }
     arena *a = arena_new(0);

@@ -1,6 +1,10 @@
 /* storage/formats/proto_parse.cpp - .proto text to a tree for C: libprotobuf's parser and descriptors. Nothing of it lives on. */
 #include "storage/formats/proto_schema.h"
 
+extern "C" {
+#include "core/number.h"
+}
+
 #include <google/protobuf/compiler/parser.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
@@ -58,19 +62,33 @@ struct faults : pb::io::ErrorCollector, pb::DescriptorPool::ErrorCollector {
     }
 };
 
-const pb::FileDescriptor *build(pb::DescriptorPool &pool, const std::string &name, const std::string &text, faults &wrong)
+/* Some clients register a descriptor in base64, and some registries give it back as it came. No .proto text is base64. */
+bool parse_descriptor(const std::string &text, pb::FileDescriptorProto *out)
+{
+    std::string bytes(base64_decoded_max(text.size()), '\0');
+    size_t len = 0;
+
+    return !text.empty() && base64_decode(slice{ text.data(), text.size() }, &bytes[0], &len) &&
+           out->ParseFromArray(bytes.data(), (int)len);
+}
+
+bool parse_text(const std::string &text, pb::FileDescriptorProto *out, faults &wrong)
 {
     pb::io::ArrayInputStream stream(text.data(), (int)text.size());
     pb::io::Tokenizer tokens(&stream, &wrong);
     pb::compiler::Parser parser;
-    pb::FileDescriptorProto parsed;
 
     parser.RecordErrorsTo(&wrong);
-    bool is_good = parser.Parse(&tokens, &parsed);
-    if (!is_good || !wrong.first.empty()) {
-        if (wrong.first.empty()) wrong.first = "it is no .proto text";
-        return nullptr;
-    }
+    bool is_good = parser.Parse(&tokens, out);
+    if (!is_good && wrong.first.empty()) wrong.first = "it is no .proto text";
+    return is_good && wrong.first.empty();
+}
+
+const pb::FileDescriptor *build(pb::DescriptorPool &pool, const std::string &name, const std::string &text, faults &wrong)
+{
+    pb::FileDescriptorProto parsed;
+
+    if (!parse_descriptor(text, &parsed) && !parse_text(text, &parsed, wrong)) return nullptr;
     parsed.set_name(name);
     for (const std::string &wanted : parsed.dependency()) {
         if (pool.FindFileByName(wanted) != nullptr) continue;

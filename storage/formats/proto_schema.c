@@ -75,8 +75,8 @@ static weir_rc item_type(typing *t, const proto_field *f, const type **out)
     case KNOWN_TIME: *out = &type_time; return WEIR_OK;
     case KNOWN_WRAPPER: return item_type(t, &f->message->fields[0], out);
     case KNOWN_DECIMAL: {
-        bool is_given = f->precision > 0 && f->precision <= DECIMAL_PRECISION_MAX && f->scale <= f->precision;
-        *out = type_decimal(t->arena, is_given ? f->precision : DECIMAL_PRECISION_MAX, is_given ? f->scale : 0);
+        bool is_given = f->precision > 0 && f->scale <= f->precision && f->scale <= DECIMAL_DIGITS_MAX;
+        *out = type_decimal(t->arena, is_given ? f->precision : DECIMAL_PRECISION_DEFAULT, is_given ? f->scale : 0);
         return WEIR_OK;
     }
     case KNOWN_NONE: break;

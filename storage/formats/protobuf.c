@@ -409,7 +409,7 @@ static bool read_decimal(proto_in *in, slice bytes, const proto_field *f, const 
     for (size_t i = 0; i < unscaled.len; i++) number = number << 8 | (unsigned char)unscaled.data[i];
     int64_t scale = (int32_t)n[3];
     if (scale == 0 && n[2] == 0 && f->precision > 0) scale = f->scale;
-    if (scale < 0 || scale > DECIMAL_PRECISION_MAX) return fail_bytes(in);
+    if (scale < 0 || scale > DECIMAL_DIGITS_MAX) return fail_bytes(in);
     out->dec = (decimal)number;
     char *end = write_decimal(digits, out->dec, (uint32_t)scale);
     if (parse_decimal((slice){ digits, (size_t)(end - digits) }, t->precision, t->scale, ROUND_HALF_UP, &out->dec) == NUMBER_FITS) {
@@ -469,6 +469,10 @@ static bool read_known(proto_in *in, const proto_field *f, slice bytes, const ty
         return true;
     case KNOWN_DATE:
         if (!read_numbers(in, bytes, n, 3, NULL)) return false;
+        if (n[1] == 0 && n[2] == 0 && n[3] == 0) { /* no date at all: what a null in a list was written as */
+            out->is_null = true;
+            return true;
+        }
         if (n[1] < 1 || n[1] > 9999 || n[2] < 1 || n[2] > 12 || n[3] < 1 || n[3] > 31) return fail_bytes(in);
         out->i32 = (int32_t)days_of(n[1], n[2], n[3]);
         return true;

@@ -92,7 +92,13 @@ static void repartition_block(slice bytes, uint8_t choice, arena *a)
 
     if (!block_read(bytes, &shape, a, &mark, &rows) || rows == NULL) return;
     block_writer *w = block_writer_new(&shape, rows->row_partition != NULL);
-    block_writer_add(w, rows, (row_set){ NULL, rows->rows });
+    int64_t *passed_ms = rows->passed_ms, running_ms = INT64_MIN;
+    if (passed_ms == NULL) passed_ms = ARENA_ARRAY(a, int64_t, rows->rows + 1);
+    for (uint32_t r = 0; rows->passed_ms == NULL && r < rows->rows; r++) {
+        if (rows->event_ms[r] > running_ms) running_ms = rows->event_ms[r];
+        passed_ms[r] = running_ms;
+    }
+    block_writer_add(w, rows, (row_set){ NULL, rows->rows }, passed_ms, INT64_MIN);
     slice written = arena_copy(a, block_writer_finish(w, &mark));
     if (!block_read(written, &shape, a, &again, &second) || second == NULL || second->rows != rows->rows) abort();
     for (uint32_t r = 0; r < rows->rows; r++) {

@@ -52,9 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (data[0] >= 128) spec.delimiter = SLICE("SPACE");
     } else if (data[0] % 4 == 3) {
         static const uint32_t FOR_KAFKA[] = { 0, 1, 3, 4, 6 };
-        spec.name = SLICE("KAFKA");
-        schema = &COLUMNS[FOR_KAFKA[data[0] / 4 % 5]];
-        count = 1;
+        uint32_t which = data[0] / 4 % (COUNT_OF(FOR_KAFKA) + 1);
+        count = which < COUNT_OF(FOR_KAFKA);
+        spec.name = count == 1 ? SLICE("KAFKA") : SLICE("NONE");
+        schema = &COLUMNS[FOR_KAFKA[which * count]];
     }
     if (format_open(&f, &spec, schema, count, NULL, a, &err) != WEIR_OK) abort();
 

@@ -50,16 +50,14 @@ static void key(slice bytes, uint8_t choice, arena *a)
 
     for (uint32_t i = 0; i < count; i++) columns[i] = column_new(a, TYPES[(choice / 3 + i * 5) % COUNT_OF(TYPES)], 1);
     if (!key_decode(bytes, columns, count, 0, a)) return;
-    slice written;
+    slice written, twice;
     column again[3];
     keys_encode(columns, count, (row_set){ NULL, 1 }, 1, a, &written);
     if (written.data == NULL) return;
     for (uint32_t i = 0; i < count; i++) again[i] = column_new(a, columns[i].type, 1);
     if (!key_decode(written, again, count, 0, a)) abort();
-    for (uint32_t i = 0; i < count; i++) {
-        value before = column_get(&columns[i], 0), after = column_get(&again[i], 0);
-        if (!same(columns[i].type, &before, &after)) abort();
-    }
+    keys_encode(again, count, (row_set){ NULL, 1 }, 1, a, &twice); /* not the values: of all NaNs one is written */
+    if (!slice_equal(written, twice)) abort();
 }
 
 static void values(slice bytes, uint8_t choice, arena *a)

@@ -114,10 +114,10 @@ static void print_record(text *out, run *r, const topic_note *t, const weir_reco
     text_add_char(out, '}');
 }
 
-static bool was_fed(const topic_note *t, int64_t offset)
+static bool was_fed(const topic_note *t, const weir_record *one)
 {
     for (uint32_t i = 0; t != NULL && i < t->fed_count; i++) {
-        if (t->fed[i] == offset) return true;
+        if (t->fed[i].partition == one->partition && t->fed[i].offset == one->offset) return true;
     }
     return false;
 }
@@ -135,7 +135,7 @@ static weir_rc print_topic_records(text *out, run *r, slice topic, weir_error *e
         uint32_t count;
         rc = weir_reader_next(reader, 100, &records, &count, &has_ended, err);
         for (uint32_t i = 0; rc == WEIR_OK && i < count; i++) {
-            if (!was_fed(t, records[i].offset)) print_record(out, r, t, &records[i]);
+            if (!was_fed(t, &records[i])) print_record(out, r, t, &records[i]);
         }
     }
     weir_reader_close(reader);
@@ -298,6 +298,10 @@ static void print_outcome(text *out, run *r)
         if (!is_own(topics, count, sources[i]->topic)) print_source(out, r, sources[i]);
     }
     text_add_char(out, ']');
+    if (r->is_rest) {
+        print_member(out, "responses");
+        text_printf(out, "[%.*s]", SLICE_ARG(text_slice(&r->responses)));
+    }
     if (rc != WEIR_OK && !r->has_failed) {
         r->has_failed = true;
         r->error = err;

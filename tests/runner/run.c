@@ -2,6 +2,7 @@
  * advance only here, one after another and one record at a time, as in the single-threaded reference. */
 #include "tests/runner/run.h"
 
+#include "core/hash.h"
 #include "core/number.h"
 #include "storage/storage.h"
 #include "tests/runner/schemas.h"
@@ -13,7 +14,7 @@
 /* Ends a query that would feed itself for ever. */
 #define ADVANCES_MAX 1000000
 
-static void fail(run *r, const weir_error *err, int64_t statement)
+void run_fail(run *r, const weir_error *err, int64_t statement)
 {
     if (r->has_failed) return;
     r->has_failed = true;
@@ -54,7 +55,7 @@ static void declare(run *r, slice name, int64_t partitions, int64_t replicas)
     topic_note *t = need_note(r, name);
     t->partitions = (int32_t)partitions;
     t->replicas = (int32_t)replicas;
-    if (weir_declare_topic(r->weir, name, t->partitions, t->replicas, &err) != WEIR_OK) fail(r, &err, -1);
+    if (weir_declare_topic(r->weir, name, t->partitions, t->replicas, &err) != WEIR_OK) run_fail(r, &err, -1);
 }
 
 static int64_t number_of(const expr *e, int64_t otherwise)
@@ -172,7 +173,7 @@ static void declare_topics(run *r)
 }
 
 /* What the catalog says now of the topics; a topic whose source has been dropped keeps what was known. */
-static void note_sources(run *r)
+void run_note_sources(run *r)
 {
     uint32_t count;
     const source *const *sources = catalog_sources(r->weir->catalog, &count);
@@ -188,7 +189,7 @@ static void note_sources(run *r)
 
 /* ---- statements ---- */
 
-static void join_statements(run *r)
+static void join_statements(run *r, uint32_t count)
 {
     const node *list = node_member(r->data, "statements");
     text joined = TEXT_EMPTY;
@@ -200,14 +201,14 @@ static void join_statements(run *r)
         slice sql = node_text(&list->items[i]);
         r->first_line[i] = line++;
         for (size_t k = 0; k < sql.len; k++) line += sql.data[k] == '\n';
-        if (i > 0) text_add_char(&joined, '\n');
-        text_add(&joined, sql);
+        if (i > 0 && i < count) text_add_char(&joined, '\n');
+        if (i < count) text_add(&joined, sql);
     }
     r->sql = arena_copy(r->arena, text_slice(&joined));
     text_free(&joined);
 }
 
-static int64_t statement_at(const run *r, uint32_t line)
+int64_t run_statement_at(const run *r, uint32_t line)
 {
     int64_t found = -1;
 
@@ -239,15 +240,15 @@ static void run_script(run *r)
     bool parses = parse_script(r->arena, r->sql, NULL, &all, &err) == WEIR_OK;
 
     for (uint32_t done = 0;; done++) {
-        int64_t at = parses && done < all.count ? statement_at(r, all.items[done]->at.line) : -1;
+        int64_t at = parses && done < all.count ? run_statement_at(r, all.items[done]->at.line) : -1;
         weir_rc rc = weir_script_next(script, &result, &err);
         if (rc != WEIR_OK) {
-            fail(r, &err, at >= 0 ? at : statement_at(r, err.at.line));
+            run_fail(r, &err, at >= 0 ? at : run_statement_at(r, err.at.line));
             break;
         }
         if (result == NULL) break;
         weir_result_close(result);
-        note_sources(r);
+        run_note_sources(r);
         note_queries(r, at);
     }
     weir_script_close(script);
@@ -261,13 +262,13 @@ static void set_properties(run *r)
     /* Both are there; nothing else is set before. */
     if (weir_session_set(r->session, SLICE("emit"), SLICE("every-change"), &err) != WEIR_OK ||
         weir_session_set(r->session, SLICE("auto.offset.reset"), SLICE("earliest"), &err) != WEIR_OK) {
-        fail(r, &err, -1);
+        run_fail(r, &err, -1);
     }
     for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
         /* What the engine does not know tunes Kafka Streams, or the judge. */
         if (setting_canonical(properties->names[i]).data == NULL) continue;
         if (weir_session_set(r->session, properties->names[i], node_text(&properties->items[i]), &err) != WEIR_OK) {
-            fail(r, &err, -1);
+            run_fail(r, &err, -1);
         }
     }
 }
@@ -300,7 +301,7 @@ static bool encode_side(run *r, const topic_note *t, const side *s, const node *
     }
     if (side_encode(s, from, r->arena, out)) return true;
     weir_fail(&err, WEIR_UNSUPPORTED, NOWHERE, "the case runner cannot write %.*s yet", SLICE_ARG(s->spec.name));
-    fail(r, &err, -1);
+    run_fail(r, &err, -1);
     return false;
 }
 
@@ -321,21 +322,22 @@ static void feed(run *r, const node *from)
         one.key = windowed_key_encode(r->arena, one.key, kind, node_member_i64(window, "start", 0),
                                       node_member_i64(window, "end", 0));
     }
+    if (r->is_rest && one.key.data != NULL) partition = partition_for_key(one.key, t->partitions);
     if (topic_append(r->weir->storage, t->name, &one, &partition, 1, &offset, &err) != WEIR_OK) {
-        fail(r, &err, -1);
+        run_fail(r, &err, -1);
         return;
     }
     r->inputs[r->input_count++] = (input){ t->name, offset };
-    t->fed[t->fed_count++] = offset;
+    t->fed[t->fed_count++] = (place){ partition, offset };
 }
 
-static void feed_inputs(run *r)
+void run_feed(run *r)
 {
     const node *records = node_member(r->data, "inputs");
     uint32_t count = records == NULL ? 0 : records->count;
 
     r->inputs = ARENA_ARRAY(r->arena, input, count + 1);
-    for (uint32_t i = 0; i < r->topic_count; i++) r->topics[i].fed = ARENA_ARRAY(r->arena, int64_t, count + 1);
+    for (uint32_t i = 0; i < r->topic_count; i++) r->topics[i].fed = ARENA_ARRAY(r->arena, place, count + 1);
     for (uint32_t i = 0; !r->has_failed && i < count; i++) feed(r, &records->items[i]);
 }
 
@@ -361,7 +363,7 @@ static void advance(run *r, query *q)
         if (rc == WEIR_OK && i == ADVANCES_MAX) {
             rc = weir_fail(&err, WEIR_INTERNAL, NOWHERE, "query %.*s does not come to rest", SLICE_ARG(query_id(q)));
         }
-        if (rc != WEIR_OK) fail(r, &err, origin_of(r, q));
+        if (rc != WEIR_OK) run_fail(r, &err, origin_of(r, q));
         idle = progressed ? 0 : idle + 1;
     }
 }
@@ -396,18 +398,18 @@ static void run_query(run *r, query *q)
 
 static bool open_engine(run *r)
 {
-    const weir_options options = { .is_temporary = true, .is_deterministic = true, .single_partition = true,
+    const weir_options options = { .is_temporary = true, .is_deterministic = true, .single_partition = !r->is_rest,
                                    .batch_rows = 1, .threads = 1, .clock = { .is_virtual = true, .now_ms = CLOCK_MS } };
     int64_t owner;
     weir_error err;
 
     if (weir_open(&r->weir, &options, &err) == WEIR_OK && weir_session_open(&r->session, r->weir) == WEIR_OK &&
         weir_start(r->weir, &owner, &err) == WEIR_OK) return true;
-    fail(r, &err, -1);
+    run_fail(r, &err, -1);
     return false;
 }
 
-run *run_case(const node *data)
+run *run_open(const node *data, uint32_t count, bool is_rest)
 {
     arena *a = arena_new(0);
     run *r = ARENA_NEW(a, run);
@@ -415,13 +417,29 @@ run *run_case(const node *data)
     r->arena = a;
     r->data = data;
     r->failed_statement = -1;
-    join_statements(r);
+    r->is_rest = is_rest;
+    join_statements(r, count);
     if (!open_engine(r)) return r;
     set_properties(r);
     declare_topics(r);
+    return r;
+}
+
+void run_queries(run *r)
+{
+    for (uint32_t i = 0; !r->has_failed && i < r->weir->query_count; i++) {
+        if (r->is_rest) advance(r, r->weir->queries[i]);
+        else run_query(r, r->weir->queries[i]);
+    }
+}
+
+run *run_case(const node *data)
+{
+    run *r = run_open(data, UINT32_MAX, false);
+
     if (!r->has_failed) run_script(r);
-    if (!r->has_failed) feed_inputs(r);
-    for (uint32_t i = 0; !r->has_failed && i < r->weir->query_count; i++) run_query(r, r->weir->queries[i]);
+    if (!r->has_failed) run_feed(r);
+    run_queries(r);
     return r;
 }
 
@@ -429,5 +447,6 @@ void run_close(run *r)
 {
     weir_session_close(r->session);
     weir_close(r->weir);
+    text_free(&r->responses);
     arena_free(r->arena);
 }

@@ -1,6 +1,7 @@
 /* tests/unit/check_avro.c - the formats with schemas: bytes as their specifications have them, schemas as ksqlDB writes
  * them, rows there and back, and bytes that are wrong. */
 #include "storage/formats/format.h"
+#include "storage/formats/json_schema.h"
 #include "storage/registry.h"
 
 #include <check.h>
@@ -266,6 +267,9 @@ START_TEST(schemas_tell_columns)
                    "`M` MAP<STRING, STRUCT<`B` BOOLEAN>>, `U` ARRAY<BIGINT>, `T` TIMESTAMP");
     assert_columns("PROTOBUF", "syntax = \"proto3\"; message M { M m = 1; }", false, "holds itself");
     assert_columns("PROTOBUF", "message {", false, "line 1");
+    /* message M { int32 a = 1; repeated string s = 2; } as a descriptor, as some clients register it */
+    assert_columns("PROTOBUF", "CgdtLnByb3RvIh8KAU0SDAoBYRgBIAEoBVIBYRIMCgFzGAIgAygJUgFzYgZwcm90bzM=", false,
+                   "`A` INTEGER, `S` ARRAY<STRING>");
 }
 END_TEST
 

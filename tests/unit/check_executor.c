@@ -222,37 +222,49 @@ END_TEST
 
 START_TEST(time_is_a_running_maximum)
 {
-    const int64_t event_ms[] = { 5, 3, 9, 7, 12 }, expected[] = { 5, 5, 9, 9, 12 };
+    int64_t event_ms[] = { 5, 3, 9, 7, 12 };
+    const int64_t expected[] = { 5, 5, 9, 9, 12 };
     int64_t time_ms[5];
     event_time t;
 
     event_time_open(&t, 1, memory);
-    event_time_advance(&t, -1, event_ms, (row_set){ NULL, 5 }, time_ms);
+    event_time_advance(&t, &(batch){ .event_ms = event_ms, .upstream = -1 }, (row_set){ NULL, 5 }, time_ms, NULL);
     for (int i = 0; i < 5; i++) ck_assert_int_eq(time_ms[i], expected[i]);
 }
 END_TEST
 
 START_TEST(time_is_the_least_of_the_upstreams)
 {
-    const int64_t fast[] = { 100, 200 }, slow[] = { 10, 150 };
-    int64_t time_ms[2];
+    int64_t fast[] = { 100, 200 }, slow[] = { 10, 150 }, later[] = { 20, 30 };
+    int64_t own_ms[2], now_ms[2];
     row_set both = { NULL, 2 };
     event_time t;
 
     event_time_open(&t, 3, memory);
-    event_time_advance(&t, 0, fast, both, time_ms);
-    ck_assert_int_eq(time_ms[1], TIME_UNKNOWN); /* the others have not been heard of */
-    event_time_advance(&t, 1, slow, both, time_ms);
-    ck_assert_int_eq(time_ms[1], TIME_UNKNOWN);
+    event_time_advance(&t, &(batch){ .event_ms = fast, .upstream = 0 }, both, own_ms, now_ms);
+    ck_assert_int_eq(now_ms[1], TIME_UNKNOWN); /* the others have not been heard of */
+    ck_assert_int_eq(own_ms[1], 200);
+    event_time_advance(&t, &(batch){ .event_ms = slow, .upstream = 1 }, both, own_ms, now_ms);
+    ck_assert_int_eq(now_ms[1], TIME_UNKNOWN);
+    ck_assert_int_eq(own_ms[0], 10); /* not late, however far the other is */
     event_time_mark(&t, 2, INT64_MIN, true); /* has no input: not waited for */
     ck_assert_int_eq(t.now_ms, 150);
     event_time_mark(&t, 1, 180, false);
     ck_assert_int_eq(t.now_ms, 180);
     event_time_mark(&t, 1, 180, true);
     ck_assert_int_eq(t.now_ms, 200);
-    const int64_t later[] = { 20, 30 };
-    event_time_advance(&t, 2, later, both, time_ms); /* back from idleness with old rows: time does not move back */
-    ck_assert_int_eq(time_ms[1], 200);
+    event_time_advance(&t, &(batch){ .event_ms = later, .upstream = 2 }, both, own_ms, now_ms);
+    ck_assert_int_eq(now_ms[1], 200); /* back from idleness with old rows: time does not move back */
+    ck_assert_int_eq(own_ms[1], 200); /* and they are late */
+    ck_assert_int_eq(event_time_least(&t), 30);
+    int64_t passed[] = { 250, 260 };
+    event_time_advance(&t, &(batch){ .event_ms = fast, .passed_ms = passed, .upstream = 0 }, both, own_ms, now_ms);
+    ck_assert_int_eq(own_ms[0], 250); /* rows that went elsewhere had come before it */
+    batch given = { .arena = memory, .event_ms = later, .rows = 2, .upstream = 2 };
+    t.max_ms[2] = 25;
+    event_time_pass(&t, &given);
+    ck_assert_int_eq(given.passed_ms[0], 25);
+    ck_assert_int_eq(given.passed_ms[1], 30);
 }
 END_TEST
 
@@ -337,18 +349,26 @@ START_TEST(blocks_read_back)
         const block_mark mark = { 2, 777, true };
         block_mark found;
         if (shape.has_old) rows->old = sample_rows(&s, 50, shape.is_windowed);
-        block_writer_add(w, rows, picked);
+        int64_t passed[50];
+        for (int i = 0; i < 50; i++) passed[i] = 100000 + i; /* more than any of their times: must be told */
+        block_writer_add(w, rows, (row_set){ index, 1 }, rows->event_ms, INT64_MIN);
+        block_writer_add(w, rows, (row_set){ index + 1, 3 }, passed, INT64_MIN);
         slice bytes = block_writer_finish(w, &mark);
         ck_assert(block_read(bytes, &shape, memory, &found, &read));
         ck_assert_int_eq(found.upstream, 2);
         ck_assert_int_eq(found.event_ms, 777);
         ck_assert(found.is_idle);
         ck_assert_int_eq(read->upstream, 2);
+        ck_assert_int_eq(read->passed_ms[0], rows->event_ms[3]);
+        for (int i = 1; i < 4; i++) ck_assert_int_eq(read->passed_ms[i], passed[index[i]]);
         assert_same_rows(&s, rows, picked, read);
         if (shape.has_old) assert_same_rows(&s, rows->old, picked, &(batch){ .rows = 4, .event_ms = read->event_ms, .kind = read->old->kind, .columns = read->old->columns });
         for (size_t len = 0; len < bytes.len; len++) { /* a cut block is never taken for a whole one */
             ck_assert(!block_read((slice){ bytes.data, len }, &shape, memory, &found, &read));
         }
+        block_writer_add(w, rows, (row_set){ index, 1 }, rows->event_ms, rows->event_ms[3]);
+        ck_assert(block_read(block_writer_finish(w, &mark), &shape, memory, &found, &read));
+        ck_assert_ptr_null(read->passed_ms); /* the running maximum says it */
         slice alone = block_writer_finish(w, &mark); /* nothing was added: a mark */
         ck_assert(block_read(alone, &shape, memory, &found, &read));
         ck_assert_ptr_null(read);

@@ -82,7 +82,7 @@ static void append(const char *value, int32_t partition)
 
 static client *member(bool at_least_once)
 {
-    static const client_source source = { { "in", 2 }, START_EARLIEST };
+    static const client_source source = { { "in", 2 }, START_EARLIEST, false };
     static const slice sink = { "out", 3 };
     client_spec spec = { .name = SLICE("q"), .sources = &source, .source_count = 1, .sinks = &sink, .sink_count = 1,
                          .instances = 1, .at_least_once = at_least_once };

@@ -464,7 +464,7 @@ static const failure FAILURES[] = {
     { "SELECT 'a\xFF' FROM b", 1, 8, "text is not valid UTF-8" },
     { "SELECT `` FROM b", 1, 8, "a name cannot be empty" },
     { "SELECT 9223372036854775808 FROM b", 1, 8, "number 9223372036854775808 does not fit BIGINT" },
-    { "SELECT 1e999 FROM b", 1, 8, "number does not fit DOUBLE" },
+    { "SELECT 1e999 FROM b", 1, 8, "number 1e999 does not fit DOUBLE" },
     { "SELECT a FROM b LIMIT -1", 1, 23, "LIMIT takes a number that is not negative" },
     { "SELECT a FROM b GROUP BY TUMBLING(5)", 1, 26,
       "a window in GROUP BY is written TUMBLING(10s, GRACE 5s), GRACE being optional" },

@@ -251,6 +251,21 @@ START_TEST(a_schema_is_registered_once)
 }
 END_TEST
 
+START_TEST(a_lone_json_schema_says_what_it_is)
+{
+    RUN(s, "200 {\"id\":12}");
+    registry *r = open_at(s.port, 2000, 1);
+    int32_t id;
+    weir_error err;
+    const schema_text schema = { .language = SCHEMA_JSON, .text = SLICE("{\"oneOf\":[{\"type\":\"null\"}]}") };
+
+    ck_assert_int_eq(registry_register(r, SLICE("t-key"), &schema, &id, &err), WEIR_OK);
+    ck_assert_ptr_nonnull(strstr(s.last, "{\\\"$schema\\\":\\\"http://json-schema.org/draft-07/schema#\\\",\\\"oneOf\\\":["));
+    registry_close(r);
+    server_stop(&s);
+}
+END_TEST
+
 START_TEST(an_incompatible_schema_is_the_users_matter)
 {
     RUN(s, "409 {\"error_code\":409,\"message\":\"Schema being registered is incompatible\"}");
@@ -323,6 +338,7 @@ int main(void)
     tcase_add_test(all, a_server_that_is_down_is_an_error_to_retry);
     tcase_add_test(all, answers_of_something_else_are_told);
     tcase_add_test(all, a_schema_is_registered_once);
+    tcase_add_test(all, a_lone_json_schema_says_what_it_is);
     tcase_add_test(all, an_incompatible_schema_is_the_users_matter);
     tcase_add_test(all, an_address_is_a_url);
     tcase_add_test(all, a_local_registry_counts_ids_and_versions);

@@ -75,7 +75,7 @@ static inline void append_one(storage *s, const char *topic, const char *key, co
 static inline client *open_client(storage *s, const char *name, const char *from, const char *to)
 {
     client *c = NULL;
-    client_source source = { slice_of(from), START_EARLIEST };
+    client_source source = { slice_of(from), START_EARLIEST, false };
     slice sink = slice_of(to);
     client_spec spec = { .name = slice_of(name),
                          .is_transient = name == NULL,

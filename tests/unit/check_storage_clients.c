@@ -8,7 +8,7 @@
 START_TEST(partitions_are_assigned_by_instance)
 {
     storage *s = open_here();
-    client_source sources[2] = { { SLICE("four"), START_EARLIEST }, { SLICE("three"), START_EARLIEST } };
+    client_source sources[2] = { { SLICE("four"), START_EARLIEST, false }, { SLICE("three"), START_EARLIEST, false } };
     client_spec spec = { .name = SLICE("q"), .sources = sources, .source_count = 2, .instances = 2, .instance = 1 };
     client *c;
     const fetch *e;
@@ -72,7 +72,7 @@ END_TEST
 START_TEST(a_client_may_start_at_the_end)
 {
     storage *s = open_here();
-    client_source source = { SLICE("t"), START_LATEST };
+    client_source source = { SLICE("t"), START_LATEST, false };
     client_spec spec = { .name = SLICE("q"), .sources = &source, .source_count = 1, .instances = 1 };
     client *c;
     const fetch *e;
@@ -333,7 +333,7 @@ typedef struct worker {
 static void *copy(void *argument)
 {
     worker *w = argument;
-    client_source source = { SLICE("in"), START_EARLIEST };
+    client_source source = { SLICE("in"), START_EARLIEST, false };
     slice sink = SLICE("out");
     client_spec spec = { .name = SLICE("copy"), .sources = &source, .source_count = 1, .sinks = &sink, .sink_count = 1,
                          .instance = w->instance, .instances = WORKERS };
