@@ -196,6 +196,10 @@ static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
 
     if (e->call.over != NULL) return fail_unsupported(g->b->err, e->call.over->at, "OVER (...)");
     WEIR_TRY(bind_call_args(&over, e, args));
+    /* Without an argument, or of *, all but COUNT are about the time of the row. */
+    if (count == 0 && !slice_equal_nocase(name, SLICE("COUNT"))) {
+        args[count++] = bound_new(g->b->arena, BOUND_ROWTIME, &type_bigint, e->at, 0);
+    }
     if (e->call.distinct) name = arena_printf(g->b->arena, "%.*s_DISTINCT", SLICE_ARG(name));
     if ((args[count] = collect_limit(g, e)) != NULL) count++;
     WEIR_TRY(bind_call(&over, name, args, e->call.args.items, count, e->at, &node));
