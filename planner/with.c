@@ -1,4 +1,5 @@
 /* planner/with.c - the properties of WITH (...): one row each in a table, and what they come to together. */
+#include "core/utf8.h"
 #include "planner/build.h"
 #include "planner/nearest.h"
 
@@ -223,7 +224,7 @@ static weir_rc read_delimiter(with_reader *r, slice *out)
 {
     WEIR_TRY(read_string(r, out));
     if (slice_equal_nocase(*out, SLICE("SPACE")) || slice_equal_nocase(*out, SLICE("TAB"))) return WEIR_OK;
-    if (out->len == 1 && out->data[0] != ' ' && out->data[0] != '\t') return WEIR_OK;
+    if (utf8_count(*out) == 1 && out->data[0] != ' ' && out->data[0] != '\t') return WEIR_OK;
     return fail_value(r, "is one character, or the word SPACE or TAB");
 }
 
