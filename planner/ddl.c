@@ -149,8 +149,12 @@ static weir_rc fill_source(const planner_env *env, const statement *s, const wit
     made->windowed = with->windowed;
     made->window_size_ms = with->windowed == WINDOW_SESSION || with->windowed == WINDOW_NONE ? 0 : with->window_size_ms;
     WEIR_TRY(declared_schema(env, &s->create.columns, made->is_table, a, &made->schema, err));
-    slice topic = with->topic.data != NULL ? with->topic : made->name;
-    WEIR_TRY(check_topic_name(topic, with->topic.data != NULL ? with->topic_at : s->create.name.at, err));
+    slice topic = with->topic;
+    if (topic.data == NULL) {
+        return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "WITH needs a KAFKA_TOPIC, the topic that %.*s reads",
+                         SLICE_ARG(made->name));
+    }
+    WEIR_TRY(check_topic_name(topic, with->topic_at, err));
     WEIR_TRY(infer_columns(env, with, made->name, topic, a, &made->schema, s->create.name.at, err));
     WEIR_TRY(make_formats(env, with, NULL, made->name, topic, &made->schema, a, &made->key, &made->value, s->create.name.at, err));
     WEIR_TRY(check_retention(with, made, err));
