@@ -12,8 +12,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define POLL_BYTES_MAX ((size_t)8 << 20) /* unpacked in one poll; a block more than that is taken on its own */
+#define POLL_BYTES_MAX ((size_t)4 << 20) /* unpacked in one poll; a block more than that is taken on its own */
 #define SMALL_BODY_BYTES ((size_t)32 << 10)
+#define BODY_STEP_BYTES ((size_t)64 << 10) /* sizes are multiples, so that one body can take another's place */
 #define SPARE_BODY_BYTES ((size_t)4 << 20) /* a larger one is not kept for reuse */
 #define SPARE_BODIES_MAX 16
 #define FORGET_BYTES_MIN ((size_t)32 << 10)
@@ -333,9 +334,7 @@ static block_body *take_body(local_client *c, size_t bytes)
         c->spare_count--;
         return b;
     }
-    size_t held = 4096;
-    while (held < bytes && held < SPARE_BODY_BYTES) held *= 2;
-    if (held < bytes) held = bytes;
+    size_t held = (bytes + BODY_STEP_BYTES - 1) / BODY_STEP_BYTES * BODY_STEP_BYTES;
     block_body *b = malloc(sizeof *b + held);
     if (b != NULL) b->held_bytes = held;
     return b;
