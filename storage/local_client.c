@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define POLL_BYTES_MAX ((size_t)4 << 20) /* unpacked in one poll; a block more than that is taken on its own */
+#define ROWS_A_BLOCK_WEIGH 2 /* so many times their bytes: a record of a repartition topic is many rows, of few columns */
 #define SMALL_BODY_BYTES ((size_t)32 << 10)
 #define BODY_STEP_BYTES ((size_t)64 << 10) /* sizes are multiples, so that one body can take another's place */
 #define SPARE_BODY_BYTES ((size_t)4 << 20) /* a larger one is not kept for reuse */
@@ -398,7 +399,7 @@ static weir_rc load_block(local_client *c, part *p, uint32_t rows_wanted, weir_e
         return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory to read a block of %zu bytes of %s", need, p->topic->name);
     }
     p->is_open = true;
-    c->unpacked_bytes += need;
+    c->unpacked_bytes += p->topic->is_repartition ? need * ROWS_A_BLOCK_WEIGH : need;
     bool good = block_open(&p->block, stored, is_passed_at_once ? arena_alloc(c->lent, need) : p->body->bytes);
     forget_pages(stored);
     if (good && p->block.next_offset < p->position) {
