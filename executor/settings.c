@@ -2,7 +2,7 @@
 #include "executor/weir.h"
 
 #include "core/number.h"
-#include "planner/nearest.h"
+#include "core/nearest.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /* functions/function.c - the table of all functions: reading signatures, choosing an overload, running a call.
  * Signatures are text in the rows; they are parsed once a process, on first use, into the small patterns below. */
+#include "core/nearest.h"
 #include "functions/family.h"
 
 #include <pthread.h>
@@ -561,46 +562,15 @@ static weir_rc fail_ambiguous(const signature *s, const signature *other, const 
     return rc;
 }
 
-/* Edits between two short names: insertions, deletions, replacements. */
-static uint32_t edit_distance(slice a, slice b)
-{
-    uint32_t row[64];
-
-    if (a.len >= 64 || b.len >= 64) return 64;
-    for (uint32_t j = 0; j <= b.len; j++) row[j] = j;
-    for (uint32_t i = 1; i <= a.len; i++) {
-        uint32_t diagonal = row[0];
-        row[0] = i;
-        for (uint32_t j = 1; j <= b.len; j++) {
-            char x = a.data[i - 1], y = b.data[j - 1];
-            if (x >= 'a' && x <= 'z') x = (char)(x - 32);
-            uint32_t replaced = diagonal + (x != y);
-            diagonal = row[j];
-            uint32_t shifted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = replaced < shifted ? replaced : shifted;
-        }
-    }
-    return row[b.len];
-}
-
 static weir_rc fail_unknown(slice name, sql_pos at, weir_error *err)
 {
-    const char *nearest = NULL;
-    uint32_t least = (uint32_t)(name.len / 3 + 2);
+    nearest n = nearest_to(name);
 
     for (uint32_t i = 0; i < table.count; i++) {
-        if (table.rows[i]->is_hidden) continue;
-        uint32_t distance = edit_distance(name, slice_of(table.rows[i]->name));
-        if (distance < least) {
-            least = distance;
-            nearest = table.rows[i]->name;
-        }
+        if (!table.rows[i]->is_hidden) nearest_offer(&n, slice_of(table.rows[i]->name));
     }
-    if (nearest != NULL) {
-        return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s; did you mean %s?", SLICE_ARG(name), nearest);
-    }
-    return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s; SHOW FUNCTIONS lists those there are",
-                     SLICE_ARG(name));
+    return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s%s", SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW FUNCTIONS lists those there are");
 }
 
 /* ---- resolving ---- */

@@ -2,7 +2,7 @@
 #include "planner/bind.h"
 
 #include "planner/bind_parts.h"
-#include "planner/nearest.h"
+#include "core/nearest.h"
 #include "planner/planner.h"
 
 /* ---- literals ---- */

@@ -1,5 +1,6 @@
 /* planner/catalog.c - the catalog: a fold of commands. An entity is copied in through its stored text, so what a process
  * holds is what another one reads from the log. */
+#include "core/nearest.h"
 #include "planner/bound.h"
 #include "planner/catalog.h"
 
@@ -172,6 +173,32 @@ const system_setting *const *catalog_settings(const catalog *c, uint32_t *count)
     return (const system_setting *const *)c->settings.items;
 }
 
+weir_rc catalog_fail_source(const catalog *c, const char *kind, slice name, sql_pos at, weir_error *err)
+{
+    nearest n = nearest_to(name);
+
+    for (uint32_t i = 0; i < c->sources.count; i++) nearest_offer(&n, ((source *)c->sources.items[i])->name);
+    return weir_fail(err, WEIR_SEMANTIC, at, "there is no %s %.*s%s", kind, SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW STREAMS and SHOW TABLES list those there are");
+}
+
+weir_rc catalog_fail_column(const source *of, slice name, sql_pos at, weir_error *err)
+{
+    nearest n = nearest_to(name);
+
+    for (uint32_t i = 0; i < of->schema.count; i++) nearest_offer(&n, of->schema.columns[i].name);
+    return weir_fail(err, WEIR_SEMANTIC, at, "unknown column %.*s in %.*s%s", SLICE_ARG(name), SLICE_ARG(of->name), nearest_or_all(&n));
+}
+
+weir_rc catalog_fail_query(const catalog *c, slice id, sql_pos at, weir_error *err)
+{
+    nearest n = nearest_to(id);
+
+    for (uint32_t i = 0; i < c->queries.count; i++) nearest_offer(&n, ((query_entry *)c->queries.items[i])->id);
+    return weir_fail(err, WEIR_SEMANTIC, at, "there is no query %.*s%s", SLICE_ARG(id),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW QUERIES lists those there are");
+}
+
 uint64_t catalog_version(const catalog *c)
 {
     return atomic_load(&c->version);
@@ -193,7 +220,7 @@ static weir_rc check_drop(const catalog *c, const command *what, sql_pos at, wei
     text users = TEXT_EMPTY;
     bool reads = false;
 
-    if (s == NULL) return weir_fail(err, WEIR_SEMANTIC, at, "there is no stream or table %.*s", SLICE_ARG(what->name));
+    if (s == NULL) return catalog_fail_source(c, "stream or table", what->name, at, err);
     for (uint32_t i = 0; i < c->queries.count; i++) {
         const query_entry *q = c->queries.items[i];
         bool is_reader = reads_source(&q->plan, what->name);
@@ -352,7 +379,7 @@ static weir_rc check_create(const catalog *c, const command *what, sql_pos at, w
 static weir_rc check_query(const catalog *c, const command *what, sql_pos at, weir_error *err)
 {
     if (what->name.data == NULL || catalog_query(c, what->name) != NULL) return WEIR_OK; /* absent: ALL */
-    return weir_fail(err, WEIR_SEMANTIC, at, "there is no query %.*s", SLICE_ARG(what->name));
+    return catalog_fail_query(c, what->name, at, err);
 }
 
 weir_rc catalog_check(const catalog *c, const command *what, sql_pos at, weir_error *err)
@@ -361,7 +388,7 @@ weir_rc catalog_check(const catalog *c, const command *what, sql_pos at, weir_er
     case COMMAND_CREATE_SOURCE: return check_create(c, what, at, err);
     case COMMAND_INSERT_INTO:
         if (catalog_source(c, what->name) != NULL) return WEIR_OK;
-        return weir_fail(err, WEIR_SEMANTIC, at, "there is no stream %.*s", SLICE_ARG(what->name));
+        return catalog_fail_source(c, "stream", what->name, at, err);
     case COMMAND_DROP_SOURCE: return check_drop(c, what, at, err);
     case COMMAND_TERMINATE:
     case COMMAND_PAUSE:

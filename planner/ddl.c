@@ -1,6 +1,6 @@
 /* planner/ddl.c - CREATE STREAM and TABLE over topics, ALTER, and the statements that take things away. */
 #include "planner/build.h"
-#include "planner/nearest.h"
+#include "core/nearest.h"
 
 static const char *kind_word(bool is_table)
 {
@@ -189,20 +189,12 @@ weir_rc plan_create_source(const planner_env *env, const statement *s, arena *a,
 static weir_rc find_of_kind(const planner_env *env, const identifier *name, source_kind kind, bool if_exists, const source **out,
                             weir_error *err)
 {
-    uint32_t count;
-    nearest n = nearest_to(name->name);
-
     *out = catalog_source(env->catalog, name->name);
-    if (*out == NULL) {
-        if (if_exists) return WEIR_OK;
-        const source *const *all = catalog_sources(env->catalog, &count);
-        for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->name);
-        return weir_fail(err, WEIR_SEMANTIC, name->at, "there is no %s %.*s%s", kind_word(kind == SOURCE_TABLE),
-                         SLICE_ARG(name->name), nearest_hint(&n));
-    }
+    if (*out == NULL && if_exists) return WEIR_OK;
+    if (*out == NULL) return catalog_fail_source(env->catalog, kind_word(kind == SOURCE_TABLE), name->name, name->at, err);
     if ((*out)->is_table == (kind == SOURCE_TABLE)) return WEIR_OK;
-    return weir_fail(err, WEIR_SEMANTIC, name->at, "%.*s is a %s, not a %s", SLICE_ARG(name->name),
-                     kind_word((*out)->is_table), kind_word(kind == SOURCE_TABLE));
+    return weir_fail(err, WEIR_SEMANTIC, name->at, "%.*s is a %s, not a %s; say %s", SLICE_ARG(name->name),
+                     kind_word((*out)->is_table), kind_word(kind == SOURCE_TABLE), (*out)->is_table ? "TABLE" : "STREAM");
 }
 
 weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
@@ -268,16 +260,12 @@ static weir_rc plan_control(const planner_env *env, const statement *s, command_
                             weir_error *err)
 {
     const identifier *id = &s->control.query_id;
-    uint32_t count;
 
     out->kind = PLANNED_COMMAND;
     out->command = (command){ .kind = kind, .name = s->control.all ? NO_SLICE : arena_copy(a, id->name),
                               .sql = arena_copy(a, s->text) };
     if (s->control.all || catalog_query(env->catalog, id->name) != NULL) return WEIR_OK;
-    nearest n = nearest_to(id->name);
-    const query_entry *const *all = catalog_queries(env->catalog, &count);
-    for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->id);
-    return weir_fail(err, WEIR_SEMANTIC, id->at, "there is no query %.*s%s", SLICE_ARG(id->name), nearest_hint(&n));
+    return catalog_fail_query(env->catalog, id->name, id->at, err);
 }
 
 static weir_rc plan_create_type(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
@@ -321,7 +309,8 @@ static weir_rc plan_drop_type(const planner_env *env, const statement *s, arena 
     nearest n = nearest_to(name->name);
     const custom_type *const *all = catalog_types(env->catalog, &count);
     for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->name);
-    return weir_fail(err, WEIR_SEMANTIC, name->at, "there is no type %.*s%s", SLICE_ARG(name->name), nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, name->at, "there is no type %.*s%s", SLICE_ARG(name->name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW TYPES lists those there are");
 }
 
 weir_rc plan_statement(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)

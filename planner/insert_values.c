@@ -1,6 +1,5 @@
 /* planner/insert_values.c - INSERT INTO ... VALUES: one record, its values computed here. */
 #include "planner/build.h"
-#include "planner/nearest.h"
 
 typedef struct insertion {
     const planner_env *env;
@@ -88,10 +87,7 @@ static weir_rc set_named(insertion *in, const identifier *name, const expr *e)
     }
     int32_t i = schema_find(&in->into->schema, name->name);
     if (i >= 0) return set_column(in, (uint32_t)i, e, name->at);
-    nearest n = nearest_to(name->name);
-    for (uint32_t k = 0; k < in->into->schema.count; k++) nearest_offer(&n, in->into->schema.columns[k].name);
-    return weir_fail(in->err, WEIR_SEMANTIC, name->at, "unknown column %.*s in %.*s%s", SLICE_ARG(name->name),
-                     SLICE_ARG(in->into->name), nearest_hint(&n));
+    return catalog_fail_column(in->into, name->name, name->at, in->err);
 }
 
 static weir_rc set_all(insertion *in)

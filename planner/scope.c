@@ -2,7 +2,7 @@
 #include "planner/bind.h"
 
 #include "parser/parser.h"
-#include "planner/nearest.h"
+#include "core/nearest.h"
 
 static const struct {
     const char *name;
@@ -35,7 +35,8 @@ scope scope_of(arena *a, const schema *s, slice alias, bool is_windowed)
     slice *sources = ARENA_NEW(a, slice);
 
     for (uint32_t i = 0; i < s->count; i++) {
-        columns[i] = (scope_column){ .source = alias, .name = s->columns[i].name, .column = i, .type = s->columns[i].type };
+        columns[i] = (scope_column){ .source = alias, .name = s->columns[i].name, .column = i, .type = s->columns[i].type,
+                                     .is_key = i < s->key_count };
     }
     *sources = alias;
     return (scope){ columns, s->count, sources, alias.data == NULL ? 0 : 1, true, is_windowed };
@@ -55,7 +56,24 @@ static void fail_unknown_source(binder *b, const identifier *from)
 
     for (uint32_t i = 0; i < b->scope.source_count; i++) nearest_offer(&n, b->scope.sources[i]);
     (void)weir_fail(b->err, WEIR_SEMANTIC, from->at, "%.*s is no stream, table or alias of this query%s",
-                    SLICE_ARG(from->name), nearest_hint(&n));
+                    SLICE_ARG(from->name), nearest_or_all(&n));
+}
+
+/* "its key column is ID": of a source by that alias, or of all. */
+static slice key_columns_text(binder *b, slice where)
+{
+    text names = TEXT_EMPTY;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < b->scope.count; i++) {
+        const scope_column *c = &b->scope.columns[i];
+        if (!c->is_key || (where.data != NULL && c->source.data != NULL && !slice_equal(c->source, where))) continue;
+        text_printf(&names, "%s%.*s", count++ > 0 ? ", " : "", SLICE_ARG(c->name));
+    }
+    slice shown = count == 0 ? SLICE("it has no key column; PARTITION BY gives it one")
+                             : arena_printf(b->arena, "its key column%s %.*s", count > 1 ? "s are" : " is", SLICE_ARG(text_slice(&names)));
+    text_free(&names);
+    return shown;
 }
 
 /* A name that only the SELECT list gives: true, and the error says what it stands for. */
@@ -86,18 +104,21 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
             !slice_equal(b->scope.columns[i].source, where)) {
             continue;
         }
-        nearest_offer(&n, b->scope.columns[i].name);
+        if (!b->scope.columns[i].is_hidden) nearest_offer(&n, b->scope.columns[i].name);
     }
-    if (is_reserved_name(name->name) && n.distance > 0 && slice_is((slice){ name->name.data, name->name.len < 6 ? name->name.len : 6 }, "WINDOW")) {
+    if (slice_is(name->name, "ROWKEY") && where.data != NULL) {
+        slice keys = key_columns_text(b, where);
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s has no column ROWKEY: %.*s", SLICE_ARG(where), SLICE_ARG(keys));
+    } else if (is_reserved_name(name->name) && n.distance > 0 && slice_is((slice){ name->name.data, name->name.len < 6 ? name->name.len : 6 }, "WINDOW")) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at,
                         "there is no %.*s here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
                         "with a WINDOW", SLICE_ARG(name->name));
     } else if (where.data != NULL) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s in %.*s%s", SLICE_ARG(name->name),
-                        SLICE_ARG(where), nearest_hint(&n));
+                        SLICE_ARG(where), nearest_or_all(&n));
     } else {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s%s", SLICE_ARG(name->name),
-                        nearest_hint(&n));
+                        nearest_or_all(&n));
     }
 }
 

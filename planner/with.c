@@ -1,6 +1,6 @@
 /* planner/with.c - the properties of WITH (...): one row each in a table, and what they come to together. */
 #include "planner/build.h"
-#include "planner/nearest.h"
+#include "core/nearest.h"
 
 #include <ctype.h>
 
@@ -359,7 +359,7 @@ static weir_rc read_property(with_reader *r, with_use use)
         if (is_here) return PROPERTIES[i].read(r);
         return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "property %.*s cannot be given here", SLICE_ARG(r->p->name));
     }
-    return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "unknown property %.*s%s", SLICE_ARG(r->p->name), nearest_hint(&n));
+    return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "unknown property %.*s%s", SLICE_ARG(r->p->name), nearest_or_all(&n));
 }
 
 weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err)
@@ -412,7 +412,7 @@ static weir_rc traits_of(slice name, uint32_t *traits, sql_pos at, weir_error *e
     nearest n = nearest_to(name);
     static const char *const names[] = { "AVRO", "DELIMITED", "JSON", "JSON_SR", "KAFKA", "NONE", "PROTOBUF", "PROTOBUF_NOSR" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) nearest_offer(&n, slice_of(names[i]));
-    return weir_fail(err, WEIR_SEMANTIC, at, "unknown format %.*s%s", SLICE_ARG(name), nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, at, "unknown format %.*s%s", SLICE_ARG(name), nearest_or_all(&n));
 }
 
 /* Can it hold the columns, and can it be opened? */
@@ -627,7 +627,7 @@ weir_rc find_timestamp(const with_values *with, const schema *columns, arena *a,
     for (uint32_t i = 0; i < columns->count; i++) nearest_offer(&n, columns->columns[i].name);
     if (*column_index < 0) {
         return weir_fail(err, WEIR_SEMANTIC, with->timestamp_at, "TIMESTAMP names the column %.*s, which there is not%s",
-                         SLICE_ARG(with->timestamp), nearest_hint(&n));
+                         SLICE_ARG(with->timestamp), nearest_or_all(&n));
     }
     const type *t = columns->columns[*column_index].type;
     bool has_format = with->timestamp_format.data != NULL;

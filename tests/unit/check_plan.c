@@ -466,7 +466,7 @@ START_TEST(errors_name_the_thing_and_the_place)
 {
     make_sources();
     semantic("SELECT ipp FROM access", 8, "unknown column IPP in ACCESS; did you mean IP?");
-    semantic("SELECT a.ip FROM access x", 8, "A is no stream, table or alias of this query");
+    semantic("SELECT a.ip FROM access x", 8, "A is no stream, table or alias of this query; there is X");
     semantic("SELECT x.nn FROM access x", 10, "unknown column NN in X; did you mean N?");
     semantic("SELECT addr->tow FROM access", 14,
              "no field TOW in STRUCT<`TOWN` STRING, `NO` INTEGER>; did you mean TOWN?");
@@ -532,7 +532,7 @@ START_TEST(rules_of_with)
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='there', value_format='JSON', partitions=2)", 84,
              "topic there exists and has 4 partitions, not 2");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSON', timestamp='b')", 79,
-             "TIMESTAMP names the column B, which there is not");
+             "TIMESTAMP names the column B, which there is not; there is A");
     semantic("CREATE STREAM s (k INT KEY, a INT) WITH (kafka_topic='t', value_format='JSON', window_type='TUMBLING')", 92,
              "TUMBLING and HOPPING windows need a WINDOW_SIZE");
 }
@@ -601,14 +601,14 @@ START_TEST(drop_names_those_who_use_it)
     semantic("DROP STREAM access", 13, "ACCESS is used by CSAS_A_2: TERMINATE that first");
     semantic("DROP STREAM a", 13, "A is used by CSAS_B_3, INSERTQUERY_4: TERMINATE that first");
     semantic("DROP STREAM b", 13, "B is written by INSERTQUERY_4: TERMINATE that first");
-    semantic("DROP TABLE b", 12, "B is a stream, not a table");
+    semantic("DROP TABLE b", 12, "B is a stream, not a table; say STREAM");
     run("TERMINATE INSERTQUERY_4");
     run("DROP STREAM b");
     ck_assert_ptr_null(catalog_source(f.catalog, SLICE("B")));
     ck_assert_ptr_null(catalog_query(f.catalog, SLICE("CSAS_B_3")));
     run("DROP STREAM IF EXISTS b");
     ck_assert_int_eq(f.planned.kind, PLANNED_NOTHING);
-    semantic("DROP STREAM b", 13, "there is no stream B");
+    semantic("DROP STREAM b", 13, "there is no stream B; SHOW STREAMS and SHOW TABLES list those there are");
 }
 END_TEST
 
