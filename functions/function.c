@@ -562,7 +562,7 @@ static weir_rc fail_ambiguous(const signature *s, const signature *other, const 
     return rc;
 }
 
-static weir_rc fail_unknown(slice name, sql_pos at, weir_error *err)
+weir_rc function_fail_unknown(slice name, sql_pos at, weir_error *err)
 {
     nearest n = nearest_to(name);
 
@@ -622,7 +622,7 @@ weir_rc function_resolve(slice name, const type *const *args, uint32_t count, co
     binding b = { .arena = a };
     uint32_t first, end;
 
-    if (!find_rows(name, &first, &end)) return fail_unknown(name, at, err);
+    if (!find_rows(name, &first, &end)) return function_fail_unknown(name, at, err);
     const signature *other, *s = choose(&b, first, end, args, count, &other);
     if (s == NULL) return fail_no_overload(first, end, args, count, at, err);
     if (other != NULL) return fail_ambiguous(s, other, args, count, at, err);

@@ -209,10 +209,13 @@ static weir_rc check_call_allowed(binder *b, const expr *e)
     if (e->call.over != NULL) {
         return weir_fail(b->err, WEIR_UNSUPPORTED, e->call.over->at, "OVER (...) is not supported yet");
     }
-    if (!function_exists(name, &kind)) return WEIR_OK;
+    if (!function_exists(name, &kind)) return function_fail_unknown(name, e->at, b->err); /* before what its arguments lack */
     if (kind == FUNCTION_AGGREGATE && !b->allows_aggregates) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%s cannot use %.*s, which is an aggregate function", b->clause,
-                         SLICE_ARG(name));
+        bool is_argument = strncmp(b->clause, "the argument", strlen("the argument")) == 0;
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%s cannot use %.*s, which is an aggregate function%s", b->clause,
+                         SLICE_ARG(name),
+                         strcmp(b->clause, "WHERE") == 0 ? "; HAVING can"
+                         : is_argument ? "; make a table of that first, and aggregate its rows" : "");
     }
     if (kind == FUNCTION_TABLE && !b->allows_table_functions) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at,

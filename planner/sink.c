@@ -21,6 +21,25 @@ static void add_sink(builder *b, const source *into, int32_t timestamp_column, s
     s->sink.timestamp_format = timestamp_format;
 }
 
+/* Where nothing leaves rows out (a WHERE, a HAVING, an inner join, a table function), each row written would be read and
+ * written again, for ever. Where something does, the query may come to rest, and is let go. */
+static weir_rc check_feeds_not_itself(builder *b, slice topic, sql_pos at)
+{
+    const step *from = NULL;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        const step *s = &b->steps[i];
+        if (s->kind == STEP_FILTER || s->kind == STEP_FLAT_MAP) return WEIR_OK;
+        if (s->kind == STEP_JOIN && s->join.kind == JOIN_INNER) return WEIR_OK;
+        if (s->kind == STEP_SOURCE && slice_equal(s->source.topic, topic)) from = s;
+    }
+    if (from == NULL) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, at,
+                     "%.*s is read from the topic %.*s, which this query writes to: it would read its own rows and write them "
+                     "again, for ever; write to another topic, or leave rows out with WHERE",
+                     SLICE_ARG(from->source.name), SLICE_ARG(topic));
+}
+
 /* ---- CREATE ... AS ---- */
 
 static weir_rc check_result_kind(builder *b, const statement *s)
@@ -98,6 +117,7 @@ static weir_rc make_create_as(builder *b, const statement *s, planned *out)
     WEIR_TRY(check_retention(&with, made, b->err));
     out->cleanup = cleanup_of(&with, made);
     made->query_id = query_id_of(b, s, there);
+    WEIR_TRY(check_feeds_not_itself(b, made->topic, s->create.name.at));
     add_sink(b, made, made->timestamp_column, made->timestamp_format);
     WEIR_TRY(finish_plan(b, s->text, made_plan));
     made_plan->query_id = made->query_id;
@@ -207,6 +227,7 @@ static weir_rc make_insert_query(builder *b, const statement *s, planned *out)
                          SLICE_ARG(target->name));
     }
     WEIR_TRY(fit_to_target(b, target, s->insert_query.query->at));
+    WEIR_TRY(check_feeds_not_itself(b, target->topic, s->insert_query.target.at));
     add_sink(b, target, -1, NO_SLICE);
     WEIR_TRY(finish_plan(b, s->text, made));
     WEIR_TRY(id_of_insert(b, &with, &made->query_id));

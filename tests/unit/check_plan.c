@@ -400,9 +400,9 @@ START_TEST(rules_of_joins)
     make_sources();
     run("CREATE STREAM other (ip STRING KEY, n BIGINT) WITH (kafka_topic='other', value_format='JSON')");
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = o.ip EMIT CHANGES", 24,
-             "A has 4 partitions and O 1: rows of one key would not meet; copy one of them WITH (PARTITIONS = ...)");
+             "A has 4 partitions and O 1: rows of one key would not meet; copy one of them WITH (PARTITIONS = 4)");
     semantic("SELECT * FROM access a JOIN other o ON a.ip = o.ip", 24,
-             "streams are joined within a time: add WITHIN, such as WITHIN 1 HOUR");
+             "A and O are streams, which are joined within a time: add WITHIN, such as WITHIN 1 HOUR");
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.n = o.n", 54,
              "in A.N = O.N the types differ, INTEGER and BIGINT; CAST() one of them");
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = 'x'", 54,
@@ -410,9 +410,9 @@ START_TEST(rules_of_joins)
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = n", 61, "column N is ambiguous; say A.N or O.N");
     semantic("SELECT * FROM access a JOIN users u ON a.n = u.age", 46, "in A.N = U.AGE, U must be met by its primary key ID");
     semantic("SELECT * FROM users u JOIN access a ON a.n = u.id", 23,
-             "a stream can be joined with a table, not a table with a stream: begin with A");
+             "a stream can be joined with a table, not a table with a stream: begin with A, and join U");
     semantic("SELECT * FROM access a FULL JOIN users u ON a.n = u.id", 24,
-             "a stream and a table join as INNER or LEFT only: a table's row starts nothing");
+             "A is a stream and U a table: they join as INNER or LEFT only, not FULL, since a row of the table starts nothing");
 }
 END_TEST
 
@@ -473,7 +473,7 @@ START_TEST(errors_name_the_thing_and_the_place)
     semantic("SELECT * FROM acces", 15, "there is no stream or table ACCES; did you mean ACCESS?");
     semantic("SELECT UCAS(line) FROM access", 8, "unknown function UCAS; did you mean UCASE?");
     semantic("SELECT * FROM access WHERE n", 28, "WHERE needs a BOOLEAN, this is INTEGER");
-    semantic("SELECT * FROM access WHERE SUM(n) > 3", 28, "WHERE cannot use SUM, which is an aggregate function");
+    semantic("SELECT * FROM access WHERE SUM(n) > 3", 28, "WHERE cannot use SUM, which is an aggregate function; HAVING can");
     semantic("SELECT CAST(n AS ARRAY<INT>) FROM access", 8, "INTEGER cannot be cast to ARRAY<INTEGER>");
     semantic("SELECT * FROM access WHERE n = NULL", 28, "a comparison with NULL is never true; use IS [NOT] NULL");
     semantic("SELECT * FROM access WHERE windowstart > 3", 28, "there is no WINDOWSTART here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
@@ -485,7 +485,7 @@ START_TEST(rules_of_grouping)
 {
     make_sources();
     semantic("CREATE TABLE t AS SELECT ip, n, COUNT(*) FROM access GROUP BY ip", 30,
-             "SELECT uses N, which is neither in GROUP BY nor in an aggregate function");
+             "SELECT uses N, which is neither in GROUP BY nor in an aggregate function; group by it too, or take one such as LATEST_BY_OFFSET(N)");
     semantic("CREATE TABLE t AS SELECT COUNT(*) AS c FROM access GROUP BY ip", 61,
              "T needs its key: add the grouping expression IP to the SELECT list");
     semantic("CREATE TABLE t AS SELECT ip, ip AS k, COUNT(*) FROM access GROUP BY ip", 30,
