@@ -624,7 +624,7 @@ START_TEST(replacing_keeps_state_or_is_refused)
              "T cannot be replaced by this: its state holds \"aggregate by (STRING): COUNT() BIGINT\", the new query needs "
              "\"aggregate by (STRING): COUNT() BIGINT, SUM(INTEGER) INTEGER\"; drop it and create it again to start over");
     semantic("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS d FROM access GROUP BY ip", 25,
-             "T cannot be replaced by this: column C would be missing or elsewhere");
+             "T cannot be replaced by this: column C BIGINT would be missing; keep the columns there are and add new ones behind them, or drop T and create it again");
     run("ALTER STREAM access ADD COLUMN extra STRING");
     ck_assert_uint_eq(catalog_source(f.catalog, SLICE("ACCESS"))->schema.count, 7);
 }
