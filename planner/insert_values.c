@@ -24,6 +24,15 @@ static bool is_same_number(arena *a, const bound *given, const bound *brought)
     return value_equal(given->type, &given->literal, &back);
 }
 
+/* The error there is, of the value of a column. */
+static weir_rc fail_value(insertion *in, slice column)
+{
+    char why[WEIR_MESSAGE_BYTES];
+
+    memcpy(why, in->err->message, sizeof why);
+    return weir_fail(in->err, in->err->rc, in->err->at, "column %.*s: %s", SLICE_ARG(column), why);
+}
+
 /* Constants only, but NOW() and its like may be asked. column: for messages. */
 static weir_rc compute(insertion *in, const expr *e, slice column, const type *to, value *out)
 {
@@ -36,7 +45,7 @@ static weir_rc compute(insertion *in, const expr *e, slice column, const type *t
     given = node;
     if (rc == WEIR_OK) rc = bind_literal_as(&b, node, to, &done, &node);
     release_unused(held, NULL);
-    if (rc != WEIR_OK) return rc;
+    if (rc != WEIR_OK) return fail_value(in, column);
     if (done && node->kind == BOUND_LITERAL && !is_same_number(in->arena, given, node)) {
         slice what = expr_text(in->arena, e), wanted = type_text(in->arena, to);
         return weir_fail(in->err, WEIR_SEMANTIC, e->at, "%.*s does not fit column %.*s, which is %.*s", SLICE_ARG(what),

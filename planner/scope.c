@@ -106,7 +106,13 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
         }
         if (!b->scope.columns[i].is_hidden) nearest_offer(&n, b->scope.columns[i].name);
     }
-    if (slice_is(name->name, "ROWKEY") && where.data != NULL) {
+    if (b->scope.count == 0) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%s cannot use columns, and %.*s would be one; a text is written in single "
+                        "quotes, '%.*s'", b->clause, SLICE_ARG(name->name), SLICE_ARG(name->name));
+    } else if (name->quoted && n.best.data == NULL) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s; a text is written in single quotes, '%.*s'",
+                        SLICE_ARG(name->name), SLICE_ARG(name->name));
+    } else if (slice_is(name->name, "ROWKEY") && where.data != NULL) {
         slice keys = key_columns_text(b, where);
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s has no column ROWKEY: %.*s", SLICE_ARG(where), SLICE_ARG(keys));
     } else if (is_reserved_name(name->name) && n.distance > 0 && slice_is((slice){ name->name.data, name->name.len < 6 ? name->name.len : 6 }, "WINDOW")) {
@@ -156,6 +162,19 @@ slice expr_text(arena *a, const expr *e)
     slice copy = arena_copy(a, text_slice(&out));
     text_free(&out);
     return copy;
+}
+
+#define OPERAND_BYTES_SHOWN 60
+
+slice operand_text(arena *a, const expr *e, const type *t)
+{
+    slice shown = e == NULL ? NO_SLICE : expr_text(a, e), of = type_text(a, t);
+    size_t end = OPERAND_BYTES_SHOWN;
+
+    if (e == NULL) return of;
+    if (shown.len <= end) return arena_printf(a, "%.*s (%.*s)", SLICE_ARG(shown), SLICE_ARG(of));
+    while (((unsigned char)shown.data[end] & 0xC0) == 0x80) end--; /* at a character's edge */
+    return arena_printf(a, "%.*s... (%.*s)", (int)end, shown.data, SLICE_ARG(of));
 }
 
 /* ---- comparing and walking trees ---- */

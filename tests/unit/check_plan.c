@@ -472,10 +472,10 @@ START_TEST(errors_name_the_thing_and_the_place)
              "no field TOW in STRUCT<`TOWN` STRING, `NO` INTEGER>; did you mean TOWN?");
     semantic("SELECT * FROM acces", 15, "there is no stream or table ACCES; did you mean ACCESS?");
     semantic("SELECT UCAS(line) FROM access", 8, "unknown function UCAS; did you mean UCASE?");
-    semantic("SELECT * FROM access WHERE n", 28, "WHERE needs a BOOLEAN, this is INTEGER");
+    semantic("SELECT * FROM access WHERE n", 28, "WHERE needs a BOOLEAN, not N (INTEGER); compare it with a value");
     semantic("SELECT * FROM access WHERE SUM(n) > 3", 28, "WHERE cannot use SUM, which is an aggregate function; HAVING can");
-    semantic("SELECT CAST(n AS ARRAY<INT>) FROM access", 8, "INTEGER cannot be cast to ARRAY<INTEGER>");
-    semantic("SELECT * FROM access WHERE n = NULL", 28, "a comparison with NULL is never true; use IS [NOT] NULL");
+    semantic("SELECT CAST(n AS ARRAY<INT>) FROM access", 8, "N (INTEGER) cannot be cast to ARRAY<INTEGER>");
+    semantic("SELECT * FROM access WHERE n = NULL", 28, "N = NULL: a comparison with NULL is never true; use IS [NOT] NULL");
     semantic("SELECT * FROM access WHERE windowstart > 3", 28, "there is no WINDOWSTART here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
              "with a WINDOW");
 }
@@ -581,7 +581,7 @@ START_TEST(values_are_brought_to_their_columns)
     semantic("INSERT INTO users VALUES (1, 'a')", 13, "USERS has 3 columns, and 2 values are given");
     semantic("INSERT INTO users (name) VALUES ('a')", 13, "the primary key column ID needs a value");
     semantic("INSERT INTO users (id, nam) VALUES (1, 'a')", 24, "unknown column NAM in USERS; did you mean NAME?");
-    semantic("INSERT INTO users (id, age) VALUES (1, 'a')", 40, "'a' is no INTEGER: the text is not a number");
+    semantic("INSERT INTO users (id, age) VALUES (1, 'a')", 40, "column AGE: 'a' is no INTEGER: the text is not a number");
     semantic("INSERT INTO users (id, age) VALUES (1, 99999999999)", 40, "99999999999 does not fit column AGE, which is INTEGER");
     semantic("INSERT INTO users (id, age) VALUES (1, 2.5)", 40, "2.5 does not fit column AGE, which is INTEGER");
     semantic("INSERT INTO users (id, age) VALUES (1, true)", 40, "column AGE is INTEGER, this is BOOLEAN");
