@@ -90,9 +90,7 @@ static weir_rc read_object(planned *row, json_doc *doc, weir_error *err)
 
 static weir_rc check_target(const source *into, weir_error *err)
 {
-    if (into->is_source) {
-        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s is read-only: it was made by CREATE SOURCE", SLICE_ARG(into->name));
-    }
+    if (into->is_source) return catalog_fail_read_only(into, NOWHERE, err);
     if (into->windowed != WINDOW_NONE) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s has windowed keys: no rows can be inserted", SLICE_ARG(into->name));
     }

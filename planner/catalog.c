@@ -190,6 +190,12 @@ weir_rc catalog_fail_column(const source *of, slice name, sql_pos at, weir_error
     return weir_fail(err, WEIR_SEMANTIC, at, "unknown column %.*s in %.*s%s", SLICE_ARG(name), SLICE_ARG(of->name), nearest_or_all(&n));
 }
 
+weir_rc catalog_fail_read_only(const source *s, sql_pos at, weir_error *err)
+{
+    return weir_fail(err, WEIR_SEMANTIC, at, "%.*s is read-only, being made by CREATE SOURCE; a %s declared over its topic %.*s without "
+                     "SOURCE can be written to", SLICE_ARG(s->name), s->is_table ? "table" : "stream", SLICE_ARG(s->topic));
+}
+
 weir_rc catalog_fail_query(const catalog *c, slice id, sql_pos at, weir_error *err)
 {
     nearest n = nearest_to(id);

@@ -20,14 +20,19 @@ static weir_rc check_header_type(const column_def *c, const type *t, weir_error 
                        : t->kind == TYPE_BYTES;
 
     if (fits) return WEIR_OK;
-    return weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s must be %s to hold %s", SLICE_ARG(c->name.name),
-                     is_all ? "ARRAY<STRUCT<KEY STRING, VALUE BYTES>>" : "BYTES", is_all ? "headers" : "a header");
+    text given = TEXT_EMPTY;
+    type_print(&given, t);
+    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s must be %s to hold %s, not %s%s", SLICE_ARG(c->name.name),
+                           is_all ? "ARRAY<STRUCT<KEY STRING, VALUE BYTES>>" : "BYTES", is_all ? "headers" : "a header", given.data,
+                           is_all && t->kind == TYPE_BYTES ? "; HEADER('name') holds a single one" : "");
+    text_free(&given);
+    return rc;
 }
 
 static weir_rc check_role(const column_def *c, bool is_table, weir_error *err)
 {
     if (c->role == COLUMN_KEY && is_table) {
-        return weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s: the key of a table is a PRIMARY KEY",
+        return weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s: the key of a table is a PRIMARY KEY, not a KEY",
                          SLICE_ARG(c->name.name));
     }
     if (c->role == COLUMN_PRIMARY_KEY && !is_table) {
@@ -47,7 +52,7 @@ static weir_rc check_column_name(const column_def_list *list, uint32_t i, weir_e
     }
     for (uint32_t k = 0; k < i; k++) {
         if (!slice_equal(list->items[k].name.name, name->name)) continue;
-        return weir_fail(err, WEIR_SEMANTIC, name->at, "two columns are named %.*s", SLICE_ARG(name->name));
+        return weir_fail(err, WEIR_SEMANTIC, name->at, "two columns are named %.*s; give one of them another name", SLICE_ARG(name->name));
     }
     return WEIR_OK;
 }
@@ -205,7 +210,7 @@ weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned
 
     WEIR_TRY(find_of_kind(env, &s->alter.name, s->alter.kind, false, &old, err));
     if (old->is_source) {
-        return weir_fail(err, WEIR_SEMANTIC, s->alter.name.at, "%.*s is read-only (SOURCE) and cannot be altered",
+        return weir_fail(err, WEIR_SEMANTIC, s->alter.name.at, "%.*s is read-only (SOURCE) and cannot be altered; drop it and create it again",
                          SLICE_ARG(old->name));
     }
     if (old->query_id.data != NULL) {
@@ -247,7 +252,7 @@ static weir_rc plan_drop(const planner_env *env, const statement *s, arena *a, p
         return WEIR_OK;
     }
     if (there->is_source && s->drop.delete_topic) {
-        return weir_fail(err, WEIR_SEMANTIC, s->drop.name.at, "%.*s is read-only (SOURCE): its topic cannot be deleted here",
+        return weir_fail(err, WEIR_SEMANTIC, s->drop.name.at, "%.*s is read-only (SOURCE): its topic cannot be deleted here; leave out DELETE TOPIC",
                          SLICE_ARG(there->name));
     }
     out->kind = PLANNED_COMMAND;

@@ -112,8 +112,9 @@ static weir_rc set_all(insertion *in)
         }
     }
     if (values->count != s->count) {
-        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%.*s has %u columns, and %u values are given",
-                         SLICE_ARG(in->into->name), s->count, values->count);
+        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%.*s has %u columns, and %u value%s given; to give some, name them: INSERT INTO %.*s (%.*s, ...) VALUES ...",
+                         SLICE_ARG(in->into->name), s->count, values->count, values->count == 1 ? " is" : "s are", SLICE_ARG(in->into->name),
+                         SLICE_ARG(s->columns[0].name));
     }
     for (uint32_t i = 0; i < s->count; i++) WEIR_TRY(set_column(in, i, values->items[i], values->items[i]->at));
     return WEIR_OK;
@@ -125,8 +126,8 @@ static weir_rc set_listed(insertion *in)
     const expr_list *values = &in->s->values.values;
 
     if (values->count != names->count) {
-        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%u columns are named, and %u values are given",
-                         names->count, values->count);
+        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%u column%s named, and %u value%s given: each named column takes one",
+                         names->count, names->count == 1 ? " is" : "s are", values->count, values->count == 1 ? " is" : "s are");
     }
     for (uint32_t i = 0; i < names->count; i++) WEIR_TRY(set_named(in, &names->items[i], values->items[i]));
     return WEIR_OK;
@@ -138,9 +139,7 @@ static weir_rc check_target(insertion *in)
     builder b = { .arena = in->arena, .env = in->env, .err = in->err };
 
     WEIR_TRY(find_source(&b, name, &in->into));
-    if (in->into->is_source) {
-        return weir_fail(in->err, WEIR_SEMANTIC, name->at, "%.*s is read-only (SOURCE)", SLICE_ARG(name->name));
-    }
+    if (in->into->is_source) return catalog_fail_read_only(in->into, name->at, in->err);
     if (in->into->windowed != WINDOW_NONE) {
         return weir_fail(in->err, WEIR_SEMANTIC, name->at, "the key of %.*s is windowed: VALUES cannot give a window",
                          SLICE_ARG(name->name));

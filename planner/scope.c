@@ -3,6 +3,7 @@
 
 #include "parser/parser.h"
 #include "core/nearest.h"
+#include "core/utf8.h"
 
 static const struct {
     const char *name;
@@ -173,7 +174,7 @@ slice operand_text(arena *a, const expr *e, const type *t)
 
     if (e == NULL) return of;
     if (shown.len <= end) return arena_printf(a, "%.*s (%.*s)", SLICE_ARG(shown), SLICE_ARG(of));
-    while (((unsigned char)shown.data[end] & 0xC0) == 0x80) end--; /* at a character's edge */
+    while (utf8_is_inner(shown.data[end])) end--;
     return arena_printf(a, "%.*s... (%.*s)", (int)end, shown.data, SLICE_ARG(of));
 }
 

@@ -146,9 +146,7 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
         return weir_fail(b->err, WEIR_SEMANTIC, name->at, "INSERT INTO ... SELECT writes to a stream; %.*s is a table",
                          SLICE_ARG(name->name));
     }
-    if ((*out)->is_source) {
-        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is read-only (SOURCE)", SLICE_ARG(name->name));
-    }
+    if ((*out)->is_source) return catalog_fail_read_only(*out, name->at, b->err);
     for (uint32_t i = 0; i < (*out)->schema.count; i++) {
         const schema_column *c = &(*out)->schema.columns[i];
         if (!c->is_headers && c->header_key.data == NULL) continue;

@@ -49,8 +49,13 @@ static weir_rc check_type(const type *t, slice column, weir_error *err)
     case TYPE_ARRAY: return check_type(t->element, column, err);
     case TYPE_MAP:
         if (t->key->kind != TYPE_STRING) {
-            return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "JSON has maps with STRING keys only; column `%.*s` has others",
-                             SLICE_ARG(column));
+            text shown = TEXT_EMPTY;
+            type_print(&shown, t);
+            weir_rc rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE,
+                                   "JSON has maps with STRING keys only, and column `%.*s` holds %s; let its keys be STRING", SLICE_ARG(column),
+                                   shown.data);
+            text_free(&shown);
+            return rc;
         }
         return check_type(t->element, column, err);
     case TYPE_STRUCT:

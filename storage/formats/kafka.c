@@ -11,8 +11,9 @@ static weir_rc kafka_check(const format_spec *spec, const schema_column *columns
 {
     if (count > 1) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE,
-                         "format KAFKA holds a single column; the %s has %u: `%.*s`, `%.*s` ...; JSON can hold them",
-                         spec->is_key ? "key" : "value", count, SLICE_ARG(columns[0].name), SLICE_ARG(columns[1].name));
+                         "format KAFKA holds a single column; the %s has %u: `%.*s`, `%.*s`%s; JSON can hold them",
+                         spec->is_key ? "key" : "value", count, SLICE_ARG(columns[0].name), SLICE_ARG(columns[1].name),
+                         count > 2 ? " ..." : "");
     }
     if (count == 0) return WEIR_OK;
     switch (columns[0].type->kind) {
@@ -26,7 +27,7 @@ static weir_rc kafka_check(const format_spec *spec, const schema_column *columns
         type_print(&name, columns[0].type);
         weir_rc rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE,
                                "format KAFKA has no %s, the type of column `%.*s`; it has INTEGER, BIGINT, DOUBLE, STRING "
-                               "and BYTES",
+                               "and BYTES; JSON can hold it",
                                name.data, SLICE_ARG(columns[0].name));
         text_free(&name);
         return rc;

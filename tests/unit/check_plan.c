@@ -502,7 +502,7 @@ START_TEST(rules_of_grouping)
     semantic("CREATE TABLE t AS SELECT ip, COUNT(*) FROM access GROUP BY ip, TUMBLING(10s) HAVING windowstart > 3", 85,
              "WINDOWSTART of a windowed aggregation can be used in the SELECT list only, not in HAVING");
     semantic("CREATE TABLE t AS SELECT ip, n, COUNT(*) FROM access GROUP BY ip, n", 14,
-             "format KAFKA holds a single column; the key has 2: `IP`, `N` ...; JSON can hold them");
+             "format KAFKA holds a single column; the key has 2: `IP`, `N`; JSON can hold them");
 }
 END_TEST
 
@@ -527,7 +527,7 @@ START_TEST(rules_of_with)
 {
     semantic("CREATE STREAM s (a INT) WITH (kafka_topc='t', value_format='JSON')", 31,
              "unknown property KAFKA_TOPC; did you mean KAFKA_TOPIC?");
-    semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t')", 15, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'");
+    semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t')", 15, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'; SET 'ksql.persistence.default.format.value' = 'JSON' gives one to all");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSN')", 61, "unknown format JSN; did you mean JSON?");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='there', value_format='JSON', partitions=2)", 84,
              "topic there exists and has 4 partitions, not 2");
@@ -578,7 +578,7 @@ START_TEST(values_are_brought_to_their_columns)
     run("INSERT INTO users (id) VALUES (7)");
     ck_assert(f.planned.row[1].is_null && f.planned.row[2].is_null); /* a row of nulls, no deletion */
     ck_assert_int_eq(f.planned.timestamp_ms, 77);
-    semantic("INSERT INTO users VALUES (1, 'a')", 13, "USERS has 3 columns, and 2 values are given");
+    semantic("INSERT INTO users VALUES (1, 'a')", 13, "USERS has 3 columns, and 2 values are given; to give some, name them: INSERT INTO USERS (ID, ...) VALUES ...");
     semantic("INSERT INTO users (name) VALUES ('a')", 13, "the primary key column ID needs a value");
     semantic("INSERT INTO users (id, nam) VALUES (1, 'a')", 24, "unknown column NAM in USERS; did you mean NAME?");
     semantic("INSERT INTO users (id, age) VALUES (1, 'a')", 40, "column AGE: 'a' is no INTEGER: the text is not a number");
