@@ -352,8 +352,9 @@ static weir_rc bind_binary(binder *b, const expr *e, bound **out)
     }
     bool has_null = left->type->kind == TYPE_NULL || right->type->kind == TYPE_NULL;
     if (has_null && e->kind != EXPR_IS_DISTINCT && e->kind != EXPR_IS_NOT_DISTINCT) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "operator %s cannot be applied to NULL; write CAST(NULL AS ...)",
-                         operator_name(e->kind));
+        slice shown = expr_text(b->arena, e);
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s: operator %s cannot be applied to NULL; write CAST(NULL AS ...)",
+                         SLICE_ARG(shown), operator_name(e->kind));
     }
     const char *name = operator_name(e->kind);
     if (!has_operator(b, name, left, right, e->at)) return fail_operands(b, name, e->binary.left, left, e->binary.right, right, e->at);
