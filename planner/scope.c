@@ -169,13 +169,11 @@ slice expr_text(arena *a, const expr *e)
 
 slice operand_text(arena *a, const expr *e, const type *t)
 {
-    slice shown = e == NULL ? NO_SLICE : expr_text(a, e), of = type_text(a, t);
-    size_t end = OPERAND_BYTES_SHOWN;
+    slice whole = e == NULL ? NO_SLICE : expr_text(a, e), of = type_text(a, t);
+    slice shown = utf8_beginning(whole, OPERAND_BYTES_SHOWN);
 
     if (e == NULL) return of;
-    if (shown.len <= end) return arena_printf(a, "%.*s (%.*s)", SLICE_ARG(shown), SLICE_ARG(of));
-    while (utf8_is_inner(shown.data[end])) end--;
-    return arena_printf(a, "%.*s... (%.*s)", (int)end, shown.data, SLICE_ARG(of));
+    return arena_printf(a, "%.*s%s (%.*s)", SLICE_ARG(shown), shown.len < whole.len ? "..." : "", SLICE_ARG(of));
 }
 
 /* ---- comparing and walking trees ---- */

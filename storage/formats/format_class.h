@@ -3,9 +3,8 @@
 #ifndef WEIR_STORAGE_FORMATS_FORMAT_CLASS_H
 #define WEIR_STORAGE_FORMATS_FORMAT_CLASS_H
 
+#include "core/reason.h"
 #include "storage/formats/format.h"
-
-#define REASON_BYTES 256
 
 typedef struct format_class {
     const char *name;
@@ -50,6 +49,8 @@ static inline void row_survives(survivors *s, uint32_t row)
     s->count++;
 }
 
+/* "column `A`->`B`: why". */
+void reason_in_column(char *reason, slice column);
 /* Reports the row and leaves it out. */
 void row_is_lost(survivors *s, arena *a, uint32_t row, const char *reason, const row_report *report);
 

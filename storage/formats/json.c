@@ -222,11 +222,7 @@ static bool is_given_again(const json_format *f, json_doc *doc, uint32_t i, uint
 
 static bool name_column(const json_format *f, json_doc *doc, uint32_t column)
 {
-    char why[REASON_BYTES];
-
-    if (doc->is_malformed) return false;
-    snprintf(why, sizeof why, "%s", doc->reason);
-    snprintf(doc->reason, sizeof doc->reason, "column `%.*s`: %.*s", SLICE_ARG(f->base.columns[column].name), 160, why);
+    if (!doc->is_malformed) reason_in_column(doc->reason, f->base.columns[column].name);
     return false;
 }
 
@@ -254,19 +250,7 @@ static bool read_object(json_format *f, json_doc *doc, column *columns, uint32_t
     guess stranger;
 
     if (json_char(doc, 0) != '{') {
-        if (!json_is_null(doc, 0)) {
-            switch (json_char(doc, 0)) {
-            case '[':
-            case '"':
-            case 't':
-            case 'f':
-            case '-':
-            case '0' ... '9':
-                snprintf(doc->reason, sizeof doc->reason, "a JSON object expected, here is another value");
-                return false;
-            default: return json_fail_at(doc, 0, "an object expected");
-            }
-        }
+        if (!json_is_null(doc, 0)) return json_fail_object(doc, 0);
         if (doc->count == 1) return true; /* null: so are all columns */
         return json_fail_at(doc, 1, "there is more behind the value");
     }

@@ -75,11 +75,13 @@ static row_set kafka_decode(format *self, const slice *bytes, row_set rows, aren
                          : t->kind == TYPE_BIGINT ? "BIGINT"
                                                   : "DOUBLE",
                          expected, bytes[r].len);
+                reason_in_column(reason, self->columns[0].name);
                 row_is_lost(&alive, a, r, reason, report);
                 continue;
             }
             if (t->kind == TYPE_STRING && (fault = utf8_fault(bytes[r])) >= 0) {
-                snprintf(reason, sizeof reason, "not UTF-8 at byte %lld", (long long)fault);
+                snprintf(reason, sizeof reason, "STRING expected, here is no UTF-8 at byte %lld", (long long)fault);
+                reason_in_column(reason, self->columns[0].name);
                 row_is_lost(&alive, a, r, reason, report);
                 continue;
             }
