@@ -70,7 +70,7 @@ static row_set kafka_decode(format *self, const slice *bytes, row_set rows, aren
         if (bytes[r].data != NULL) {
             int64_t fault = -1;
             if (expected != 0 && bytes[r].len != expected) {
-                snprintf(reason, sizeof reason, "%s takes %zu bytes in format KAFKA, here are %zu",
+                snprintf(reason, sizeof reason, "%s takes %zu bytes in format KAFKA, not %zu",
                          t->kind == TYPE_INTEGER  ? "INTEGER"
                          : t->kind == TYPE_BIGINT ? "BIGINT"
                                                   : "DOUBLE",

@@ -26,6 +26,19 @@ const proto_message *proto_at(const proto_file *f, const int32_t *path, uint32_t
     return NULL;
 }
 
+const char *proto_kind_name(proto_kind kind)
+{
+    static const char *const names[] = {
+        [PROTO_DOUBLE] = "double",     [PROTO_FLOAT] = "float",     [PROTO_INT64] = "int64",       [PROTO_UINT64] = "uint64",
+        [PROTO_INT32] = "int32",       [PROTO_FIXED64] = "fixed64", [PROTO_FIXED32] = "fixed32",   [PROTO_BOOL] = "bool",
+        [PROTO_STRING] = "string",     [PROTO_GROUP] = "group",     [PROTO_MESSAGE] = "message",   [PROTO_BYTES] = "bytes",
+        [PROTO_UINT32] = "uint32",     [PROTO_ENUM] = "enum",       [PROTO_SFIXED32] = "sfixed32", [PROTO_SFIXED64] = "sfixed64",
+        [PROTO_SINT32] = "sint32",     [PROTO_SINT64] = "sint64",
+    };
+
+    return names[kind];
+}
+
 /* ---- as types ---- */
 
 typedef struct typing {

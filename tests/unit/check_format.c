@@ -804,9 +804,9 @@ START_TEST(kafka_round_trips)
         { &type_bytes, { "\xFF\0", 2 }, "\"/wA=\"" },
         { &type_integer, { NULL, 0 }, "null" },
         { &type_string, { NULL, 0 }, "null" },
-        { &type_integer, { "\0\0\1", 3 }, "bad: column `K`: INTEGER takes 4 bytes in format KAFKA, here are 3" },
-        { &type_bigint, { "\0\0\0\1", 4 }, "bad: column `K`: BIGINT takes 8 bytes in format KAFKA, here are 4" },
-        { &type_double, { "", 0 }, "bad: column `K`: DOUBLE takes 8 bytes in format KAFKA, here are 0" },
+        { &type_integer, { "\0\0\1", 3 }, "bad: column `K`: INTEGER takes 4 bytes in format KAFKA, not 3" },
+        { &type_bigint, { "\0\0\0\1", 4 }, "bad: column `K`: BIGINT takes 8 bytes in format KAFKA, not 4" },
+        { &type_double, { "", 0 }, "bad: column `K`: DOUBLE takes 8 bytes in format KAFKA, not 0" },
         { &type_string, { "a\xFF", 2 }, "bad: column `K`: STRING expected, here is no UTF-8 at byte 1" },
     };
 
