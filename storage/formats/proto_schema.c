@@ -120,7 +120,8 @@ static weir_rc message_type(typing *t, const proto_message *m, const type **out)
         return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Protobuf message %.*s has no fields, and so no columns", SLICE_ARG(m->name));
     }
     if (++t->depth > DEPTH_MAX || ++t->made > TYPES_MAX) {
-        return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Protobuf message %.*s holds itself, or is too large: no SQL type does",
+        return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Protobuf message %.*s holds itself, or is too large: no SQL type does; "
+                         "declare the columns that are wanted",
                          SLICE_ARG(m->name));
     }
     for (uint32_t i = 0; i < m->count; i++) {
