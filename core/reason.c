@@ -56,3 +56,9 @@ void reason_begin(char *reason, const char *words)
 {
     put_before(reason, words, "");
 }
+
+void reason_in_column(char *reason, slice column)
+{
+    reason_in_field(reason, column);
+    reason_begin(reason, "column ");
+}

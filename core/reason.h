@@ -13,7 +13,9 @@
 void reason_in_field(char *reason, slice name);
 void reason_in_item(char *reason, uint32_t index); /* from 0; shown from 1, as SQL counts */
 void reason_in_key(char *reason, slice key);
-/* Puts words before it: "column `A`->`B`: ...". */
+/* Ends the way: "column `A`->`B`: ...". */
+void reason_in_column(char *reason, slice column);
+/* Puts words before it. */
 void reason_begin(char *reason, const char *words);
 
 #endif

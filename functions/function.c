@@ -1,6 +1,8 @@
 /* functions/function.c - the table of all functions: reading signatures, choosing an overload, running a call.
  * Signatures are text in the rows; they are parsed once a process, on first use, into the small patterns below. */
 #include "core/nearest.h"
+#include "core/reason.h"
+#include "core/utf8.h"
 #include "functions/family.h"
 
 #include <pthread.h>
@@ -649,13 +651,14 @@ weir_rc function_resolve(slice name, const type *const *args, uint32_t count, co
 
 void eval_fail(eval_context *x, uint32_t row, const char *format, ...)
 {
-    char reason[256];
+    char reason[2 * REASON_BYTES];
     va_list arguments;
 
     if (x->report == NULL) return;
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
+    reason[utf8_beginning(slice_of(reason), REASON_BYTES - 1).len] = '\0';
     x->report(x->report_self, row, reason);
 }
 

@@ -159,12 +159,6 @@ row_set format_encode(format *f, const column *columns, row_set rows, arena *a, 
     return f->class->encode(f, columns, rows, a, out, report);
 }
 
-void reason_in_column(char *reason, slice column)
-{
-    reason_in_field(reason, column);
-    reason_begin(reason, "column ");
-}
-
 void row_is_lost(survivors *s, arena *a, uint32_t row, const char *reason, const row_report *report)
 {
     if (s->index == NULL) {

@@ -49,8 +49,6 @@ static inline void row_survives(survivors *s, uint32_t row)
     s->count++;
 }
 
-/* "column `A`->`B`: why". */
-void reason_in_column(char *reason, slice column);
 /* Reports the row and leaves it out. */
 void row_is_lost(survivors *s, arena *a, uint32_t row, const char *reason, const row_report *report);
 
