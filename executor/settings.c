@@ -113,8 +113,8 @@ weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err
                                                                : known->allowed;
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%s' is %s, not '%.*s'", known->name, wanted, SLICE_ARG(value));
     }
-    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s; SHOW PROPERTIES lists them", SLICE_ARG(name),
-                     nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s", SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW PROPERTIES lists those there are");
 }
 
 /* What ALTER SYSTEM has set; absent: nothing. */

@@ -28,8 +28,8 @@ static weir_rc prepare_pattern(call *c, arena *a, weir_error *err)
     const char *reason;
 
     if (c->arg_count > 2 && zone_text != NULL && !zone_text->is_null && zone_find(zone_text->str) == NULL) {
-        return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: there is no time zone '%.*s'", c->fn->name,
-                         SLICE_ARG(zone_text->str));
+        return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: there is no time zone '%.*s'; one is written 'Europe/Berlin', 'UTC' or '+02:00'",
+                         c->fn->name, SLICE_ARG(zone_text->str));
     }
     if (pattern == NULL || pattern->is_null) return WEIR_OK;
     c->state = (void *)(uintptr_t)time_pattern_compile(a, pattern->str, letters_of_call(c), &reason);

@@ -130,13 +130,13 @@ static weir_rc bind_pseudo_column(binder *b, const expr *e, bound **out)
     return WEIR_OK;
 }
 
-static weir_rc bind_field_of(binder *b, bound *base, const identifier *name, bound **out)
+static weir_rc bind_field_of(binder *b, const expr *of, bound *base, const identifier *name, bound **out)
 {
     const type *t = base->type;
 
     if (t->kind != TYPE_STRUCT) {
-        slice found = type_text(b->arena, t);
-        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "-> reads a field of a STRUCT, this is %.*s", SLICE_ARG(found));
+        slice shown = operand_text(b->arena, of, t);
+        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "-> reads a field of a STRUCT, not of %.*s", SLICE_ARG(shown));
     }
     nearest n = nearest_to(name->name);
     for (uint32_t i = 0; i < t->field_count; i++) {
@@ -160,7 +160,7 @@ static weir_rc bind_dotted_field(binder *b, const expr *e, bound **out)
     for (uint32_t i = 0; i < b->scope.count; i++) {
         const scope_column *c = &b->scope.columns[i];
         if (!slice_equal(c->name, base->name) || c->type->kind != TYPE_STRUCT) continue;
-        return bind_field_of(b, bound_column(b->arena, c->column, c->type, base->at), &e->column.name, out);
+        return bind_field_of(b, NULL, bound_column(b->arena, c->column, c->type, base->at), &e->column.name, out);
     }
     return WEIR_OK;
 }
@@ -653,19 +653,20 @@ static weir_rc bind_subscript(binder *b, const expr *e, bound **out)
     WEIR_TRY(bind_expr(b, e->subscript.base, &args[0]));
     WEIR_TRY(bind_expr(b, e->subscript.index, &args[1]));
     const type *base = args[0]->type, *index = args[1]->type;
-    slice shown = type_text(b->arena, base->kind == TYPE_ARRAY || base->kind == TYPE_MAP ? index : base);
     if (base->kind == TYPE_ARRAY && index->kind != TYPE_INTEGER && index->kind != TYPE_BIGINT) {
         slice given = operand_text(b->arena, e->subscript.index, index);
         return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "an element of an ARRAY is read by its number, the first by 1, not by %.*s",
                          SLICE_ARG(given));
     }
-    if (base->kind == TYPE_MAP && !type_equal(base->key, index) && args[1]->kind != BOUND_LITERAL) {
-        slice key = type_text(b->arena, base->key);
-        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "the keys of this MAP are %.*s, this is %.*s", SLICE_ARG(key),
-                         SLICE_ARG(shown));
+    bool may_yield = args[1]->kind == BOUND_LITERAL && cast_function(index, base->key == NULL ? index : base->key, true) != NULL;
+    if (base->kind == TYPE_MAP && !type_equal(base->key, index) && index->kind != TYPE_NULL && !may_yield) {
+        slice key = type_text(b->arena, base->key), given = operand_text(b->arena, e->subscript.index, index);
+        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "the keys of this MAP are %.*s, not %.*s; CAST() may bring it there", SLICE_ARG(key),
+                         SLICE_ARG(given));
     }
     if (base->kind != TYPE_ARRAY && base->kind != TYPE_MAP) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, this is %.*s", SLICE_ARG(shown));
+        slice given = operand_text(b->arena, e->subscript.base, base);
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, not of %.*s", SLICE_ARG(given));
     }
     return bind_call(b, SLICE("[]"), args, NULL, 2, e->at, out);
 }
@@ -677,8 +678,8 @@ static weir_rc bind_at_time_zone(binder *b, const expr *e, bound **out)
 
     WEIR_TRY(bind_expr(b, e->at_time_zone.value, &args[0]));
     if (args[0]->type->kind != TYPE_TIMESTAMP) {
-        slice found = type_text(b->arena, args[0]->type);
-        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, this is %.*s", SLICE_ARG(found));
+        slice shown = operand_text(b->arena, e->at_time_zone.value, args[0]->type);
+        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, not %.*s", SLICE_ARG(shown));
     }
     args[1] = bound_literal(b->arena, &type_string, (value){ .str = SLICE("UTC") }, e->at);
     args[2] = bound_literal(b->arena, &type_string, (value){ .str = e->at_time_zone.zone }, e->at);
@@ -690,7 +691,7 @@ static weir_rc bind_field(binder *b, const expr *e, bound **out)
     bound *base = NULL;
 
     WEIR_TRY(bind_expr(b, e->field.base, &base));
-    return bind_field_of(b, base, &e->field.name, out);
+    return bind_field_of(b, e->field.base, base, &e->field.name, out);
 }
 
 weir_rc bind_expr(binder *b, const expr *e, bound **out)

@@ -237,8 +237,8 @@ static weir_rc check_drop(const catalog *c, const command *what, sql_pos at, wei
     }
     weir_rc rc = WEIR_OK;
     if (users.len > 0) {
-        rc = weir_fail(err, WEIR_SEMANTIC, at, "%.*s is %s by %s: TERMINATE that first", SLICE_ARG(what->name),
-                       reads ? "used" : "written", users.data);
+        rc = weir_fail(err, WEIR_SEMANTIC, at, "%.*s is %s by %s: TERMINATE %s first", SLICE_ARG(what->name),
+                       reads ? "used" : "written", users.data, memchr(users.data, ',', users.len) != NULL ? "them" : "that");
     }
     text_free(&users);
     return rc;

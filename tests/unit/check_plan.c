@@ -560,7 +560,7 @@ START_TEST(what_is_not_there_yet_says_so)
     expect_error("SELECT DISTINCT n FROM access", WEIR_UNSUPPORTED, 1, 1, "SELECT DISTINCT is not supported yet");
     expect_error("SELECT * FROM (SELECT * FROM access) EMIT CHANGES", WEIR_UNSUPPORTED, 1, 15,
                  "a query in FROM of one that goes on for ever is not supported yet");
-    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, this is BIGINT");
+    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, not ROWTIME (BIGINT)");
 }
 END_TEST
 
@@ -599,7 +599,7 @@ START_TEST(drop_names_those_who_use_it)
     run("CREATE STREAM b AS SELECT * FROM a");
     run("INSERT INTO b SELECT * FROM a");
     semantic("DROP STREAM access", 13, "ACCESS is used by CSAS_A_2: TERMINATE that first");
-    semantic("DROP STREAM a", 13, "A is used by CSAS_B_3, INSERTQUERY_4: TERMINATE that first");
+    semantic("DROP STREAM a", 13, "A is used by CSAS_B_3, INSERTQUERY_4: TERMINATE them first");
     semantic("DROP STREAM b", 13, "B is written by INSERTQUERY_4: TERMINATE that first");
     semantic("DROP TABLE b", 12, "B is a stream, not a table; say STREAM");
     run("TERMINATE INSERTQUERY_4");
