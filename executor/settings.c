@@ -1,8 +1,8 @@
 /* executor/settings.c - what SET knows: weir's own settings and those of ksqlDB that mean something here. */
 #include "executor/weir.h"
 
-#include "core/number.h"
 #include "core/nearest.h"
+#include "core/number.h"
 
 #include <stdlib.h>
 

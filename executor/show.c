@@ -1,6 +1,7 @@
 /* executor/show.c - SHOW, DESCRIBE, EXPLAIN, PRINT: what there is, as listings. */
-#include "core/nearest.h"
 #include "executor/weir.h"
+
+#include "core/nearest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 /* functions/function.c - the table of all functions: reading signatures, choosing an overload, running a call.
  * Signatures are text in the rows; they are parsed once a process, on first use, into the small patterns below. */
+#include "functions/family.h"
+
 #include "core/nearest.h"
 #include "core/reason.h"
 #include "core/utf8.h"
-#include "functions/family.h"
 
 #include <pthread.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /* parser/variables.c - ${variables}: a short list of names and texts; names are told apart ignoring case. */
-#include "core/nearest.h"
 #include "parser/parser.h"
+
+#include "core/nearest.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* planner/bind.c - see bind.h. One function a kind of node; calls and casts are in bind_call.c. */
 #include "planner/bind.h"
-
 #include "planner/bind_parts.h"
-#include "core/nearest.h"
 #include "planner/planner.h"
+
+#include "core/nearest.h"
 
 /* ---- literals ---- */
 

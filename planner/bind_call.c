@@ -1,7 +1,6 @@
 /* planner/bind_call.c - calls, casts and lambdas: overloads from the function table, implicit casts made explicit,
  * constants computed once. */
 #include "planner/bind_parts.h"
-#include "core/nearest.h"
 
 /* ---- folding ---- */
 

@@ -1,7 +1,8 @@
 /* planner/bind_type.c - types as written: their names, parameters, and those made by CREATE TYPE. */
 #include "planner/bind.h"
-#include "core/nearest.h"
 #include "planner/planner.h"
+
+#include "core/nearest.h"
 
 static const struct {
     const char *name;

@@ -1,8 +1,9 @@
 /* planner/catalog.c - the catalog: a fold of commands. An entity is copied in through its stored text, so what a process
  * holds is what another one reads from the log. */
-#include "core/nearest.h"
 #include "planner/bound.h"
 #include "planner/catalog.h"
+
+#include "core/nearest.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* planner/ddl.c - CREATE STREAM and TABLE over topics, ALTER, and the statements that take things away. */
 #include "planner/build.h"
+
 #include "core/nearest.h"
 
 static const char *kind_word(bool is_table)

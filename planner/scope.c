@@ -1,7 +1,7 @@
 /* planner/scope.c - finding names: columns, qualified or not, pseudo columns; and what to say when there is none. */
 #include "planner/bind.h"
-
 #include "parser/parser.h"
+
 #include "core/nearest.h"
 #include "core/utf8.h"
 

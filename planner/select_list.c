@@ -1,5 +1,6 @@
 /* planner/select_list.c - the SELECT list: stars become columns, and every entry gets its name. */
 #include "planner/build.h"
+
 #include "core/nearest.h"
 
 #include <stdio.h>

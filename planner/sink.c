@@ -1,6 +1,5 @@
 /* planner/sink.c - persistent queries: CREATE ... AS SELECT and INSERT INTO ... SELECT, a query and what it writes to. */
 #include "planner/build.h"
-#include "core/nearest.h"
 
 static const char *kind_word(bool is_table)
 {

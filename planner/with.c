@@ -1,5 +1,6 @@
 /* planner/with.c - the properties of WITH (...): one row each in a table, and what they come to together. */
 #include "planner/build.h"
+
 #include "core/nearest.h"
 #include "core/utf8.h"
 
