@@ -140,7 +140,8 @@ static weir_rc check_key_columns(const statement *s, const with_values *with, co
                          SLICE_ARG(made->name));
     }
     if (made->windowed != WINDOW_NONE && made->schema.key_count == 0) {
-        return weir_fail(err, WEIR_SEMANTIC, with->windowed_at, "windows belong to the key: WINDOW_TYPE needs a KEY column");
+        return weir_fail(err, WEIR_SEMANTIC, with->windowed_at, "windows belong to the key: WINDOW_TYPE needs a KEY column in %.*s",
+                         SLICE_ARG(made->name));
     }
     return WEIR_OK;
 }

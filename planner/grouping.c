@@ -162,7 +162,8 @@ static weir_rc check_aggregate(grouping *g, const bound *node, sql_pos at)
     }
     if (g->b->steps[g->input->step].is_table && fn->agg->undo == NULL) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, at,
-                         "%s cannot aggregate a table, whose rows change: it cannot take a row back; it can a stream", fn->name);
+                         "%s cannot aggregate the table %.*s, whose rows change, as it cannot take a row back; COUNT, SUM, AVG and COLLECT_LIST can",
+                         fn->name, SLICE_ARG(g->b->leftmost->name));
     }
     if (g->q->window != NULL && g->q->window->kind == WINDOW_SESSION && fn->agg->merge == NULL) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, at, "%s cannot be used in session windows, which merge", fn->name);

@@ -74,7 +74,7 @@ static weir_rc set_column(insertion *in, uint32_t i, const expr *e, sql_pos at)
     const schema_column *c = &in->into->schema.columns[i];
 
     if (is_header(c)) {
-        return weir_fail(in->err, WEIR_SEMANTIC, at, "column %.*s holds headers and cannot be inserted", SLICE_ARG(c->name));
+        return weir_fail(in->err, WEIR_SEMANTIC, at, "column %.*s holds headers and cannot be inserted; leave it out", SLICE_ARG(c->name));
     }
     if (in->given[i]) return weir_fail(in->err, WEIR_SEMANTIC, at, "column %.*s is given twice", SLICE_ARG(c->name));
     in->given[i] = true;

@@ -142,8 +142,8 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
 {
     WEIR_TRY(find_source(b, name, out));
     if ((*out)->is_table) {
-        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "INSERT INTO ... SELECT writes to a stream; %.*s is a table",
-                         SLICE_ARG(name->name));
+        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "INSERT INTO ... SELECT writes to a stream; %.*s is a table: CREATE TABLE ... AS SELECT makes one "
+                         "of a query's own", SLICE_ARG(name->name));
     }
     if ((*out)->is_source) return catalog_fail_read_only(*out, name->at, b->err);
     for (uint32_t i = 0; i < (*out)->schema.count; i++) {
@@ -156,11 +156,35 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
     return WEIR_OK;
 }
 
+/* The first column that is not as the target has it. */
+static void print_difference(text *out, const schema *wanted, const schema *found)
+{
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const schema_column *c = &wanted->columns[i];
+        int32_t at = schema_find(found, c->name);
+        bool is_key = i < wanted->key_count;
+        if (at < 0) {
+            text_printf(out, "column %.*s is missing", SLICE_ARG(c->name));
+        } else if (is_key != ((uint32_t)at < found->key_count)) {
+            text_printf(out, "column %.*s must be a %s column", SLICE_ARG(c->name), is_key ? "key" : "value");
+        } else if ((uint32_t)at != i) {
+            text_printf(out, "column %.*s stands elsewhere", SLICE_ARG(c->name));
+        } else if (!type_equal(found->columns[at].type, c->type)) {
+            text_printf(out, "column %.*s has another type", SLICE_ARG(c->name));
+        } else {
+            continue;
+        }
+        return;
+    }
+    text_printf(out, "column %.*s is too many", SLICE_ARG(found->columns[found->count - 1].name));
+}
+
 static weir_rc fail_schema(builder *b, const source *target, const schema *found, sql_pos at)
 {
     text shown = TEXT_EMPTY;
 
-    text_add_c(&shown, "the columns are ");
+    print_difference(&shown, &target->schema, found);
+    text_add_c(&shown, ": the columns of the SELECT are ");
     schema_print(&shown, found, false);
     text_printf(&shown, "; %.*s has ", SLICE_ARG(target->name));
     schema_print(&shown, &target->schema, false);

@@ -537,7 +537,7 @@ weir_rc make_formats(const planner_env *env, const with_values *with, const sour
                 with->key_format_at.line == with->value_format_at.line &&
                 with->key_format_at.column == with->value_format_at.column;
     if (inherit != NULL && columns->key_count == 0 && with->key_format.data != NULL && !both && !slice_is(key->name, "NONE")) {
-        return weir_fail(err, WEIR_SEMANTIC, key_at, "KEY_FORMAT is given, and the result has no key columns");
+        return weir_fail(err, WEIR_SEMANTIC, key_at, "KEY_FORMAT is given, and the result has no key columns; leave it out, or PARTITION BY a column");
     }
     bool same_key = inherit != NULL && slice_equal_nocase(inherit->key.name, key->name);
     bool same_value = inherit != NULL && slice_equal_nocase(inherit->value.name, value->name);

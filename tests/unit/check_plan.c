@@ -496,7 +496,7 @@ START_TEST(rules_of_grouping)
     semantic("CREATE STREAM t AS SELECT ip, COUNT(*) FROM access GROUP BY ip", 1,
              "this SELECT gives a table: use CREATE TABLE T AS");
     semantic("CREATE TABLE t AS SELECT id, MAX(age) FROM users GROUP BY id", 30,
-             "MAX cannot aggregate a table, whose rows change: it cannot take a row back; it can a stream");
+             "MAX cannot aggregate the table USERS, whose rows change, as it cannot take a row back; COUNT, SUM, AVG and COLLECT_LIST can");
     semantic("CREATE TABLE t AS SELECT ip, COUNT(*) FROM access GROUP BY ip EMIT FINAL", 63,
              "EMIT FINAL gives one result a window: GROUP BY needs a window");
     semantic("CREATE TABLE t AS SELECT ip, COUNT(*) FROM access GROUP BY ip, TUMBLING(10s) HAVING windowstart > 3", 85,
