@@ -236,6 +236,16 @@ weir_rc bind_call_args(binder *b, const expr *e, bound **args)
     return WEIR_OK;
 }
 
+weir_rc called_name(binder *b, const expr *e, slice *name)
+{
+    *name = e->call.name.name;
+    if (!e->call.distinct) return WEIR_OK;
+    *name = arena_printf(b->arena, "%.*s_DISTINCT", SLICE_ARG(e->call.name.name));
+    if (function_exists(*name, NULL)) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s has no DISTINCT; COUNT(DISTINCT ...) counts, COLLECT_SET collects different values",
+                     SLICE_ARG(e->call.name.name));
+}
+
 static weir_rc bind_named_call(binder *b, const expr *e, bound **out)
 {
     slice name = e->call.name.name;
@@ -248,7 +258,7 @@ static weir_rc bind_named_call(binder *b, const expr *e, bound **out)
         *out = args[0]; /* its meaning, a copy of a key among the values, is in where it stands */
         return WEIR_OK;
     }
-    if (e->call.distinct) name = arena_printf(b->arena, "%.*s_DISTINCT", SLICE_ARG(name));
+    WEIR_TRY(called_name(b, e, &name));
     return bind_call(b, name, args, e->call.args.items, count, e->at, out);
 }
 

@@ -142,7 +142,13 @@ weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound 
     }
     if (!literal_value(b, of, to, &v, &reason)) {
         text shown = TEXT_EMPTY;
-        literal_print(&shown, of->type, &of->literal);
+        value plain;
+        const char *ignored;
+        if (type_is_number(of->type) && cast_value(b->arena, of->type, &type_string, &of->literal, &plain, &ignored)) {
+            text_add(&shown, plain.str); /* a decimal as it is written, not as a stored plan has it */
+        } else {
+            literal_print(&shown, of->type, &of->literal);
+        }
         slice to_text = type_text(b->arena, to);
         (void)weir_fail(b->err, WEIR_SEMANTIC, of->at, "%.*s is no %.*s%s%s", SLICE_ARG(text_slice(&shown)),
                         SLICE_ARG(to_text), reason == NULL ? "" : ": ", reason == NULL ? "" : reason);

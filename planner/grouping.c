@@ -209,12 +209,12 @@ static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
     const char *clause = arena_c_string(g->b->arena, arena_printf(g->b->arena, "the argument of %.*s",
                                                                   SLICE_ARG(e->call.name.name)));
     binder over = input_binder(g, clause);
-    slice name = e->call.name.name;
     bound *node;
+    slice name;
 
     if (e->call.over != NULL) return fail_unsupported(g->b->err, e->call.over->at, "OVER (...)");
     WEIR_TRY(bind_call_args(&over, e, args));
-    if (e->call.distinct) name = arena_printf(g->b->arena, "%.*s_DISTINCT", SLICE_ARG(name));
+    WEIR_TRY(called_name(&over, e, &name));
     if ((args[count] = collect_limit(g, e)) != NULL) count++;
     WEIR_TRY(bind_call(&over, name, args, e->call.args.items, count, e->at, &node));
     if (node->kind != BOUND_CALL || node->call->fn->kind != FUNCTION_AGGREGATE) {

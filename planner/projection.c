@@ -119,6 +119,11 @@ static weir_rc partition_keys(projection *p)
         }
         WEIR_TRY(bind_expr(&over, by->items[i], &p->keys[i]));
         p->key_exprs[i] = by->items[i];
+        for (uint32_t k = 0; k < i; k++) {
+            if (!expr_same(&over, by->items[k], by->items[i])) continue;
+            slice twice = expr_text(p->b->arena, by->items[i]);
+            return weir_fail(p->b->err, WEIR_SEMANTIC, by->items[i]->at, "%.*s stands twice in PARTITION BY", SLICE_ARG(twice));
+        }
     }
     p->key_count = by->count;
     return WEIR_OK;
