@@ -60,21 +60,28 @@ static void fail_unknown_source(binder *b, const identifier *from)
                     SLICE_ARG(from->name), nearest_or_all(&n));
 }
 
-/* "its key column is ID": of a source by that alias, or of all. */
-static slice key_columns_text(binder *b, slice where)
+/* No column is called ROWKEY: says which the key columns are, of the source by that alias or, where it is absent, of each. */
+static void fail_rowkey(binder *b, slice where, sql_pos at)
 {
-    text names = TEXT_EMPTY;
+    text keys = TEXT_EMPTY;
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < b->scope.count; i++) {
         const scope_column *c = &b->scope.columns[i];
         if (!c->is_key || (where.data != NULL && c->source.data != NULL && !slice_equal(c->source, where))) continue;
-        text_printf(&names, "%s%.*s", count++ > 0 ? ", " : "", SLICE_ARG(c->name));
+        text_add_c(&keys, count++ > 0 ? ", " : "");
+        if (where.data == NULL && c->source.data != NULL) text_printf(&keys, "%.*s.", SLICE_ARG(c->source));
+        text_add(&keys, c->name);
     }
-    slice shown = count == 0 ? SLICE("it has no key column; PARTITION BY gives it one")
-                             : arena_printf(b->arena, "its key column%s %.*s", count > 1 ? "s are" : " is", SLICE_ARG(text_slice(&names)));
-    text_free(&names);
-    return shown;
+    if (where.data == NULL) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, at, "there is no column ROWKEY%s%.*s", count == 0 ? "" : count == 1 ? ": the key column is " : ": key columns are ",
+                        SLICE_ARG(text_slice(&keys)));
+    } else {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s has no column ROWKEY: %s%.*s", SLICE_ARG(where),
+                        count == 0 ? "it has no key column; PARTITION BY gives it one" : count == 1 ? "its key column is " : "its key columns are ",
+                        SLICE_ARG(text_slice(&keys)));
+    }
+    text_free(&keys);
 }
 
 /* A name that only the SELECT list gives: true, and the error says what it stands for. */
@@ -113,9 +120,8 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
     } else if (name->quoted && n.best.data == NULL) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s; a text is written in single quotes, '%.*s'",
                         SLICE_ARG(name->name), SLICE_ARG(name->name));
-    } else if (slice_is(name->name, "ROWKEY") && where.data != NULL) {
-        slice keys = key_columns_text(b, where);
-        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s has no column ROWKEY: %.*s", SLICE_ARG(where), SLICE_ARG(keys));
+    } else if (slice_is(name->name, "ROWKEY")) {
+        fail_rowkey(b, where, name->at);
     } else if (is_reserved_name(name->name) && n.distance > 0 && slice_is((slice){ name->name.data, name->name.len < 6 ? name->name.len : 6 }, "WINDOW")) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at,
                         "there is no %.*s here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
