@@ -156,6 +156,12 @@ static bool fail_type(avro_in *in, const avro_schema *s, const type *t)
     return false;
 }
 
+static bool fail_items(avro_in *in)
+{
+    snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
+    return false;
+}
+
 static bool fail_in_field(avro_in *in, slice name)
 {
     reason_in_field(in->reason, name);
@@ -198,7 +204,7 @@ static bool skip_items(avro_in *in, const avro_schema *s)
             if (in->r.bad || read_bytes(&in->r, (size_t)bytes) == NULL) return fail_bytes(in);
             continue;
         }
-        if ((total += (uint64_t)count) > ITEMS_MAX) return fail_bytes(in);
+        if ((total += (uint64_t)count) > ITEMS_MAX) return fail_items(in);
         for (int64_t i = 0; i < count; i++) {
             if (s->kind == AVRO_MAP) read_string(in);
             if (!skip(in, s->items)) return false;
@@ -388,8 +394,7 @@ static bool make_room(avro_in *in, items *list, bool has_keys)
 {
     if (list->count < list->room) return true;
     if (list->room >= ITEMS_MAX) {
-        snprintf(in->reason, REASON_BYTES, "more than %d items in an array or map", ITEMS_MAX);
-        return false;
+        return fail_items(in);
     }
     uint32_t room = list->room == 0 ? 8 : list->room * 2;
     value *values = ARENA_ARRAY(in->arena, value, room);

@@ -559,7 +559,7 @@ static bool add_item(proto_in *in, value *list, uint32_t *room, const value *ite
 {
     if (list->list.count == *room) {
         if (*room >= ITEMS_MAX) {
-            snprintf(in->reason, REASON_BYTES, "more than %d items in an array or map", ITEMS_MAX);
+            snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
             return false;
         }
         *room = *room == 0 ? 4 : *room * 2;
@@ -578,7 +578,7 @@ static bool add_entry(proto_in *in, value *map, uint32_t *room, const type *key_
     }
     if (map->map.count == *room) {
         if (*room >= ITEMS_MAX) {
-            snprintf(in->reason, REASON_BYTES, "more than %d items in an array or map", ITEMS_MAX);
+            snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
             return false;
         }
         *room = *room == 0 ? 4 : *room * 2;

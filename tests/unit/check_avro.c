@@ -217,18 +217,23 @@ START_TEST(reasons_tell_the_way)
     ck_assert(!decode(&b, BYTES("\0\0\0\0\1" "\0" "\4" "\2k\2" "\2l\2" "\0"), columns, 2, row));
     ck_assert_str_eq(b.reason, "column `M`[1]: INTEGER expected, schema 1 has long");
 
+    /* A count of more items than may be, in a field that nobody wants. */
+    register_avro(&b, "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"x\",\"type\":{\"type\":\"map\",\"values\":\"null\"}}]}");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\2" "\xfe\xff\xff\xff\x0f"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "`x`: an array or map of more than 8000000 items");
+
     registry_put(b.registry, SLICE("p"), &(schema_text){ .language = SCHEMA_PROTOBUF, .text = SLICE("syntax = \"proto3\"; message O { I r = 1;"
                  " map<string, string> m = 2; message I { repeated int64 l = 1; } } message P { I r = 1; message I { repeated string l = 1; } }") }, 0);
     open_format(&b, "PROTOBUF", columns, 2, false, false);
-    ck_assert(!decode(&b, BYTES("\0\0\0\0\2" "\0"), columns, 2, row));
-    ck_assert_str_eq(b.reason, "column `M`: MAP<STRING, INTEGER> expected, schema 2 has map<string, string>");
-    ck_assert(!decode(&b, BYTES("\0\0\0\0\2" "\2\2"), columns, 2, row));
-    ck_assert_str_eq(b.reason, "column `R`->`L`: ARRAY<BIGINT> expected, schema 2 has repeated string");
-    ck_assert(!decode(&b, BYTES("\0\0\0\0\2" "\2\x7e"), columns, 2, row));
-    ck_assert_str_eq(b.reason, "the record names a message that its schema 2 has not");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\0"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "column `M`: MAP<STRING, INTEGER> expected, schema 3 has map<string, string>");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\2\2"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "column `R`->`L`: ARRAY<BIGINT> expected, schema 3 has repeated string");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\2\x7e"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "the record names a message that its schema 3 has not");
     open_format(&b, "PROTOBUF", columns, 1, false, false);
-    ck_assert(!decode(&b, BYTES("\0\0\0\0\2" "\0" "\x0a\3\x0a\1\x80"), columns, 1, row));
-    ck_assert_str_eq(b.reason, "column `R`->`L`[1]: the bytes are no Protobuf message of schema 2: they end too early, or hold what it does not allow");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\0" "\x0a\3\x0a\1\x80"), columns, 1, row));
+    ck_assert_str_eq(b.reason, "column `R`->`L`[1]: the bytes are no Protobuf message of schema 3: they end too early, or hold what it does not allow");
     bench_close(&b);
 }
 END_TEST
