@@ -1,8 +1,8 @@
 /* executor/settings.c - what SET knows: weir's own settings and those of ksqlDB that mean something here. */
 #include "executor/weir.h"
 
+#include "core/nearest.h"
 #include "core/number.h"
-#include "planner/nearest.h"
 
 #include <stdlib.h>
 
@@ -116,8 +116,8 @@ weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err
                                                                   : known->allowed;
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%s' is %s, not '%.*s'", known->name, wanted, SLICE_ARG(value));
     }
-    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s; SHOW PROPERTIES lists them", SLICE_ARG(name),
-                     nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s", SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW PROPERTIES lists those there are");
 }
 
 /* What ALTER SYSTEM has set; absent: nothing. */

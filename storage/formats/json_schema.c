@@ -196,7 +196,7 @@ static weir_rc plain_type(reading *r, const node *from, const type **out)
 static weir_rc type_of(reading *r, const node *from, const type **out)
 {
     if (from->kind != NODE_OBJECT) return fail_schema(r, "no schema is", from->raw);
-    if (++r->depth > DEPTH_MAX || ++r->made > TYPES_MAX) return fail_schema(r, "it holds itself, or is too large", NO_SLICE);
+    if (++r->depth > DEPTH_MAX || ++r->made > TYPES_MAX) return fail_schema(r, "it holds itself, or is too large; declare the columns that are wanted", NO_SLICE);
     weir_rc rc = plain_type(r, from, out);
     r->depth--;
     return rc;
