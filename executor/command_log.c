@@ -175,7 +175,7 @@ static query_env env_of(weir *w)
 {
     return (query_env){ .notice = w->options.notice, .notice_self = w->options.notice_self, .storage = w->storage,
                         .registry = w->registry, .clock = &w->clock, .threads = w->options.threads,
-                        .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)24 << 20, .commit_interval_ms = 100,
+                        .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)16 << 20, .commit_interval_ms = 100,
                         .is_deterministic = w->options.is_deterministic, .until_end = w->until_end,
                         .single_partition = w->options.single_partition, .log_topic = w->log_topic, .topic_grows = topic_grows,
                         .topic_catches_up = topic_catches_up, .self = w };

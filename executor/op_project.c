@@ -49,10 +49,12 @@ static batch *project(op *self, batch *in, row_set live, bool is_former)
     }
     row_set with_value = count == live.count ? live : (row_set){ index, count };
     for (uint32_t i = 0; i < s->schema.count; i++) {
+        self->task->computed = s->schema.columns[i].name;
         bool is_key = !is_former && (i < s->schema.key_count || (s->project.kept != NULL && s->project.kept[i]));
         if (is_key) eval_key(self, s->project.exprs[i], in, live, with_value, &columns[i]);
         else eval_column(&self->task->eval, s->project.exprs[i], in, with_value, &columns[i]);
     }
+    self->task->computed = NO_SLICE;
     batch *out = batch_with_columns(in, columns, s->schema.count);
     out->live = live;
     if (s->project.rekeys) out->keyless = NULL;
@@ -106,12 +108,14 @@ static weir_rc flat_map_batch(op *self, batch *in, weir_error *err)
     }
     row_set rows = { index, count };
     for (uint32_t i = 0; i < width; i++) {
+        self->task->computed = s->schema.columns[i].name;
         eval_lists(self, s->project.exprs[i], in, rows, &made[i]);
         if (!is_table_function(s->project.exprs[i])) continue;
         EACH_ROW (r, rows) {
             if (!made[i].null[r] && made[i].nested[r].list.count > lengths[r]) lengths[r] = made[i].nested[r].list.count;
         }
     }
+    self->task->computed = NO_SLICE;
     EACH_ROW (r, rows) total += lengths[r];
     if (total == 0) return WEIR_OK;
 

@@ -72,6 +72,7 @@ struct query {
     int64_t *limits;            /* deterministic: per source; NULL: none */
 };
 
+#define STATE_BUDGET_BYTES_MIN ((size_t)1 << 20)
 #define STRETCHED_INTERVAL_MS 1000 /* of an epoch while behind */
 #define KAFKA_IDLE_COMMIT_MS 10    /* a transaction is not worth less */
 #define IDLE_POLL_MS 200
@@ -1001,6 +1002,15 @@ static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
     return WEIR_OK;
 }
 
+/* 0 is about what is emitted, not about memory. */
+static void take_state_budget(query *q, slice value)
+{
+    int64_t bytes;
+
+    if (parse_i64(value, &bytes) != NUMBER_FITS || bytes == 0) return;
+    q->env.state_budget_bytes = bytes < (int64_t)STATE_BUDGET_BYTES_MIN ? STATE_BUDGET_BYTES_MIN : (size_t)bytes;
+}
+
 /* They were checked when they were SET. */
 static void take_properties(query *q)
 {
@@ -1008,6 +1018,8 @@ static void take_properties(query *q)
     int64_t ms;
 
     if (parse_i64(plan_property(p, "commit.interval.ms"), &ms) == NUMBER_FITS) q->env.commit_interval_ms = ms;
+    take_state_budget(q, plan_property(p, "cache.max.bytes.buffering"));
+    take_state_budget(q, plan_property(p, "statestore.cache.max.bytes"));
     q->regroups_in_memory = !slice_equal_nocase(plan_property(p, "repartition.in.memory"), SLICE("false"));
     if (parse_i64(plan_property(p, "max.task.idle.ms"), &ms) == NUMBER_FITS) q->max_idle_ms = ms;
     q->env.at_least_once |= slice_equal_nocase(plan_property(p, "processing.guarantee"), SLICE("at_least_once"));

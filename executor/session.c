@@ -463,7 +463,8 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
         return WEIR_OK;
     case STATEMENT_UNDEFINE:
         if (!variables_unset(s->variables, what->setting.name)) {
-            return weir_fail(err, WEIR_SEMANTIC, what->setting.name_at, "variable %.*s is not defined", SLICE_ARG(what->setting.name));
+            return weir_fail(err, WEIR_SEMANTIC, what->setting.name_at, "variable %.*s is not defined%s",
+                             SLICE_ARG(what->setting.name), variables_hint(s->variables, what->setting.name));
         }
         *out = result_message("variables", "Variable %.*s undefined", SLICE_ARG(what->setting.name));
         return WEIR_OK;

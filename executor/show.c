@@ -1,6 +1,8 @@
 /* executor/show.c - SHOW, DESCRIBE, EXPLAIN, PRINT: what there is, as listings. */
 #include "executor/weir.h"
 
+#include "core/nearest.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -235,8 +237,7 @@ static weir_rc describe(weir_session *s, const statement *what, arena *a, weir_r
     case DESCRIBE_SOURCE: {
         const source *found = catalog_source(w->catalog, what->describe.name.name);
         if (found == NULL) {
-            return weir_fail(err, WEIR_SEMANTIC, what->describe.name.at, "there is no stream or table %.*s",
-                             SLICE_ARG(what->describe.name.name));
+            return catalog_fail_source(w->catalog, "stream or table", what->describe.name.name, what->describe.name.at, err);
         }
         *out = describe_source(w, found, what->describe.extended, a);
         return WEIR_OK;
@@ -362,8 +363,7 @@ static weir_rc explain(weir_session *s, const statement *what, arena *a, weir_re
     if (what->explain.inner == NULL) {
         const query_entry *e = catalog_query(s->weir->catalog, what->explain.query_id.name);
         if (e == NULL) {
-            return weir_fail(err, WEIR_SEMANTIC, what->explain.query_id.at, "there is no query %.*s; SHOW QUERIES lists them",
-                             SLICE_ARG(what->explain.query_id.name));
+            return catalog_fail_query(s->weir->catalog, what->explain.query_id.name, what->explain.query_id.at, err);
         }
         if (what->explain.analyze) return analyze_running(s->weir, e, what, a, out, err);
         p = &e->plan;
@@ -382,6 +382,18 @@ static weir_rc explain(weir_session *s, const statement *what, arena *a, weir_re
     return WEIR_OK;
 }
 
+static weir_rc fail_topic(weir_session *s, slice topic, sql_pos at, arena *a, weir_error *err)
+{
+    nearest n = nearest_to(topic);
+    topic_info *topics;
+    uint32_t count;
+
+    WEIR_TRY(topic_list(s->weir->storage, a, &topics, &count, err));
+    for (uint32_t i = 0; i < count; i++) nearest_offer(&n, topics[i].name);
+    return weir_fail(err, WEIR_SEMANTIC, at, "there is no topic %.*s%s", SLICE_ARG(topic),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW TOPICS lists those there are");
+}
+
 static weir_rc print_topic(weir_session *s, const statement *what, arena *a, weir_result **out, weir_error *err)
 {
     static const char *const columns[] = { "Record" };
@@ -390,10 +402,7 @@ static weir_rc print_topic(weir_session *s, const statement *what, arena *a, wei
     bool found;
 
     WEIR_TRY(topic_find(s->weir->storage, topic, &info, &found, err));
-    if (!found) {
-        return weir_fail(err, WEIR_SEMANTIC, what->print.topic_at, "there is no topic %.*s; SHOW TOPICS lists them", SLICE_ARG(topic));
-    }
-    (void)a;
+    if (!found) return fail_topic(s, topic, what->print.topic_at, a, err);
     *out = result_listing("print", columns, 1);
     (*out)->kind = WEIR_RESULT_LINES;
     (*out)->rows = NULL;

@@ -37,7 +37,7 @@ static weir_rc prepare_offset(call *c, arena *a, weir_error *err)
     for (uint32_t i = 1; i < c->arg_count; i++) {
         const value *v = call_constant(c, i);
         if (v == NULL || v->is_null) {
-            return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: all arguments but the first must be literals", c->fn->name);
+            return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: argument %u must be a literal, as all but the first", c->fn->name, i + 1);
         }
         if (c->arg_types[i]->kind == TYPE_BOOLEAN) {
             o->ignores_nulls = v->boolean;

@@ -12,7 +12,7 @@
 #define WEIR_STORAGE_KAFKA_H
 
 #include "storage/backend.h"
-#include "storage/state_lmdb.h"
+#include "storage/state_runs.h"
 
 #include "core/text.h"
 
@@ -223,6 +223,7 @@ struct kafka_task {
     kafka_client *client;
     lmdb_env *env;
     state_space space;
+    run_filters filters;
     int32_t partition;
     const char *changelog; /* NULL: it has none */
     char *path;            /* of the environment; NULL: temporary */

@@ -231,15 +231,16 @@ def a_signal_ends_consume(h):
 
 @test
 def a_signal_ends_who_waits_for_input(h):
+    h.weir('produce', 't', stdin='none\n')
     p = h.start('produce', 't')
     p.stdin.write(b'one\nhalf a line')
     p.stdin.flush()
     end = time.time() + 60
-    while h.weir('consume', 't', '--from-beginning', '--until-end')[0] == '' and time.time() < end:
+    while h.weir('consume', 't', '--from-beginning', '--until-end')[0] == 'none\n' and time.time() < end:
         time.sleep(0.02)
     p.send_signal(signal.SIGTERM)
     equal(p.wait(60), 0)
-    equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], 'one\n')
+    equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], 'none\none\n')
 
     p = h.start('shell')
     p.stdin.write(b'SHOW TOPICS;\n')

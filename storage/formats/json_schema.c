@@ -203,7 +203,7 @@ static weir_rc type_of(reading *r, const node *from, const type **out)
     if (from->kind != NODE_OBJECT) return fail_schema(r, "no schema is", from->raw);
     if (++r->depth > DEPTH_MAX || ++r->made > TYPES_MAX) {
         r->is_endless = true;
-        return fail_schema(r, "it holds itself, or is too large", NO_SLICE);
+        return fail_schema(r, "it holds itself, or is too large; declare the columns that are wanted", NO_SLICE);
     }
     weir_rc rc = plain_type(r, from, out);
     r->depth--;
