@@ -200,10 +200,8 @@ static bool reads_topic(const plan *p, slice topic)
     return false;
 }
 
-static weir_result *describe_source(weir *w, const source *s, bool extended, arena *a)
+static void add_description(weir *w, const source *s, bool extended, arena *a, weir_result *r)
 {
-    const char *const columns[] = { "Field", "Type" };
-    weir_result *r = result_listing("sourceDescription", columns, 2);
     uint32_t count;
 
     for (uint32_t i = 0; i < s->schema.count; i++) {
@@ -212,7 +210,7 @@ static weir_result *describe_source(weir *w, const source *s, bool extended, are
         ROW(r, c->name, arena_printf(a, "%.*s%s%s", SLICE_ARG(type_text(a, c->type)), role,
                                      c->is_headers || c->header_key.data != NULL ? " (headers)" : ""));
     }
-    if (!extended) return r;
+    if (!extended) return;
     ROW(r, SLICE("-- kind"), s->is_table ? SLICE("TABLE") : SLICE("STREAM"));
     ROW(r, SLICE("-- topic"), arena_printf(a, "%.*s (%d partitions)", SLICE_ARG(s->topic), s->partitions));
     ROW(r, SLICE("-- key format"), s->key.name);
@@ -223,6 +221,30 @@ static weir_result *describe_source(weir *w, const source *s, bool extended, are
         if (slice_equal(all[i]->sink, s->name)) describe_query(w, all[i], "-- written by", a, r);
         else if (reads_topic(&all[i]->plan, s->topic)) describe_query(w, all[i], "-- read by", a, r);
     }
+}
+
+static weir_result *describe_source(weir *w, const source *s, bool extended, arena *a)
+{
+    const char *const columns[] = { "Field", "Type" };
+    weir_result *r = result_listing("sourceDescription", columns, 2);
+
+    add_description(w, s, extended, a, r);
+    return r;
+}
+
+/* All streams, or all tables, one below the other. */
+static weir_result *describe_sources(weir *w, bool tables, bool extended, arena *a)
+{
+    const char *const columns[] = { "Field", "Type" };
+    weir_result *r = result_listing("sourceDescriptions", columns, 2);
+    uint32_t count;
+    const source *const *all = catalog_sources(w->catalog, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (all[i]->is_table != tables) continue;
+        ROW(r, SLICE("-- name"), all[i]->name);
+        add_description(w, all[i], extended, a, r);
+    }
     return r;
 }
 
@@ -231,8 +253,8 @@ static weir_rc describe(weir_session *s, const statement *what, arena *a, weir_r
     weir *w = s->weir;
 
     switch (what->describe.what) {
-    case DESCRIBE_STREAMS: *out = show_sources(w, false, a); return WEIR_OK;
-    case DESCRIBE_TABLES: *out = show_sources(w, true, a); return WEIR_OK;
+    case DESCRIBE_STREAMS: *out = describe_sources(w, false, what->describe.extended, a); return WEIR_OK;
+    case DESCRIBE_TABLES: *out = describe_sources(w, true, what->describe.extended, a); return WEIR_OK;
     case DESCRIBE_FUNCTION: return describe_function(what->describe.name.name, what->describe.name.at, a, out, err);
     case DESCRIBE_SOURCE: {
         const source *found = catalog_source(w->catalog, what->describe.name.name);
@@ -424,8 +446,12 @@ weir_rc show_statement(weir_session *s, const statement *what, arena *a, weir_re
     if (what->kind == STATEMENT_EXPLAIN) return explain(s, what, a, out, err);
     if (what->kind == STATEMENT_PRINT) return print_topic(s, what, a, out, err);
     switch (what->show.what) {
-    case SHOW_STREAMS: *out = show_sources(w, false, a); return WEIR_OK;
-    case SHOW_TABLES: *out = show_sources(w, true, a); return WEIR_OK;
+    case SHOW_STREAMS:
+    case SHOW_TABLES: {
+        bool tables = what->show.what == SHOW_TABLES;
+        *out = what->show.extended ? describe_sources(w, tables, true, a) : show_sources(w, tables, a);
+        return WEIR_OK;
+    }
     case SHOW_TOPICS: return show_topics(w, what->show.all, a, out, err);
     case SHOW_QUERIES: *out = show_queries(w, what->show.extended, a); return WEIR_OK;
     case SHOW_FUNCTIONS: *out = show_functions(); return WEIR_OK;
