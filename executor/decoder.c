@@ -109,6 +109,15 @@ static row_set read_windows(decoder *d, batch *b, row_set rows, const slice *key
     return (row_set){ index, count };
 }
 
+/* A key of several columns can be there and be all nulls, which is not the same as no key. */
+static uint8_t *find_keyless(arena *a, const slice *keys, uint32_t rows)
+{
+    uint8_t *keyless = ARENA_ARRAY(a, uint8_t, rows), any = 0;
+
+    for (uint32_t r = 0; r < rows; r++) any |= keyless[r] = keys[r].data == NULL;
+    return any ? keyless : NULL;
+}
+
 static void fill_headers(const decoder *d, batch *b, const fetch *records)
 {
     const schema *s = &d->source->schema;
@@ -172,6 +181,7 @@ weir_rc decoder_read(decoder *d, const fetch *records, batch **out, weir_error *
         live = read_windows(d, b, live, keys, bare, &report);
         keys = bare;
     }
+    if (s->key_count > 1) b->keyless = find_keyless(a, keys, rows);
     if (d->key != NULL) {
         for (uint32_t i = 0; i < s->key_count; i++) {
             if (b->columns[i].null == NULL) b->columns[i] = column_new(a, s->columns[i].type, rows);

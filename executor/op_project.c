@@ -57,6 +57,7 @@ static batch *project(op *self, batch *in, row_set live, bool is_former)
     self->task->computed = NO_SLICE;
     batch *out = batch_with_columns(in, columns, s->schema.count);
     out->live = live;
+    if (s->project.rekeys) out->keyless = NULL;
     return out;
 }
 
@@ -121,6 +122,7 @@ static weir_rc flat_map_batch(op *self, batch *in, weir_error *err)
     batch *out = batch_new(in->arena, &s->schema, total, in->window_start != NULL);
     out->upstream = in->upstream;
     out->is_mixed = in->is_mixed;
+    if (in->keyless != NULL) out->keyless = ARENA_ARRAY(in->arena, uint8_t, total);
     if (in->headers != NULL) out->headers = ARENA_ZEROS(in->arena, header_list, total);
     if (in->row_partition != NULL) out->row_partition = ARENA_ARRAY(in->arena, int32_t, total);
     if (in->row_offset != NULL) out->row_offset = ARENA_ARRAY(in->arena, int64_t, total);
@@ -133,6 +135,7 @@ static weir_rc flat_map_batch(op *self, batch *in, weir_error *err)
                 out->window_start[at] = in->window_start[r];
                 out->window_end[at] = in->window_end[r];
             }
+            if (in->keyless != NULL) out->keyless[at] = in->keyless[r];
             if (in->headers != NULL) out->headers[at] = in->headers[r];
             if (in->row_partition != NULL) out->row_partition[at] = in->row_partition[r];
             if (in->row_offset != NULL) out->row_offset[at] = in->row_offset[r];

@@ -205,7 +205,7 @@ static bound *collect_limit(grouping *g, const expr *e)
 static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
 {
     uint32_t count = e->call.args.count;
-    bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 1);
+    bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 2);
     const char *clause = arena_c_string(g->b->arena, arena_printf(g->b->arena, "the argument of %.*s",
                                                                   SLICE_ARG(e->call.name.name)));
     binder over = input_binder(g, clause);
@@ -215,6 +215,10 @@ static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
     if (e->call.over != NULL) return fail_unsupported(g->b->err, e->call.over->at, "OVER (...)");
     WEIR_TRY(bind_call_args(&over, e, args));
     WEIR_TRY(called_name(&over, e, &name));
+    /* Without an argument, or of *, all but COUNT are about the time of the row. */
+    if (count == 0 && !slice_equal_nocase(name, SLICE("COUNT"))) {
+        args[count++] = bound_new(g->b->arena, BOUND_ROWTIME, &type_bigint, e->at, 0);
+    }
     if ((args[count] = collect_limit(g, e)) != NULL) count++;
     WEIR_TRY(bind_call(&over, name, args, e->call.args.items, count, e->at, &node));
     if (node->kind != BOUND_CALL || node->call->fn->kind != FUNCTION_AGGREGATE) {

@@ -66,6 +66,7 @@ static weir_rc make_sink_source(builder *b, const statement *s, const with_value
     made->sql = arena_copy(b->arena, s->text);
     source inherit = *b->leftmost;
     if (b->key_from != NULL) inherit.key = b->key_from->key;
+    if (top->schema.key_count == 0 && b->leftmost->schema.key_count > 0) inherit.key = (format_spec){ .name = SLICE("NONE") };
     WEIR_TRY(make_formats(b->env, with, &inherit, made->name, topic, &made->schema, b->arena, &made->key, &made->value, s->create.name.at, b->err));
     WEIR_TRY(find_timestamp(with, &made->schema, b->arena, &made->timestamp_column, &made->timestamp_format, b->err));
     return settle_topic(b->env, with, arena_copy(b->arena, topic), b->leftmost->partitions, b->leftmost->replicas, made,

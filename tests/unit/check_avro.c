@@ -308,6 +308,9 @@ START_TEST(schemas_tell_columns)
                               "\"definitions\":{\"t\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}", false,
                    "`A` INTEGER, `B` DOUBLE, `C` ARRAY<STRING>");
     assert_columns("JSON_SR", "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}}}", false, "holds itself");
+    assert_columns("JSON_SR", "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{\"type\":\"boolean\"},\"c\":{\"type\":[\"string\","
+                              "\"integer\"]},\"d\":{\"type\":\"string\"}}}", false, "`B` BOOLEAN, `D` STRING");
+    assert_columns("JSON_SR", "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"null\"}}}", false, "without properties that have a type");
     assert_columns("PROTOBUF", "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message M { map<string, N> m = 1; repeated uint32 u = 2;"
                                " google.protobuf.Timestamp t = 3; message N { bool b = 1; } }", false,
                    "`M` MAP<STRING, STRUCT<`B` BOOLEAN>>, `U` ARRAY<BIGINT>, `T` TIMESTAMP");
