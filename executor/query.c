@@ -969,17 +969,19 @@ static weir_rc open_workers(query *q, weir_error *err)
     q->shared.state_budget_bytes = q->env.state_budget_bytes / (uint32_t)most;
     q->workers = calloc(q->worker_count, sizeof *q->workers);
     if (q->workers == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory for workers");
-    for (uint32_t i = 0; i < q->worker_count; i++) {
+    for (uint32_t i = 0; i < q->worker_count; i++) { /* all of them, before any may fail: query_stop() closes each */
         worker *w = &q->workers[i];
         w->query = q;
         w->is_behind = true;
         w->readers = ARENA_ZEROS(q->arena, task *const *, q->entry.plan.step_count);
         w->op_published = ARENA_ZEROS(q->arena, op_stats, q->entry.plan.step_count);
         w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
+    }
+    for (uint32_t i = 0; i < q->worker_count; i++) {
         const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
                                    .sinks = q->sinks, .sink_count = q->sink_count, .instance = i,
                                    .instances = q->worker_count, .at_least_once = q->env.at_least_once };
-        WEIR_TRY(client_open(&w->client, q->env.storage, &spec, err));
+        WEIR_TRY(client_open(&q->workers[i].client, q->env.storage, &spec, err));
     }
     return WEIR_OK;
 }
