@@ -110,6 +110,8 @@ void weir_close(weir *w)
         pthread_rwlock_unlock(&w->queries_lock);
         query_stop(last);
     }
+    for (uint32_t i = 0; i < w->unsettled_count; i++) free(w->unsettled[i].id);
+    free(w->unsettled);
     free(w->queries);
     free(w->declared);
     catalog_free(w->catalog);
@@ -152,6 +154,16 @@ static void *watch(void *argument)
     return NULL;
 }
 
+static weir_rc first_unsettled(weir *w, weir_error *err)
+{
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        if (w->unsettled[i].is_gone) continue;
+        *err = w->unsettled[i].why;
+        return err->rc;
+    }
+    return WEIR_OK;
+}
+
 weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
 {
     bool got;
@@ -165,7 +177,7 @@ weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
     pthread_mutex_lock(&w->lock);
     w->is_engine = true;
     rc = catalog_refresh(w, err);
-    if (rc == WEIR_OK) rc = sync_queries(w, err);
+    if (rc == WEIR_OK && w->options.notice == NULL) rc = first_unsettled(w, err); /* who is not told by and by is told now */
     pthread_mutex_unlock(&w->lock);
     if (rc != WEIR_OK || w->options.is_deterministic) return rc;
     w->has_watcher = thread_start(&w->watcher, watch, w);
@@ -186,13 +198,11 @@ void weir_run_until_end(weir *w)
 weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
 {
     pthread_mutex_lock(&w->lock);
-    weir_rc rc = WEIR_OK;
     if (w->defers_queries) {
         w->defers_queries = false;
-        rc = sync_queries(w, err);
+        sync_queries(w);
     }
     pthread_mutex_unlock(&w->lock);
-    if (rc != WEIR_OK) return rc;
     for (;;) {
         bool all = true;
         weir_error first = { .rc = WEIR_OK };
@@ -203,6 +213,12 @@ weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
             bool is_over = state == QUERY_ENDED || state == QUERY_FAILED;
             if (state == QUERY_FAILED && first.rc == WEIR_OK) first = why;
             all = all && (what == WEIR_WAIT_READY ? state != QUERY_STARTING : is_over);
+        }
+        for (uint32_t i = 0; i < w->unsettled_count; i++) {
+            const unsettled *u = &w->unsettled[i];
+            if (u->is_gone) continue;
+            if (u->why.act != WEIR_ACT_STOP) all = false;
+            else if (first.rc == WEIR_OK) first = u->why;
         }
         pthread_mutex_unlock(&w->lock);
         bool is_interrupted = atomic_load(&w->interrupted);
@@ -239,7 +255,7 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
     static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
 
     pthread_mutex_lock(&w->lock);
-    *out = ARENA_ZEROS(a, weir_query_stats, w->query_count + 1);
+    *out = ARENA_ZEROS(a, weir_query_stats, w->query_count + w->unsettled_count + 1);
     *count = w->query_count;
     for (uint32_t i = 0; i < w->query_count; i++) {
         query_stats stats;
@@ -252,6 +268,12 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
                                         .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,
                                         .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = lag,
                                         .last_error = arena_copy(a, slice_of(stats.last_error)) };
+    }
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        const unsettled *u = &w->unsettled[i];
+        if (u->is_gone) continue;
+        (*out)[(*count)++] = (weir_query_stats){ .id = arena_copy(a, slice_of(u->id)), .state = names[state_of_unsettled(&u->why)],
+                                                 .lag_rows = -1, .last_error = arena_copy(a, slice_of(u->why.message)) };
     }
     pthread_mutex_unlock(&w->lock);
     return WEIR_OK;

@@ -28,6 +28,19 @@ static void numbers_here(query *q, query_numbers *out)
     out->has_lag = query_lag(q, &out->lag_records, &err) == WEIR_OK;
 }
 
+static void numbers_of_unsettled(const weir_error *why, query_numbers *out)
+{
+    *out = (query_numbers){ .state = state_of_unsettled(why) };
+    snprintf(out->stats.last_error, sizeof out->stats.last_error, "%.255s", why->message);
+}
+
+static void add_numbers(text *out, slice id, const query_numbers *numbers)
+{
+    text_add_varint(out, id.len);
+    text_add(out, id);
+    text_add(out, (slice){ (const char *)numbers, sizeof *numbers });
+}
+
 void numbers_publish(weir *w)
 {
     char path[4096], fresh[4096];
@@ -39,9 +52,13 @@ void numbers_publish(weir *w)
     for (uint32_t i = 0; i < w->query_count; i++) {
         query_numbers one;
         numbers_here(w->queries[i], &one);
-        text_add_varint(&out, query_id(w->queries[i]).len);
-        text_add(&out, query_id(w->queries[i]));
-        text_add(&out, (slice){ (const char *)&one, sizeof one });
+        add_numbers(&out, query_id(w->queries[i]), &one);
+    }
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        query_numbers one;
+        if (w->unsettled[i].is_gone) continue;
+        numbers_of_unsettled(&w->unsettled[i].why, &one);
+        add_numbers(&out, slice_of(w->unsettled[i].id), &one);
     }
     FILE *file = fopen(fresh, "we"); /* a full disk costs others the view, nothing else */
     bool is_written = file != NULL && fwrite(out.data, 1, out.len, file) == out.len;
@@ -68,14 +85,14 @@ bool numbers_of(weir *w, slice id, query_numbers *out)
 {
     query *q = find_query(w, id);
     int64_t owner = q == NULL ? storage_engine_owner(w->storage) : 0;
+    const weir_error *why = q == NULL ? why_not_started(w, id) : NULL;
     char path[4096], piece[4096];
     text bytes = TEXT_EMPTY;
     size_t got;
 
-    if (q != NULL) {
-        numbers_here(q, out);
-        return true;
-    }
+    if (q != NULL) numbers_here(q, out);
+    if (why != NULL) numbers_of_unsettled(why, out);
+    if (q != NULL || why != NULL) return true;
     if (owner == 0 || !path_of(w, "", path, sizeof path)) return false;
     FILE *file = fopen(path, "re");
     while (file != NULL && (got = fread(piece, 1, sizeof piece, file)) > 0) text_add(&bytes, (slice){ piece, got });
