@@ -71,15 +71,22 @@ static weir_rc fold(weir *w, int64_t end, weir_error *err)
     return rc;
 }
 
-static weir_rc fold_what_came(weir *w, weir_error *err)
+weir_rc command_log_end(weir *w, int64_t *end, weir_error *err)
 {
     topic_info info;
     bool found;
-    int64_t begin, end;
+    int64_t begin;
 
+    *end = 0;
     WEIR_TRY(topic_find(w->storage, w->command_topic, &info, &found, err));
-    if (!found) return WEIR_OK;
-    WEIR_TRY(topic_offsets(w->storage, w->command_topic, 0, &begin, &end, err));
+    return found ? topic_offsets(w->storage, w->command_topic, 0, &begin, end, err) : WEIR_OK;
+}
+
+static weir_rc fold_what_came(weir *w, weir_error *err)
+{
+    int64_t end;
+
+    WEIR_TRY(command_log_end(w, &end, err));
     return end <= w->folded_to ? WEIR_OK : fold(w, end, err);
 }
 

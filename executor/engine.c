@@ -139,16 +139,19 @@ static void *watch(void *argument)
     int64_t pause_ms = storage_is_kafka(w->storage) ? WATCH_KAFKA_MS : WATCH_LOCAL_MS;
     int64_t publish_ms = storage_is_kafka(w->storage) ? PUBLISH_KAFKA_MS : PUBLISH_LOCAL_MS, told_ms = -publish_ms;
     weir_error err;
+    int64_t end;
 
     while (!atomic_load(&w->closing)) {
+        /* The broker's answer may be long in coming: nobody is to wait with us. One that cannot be had now is asked for again; the
+         * queries report it as theirs. */
+        bool is_there = command_log_end(w, &end, &err) == WEIR_OK;
         pthread_mutex_lock(&w->lock);
-        weir_rc rc = catalog_refresh(w, &err);
+        if (is_there && (end > w->folded_to || w->unsettled_count > 0)) (void)!catalog_refresh(w, &err);
+        pthread_mutex_unlock(&w->lock);
         if (clock_monotonic_ms(&w->clock) - told_ms >= publish_ms) {
             numbers_publish(w);
             told_ms = clock_monotonic_ms(&w->clock);
         }
-        pthread_mutex_unlock(&w->lock);
-        (void)rc; /* a storage that cannot be read now is asked again; its queries report it as theirs */
         for (int64_t slept = 0; slept < pause_ms && !atomic_load(&w->closing); slept += 10) sleep_ms(10);
     }
     return NULL;
@@ -252,7 +255,7 @@ void weir_advance(weir *w, int64_t by_ms)
 
 weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count)
 {
-    static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
+    static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR", "WAITING" };
 
     pthread_mutex_lock(&w->lock);
     *out = ARENA_ZEROS(a, weir_query_stats, w->query_count + w->unsettled_count + 1);
@@ -262,7 +265,7 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
         query_stats_of(w->queries[i], &stats);
         int64_t lag = 0;
         weir_error err;
-        if (query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
+        if (storage_is_cut_off(w->storage) || query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
         (*out)[i] = (weir_query_stats){ .id = arena_copy(a, query_id(w->queries[i])),
                                         .state = names[query_state_of(w->queries[i], NULL)], .rows_in = stats.counts.rows_in,
                                         .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,

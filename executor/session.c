@@ -478,7 +478,8 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
             return analyze_statement(s, what, kept, out, err);
         }
         pthread_mutex_lock(&w->lock);
-        rc = catalog_refresh(w, err);
+        rc = w->has_watcher && storage_is_cut_off(w->storage) ? WEIR_OK : catalog_refresh(w, err);
+        if (rc == WEIR_BROKER) rc = WEIR_OK; /* what is known already will do: it may be the trouble that is asked for */
         if (rc == WEIR_OK) rc = show_statement(s, what, *kept, out, err);
         if (rc == WEIR_OK && s->describes) describe_result(s, what, *out);
         pthread_mutex_unlock(&w->lock);

@@ -76,7 +76,10 @@ struct weir_session {
 weir_rc open_registry(weir *w, weir_error *err) WEIR_CHECKED;
 bool is_registry_property(slice name); /* of -X: the registry's, not librdkafka's */
 
-/* ---- the command log (command_log.c); all with the lock held ---- */
+/* ---- the command log (command_log.c); all with the lock held, but for the first ---- */
+
+/* Asks the storage; 0: there is none yet. */
+weir_rc command_log_end(weir *w, int64_t *end, weir_error *err) WEIR_CHECKED;
 
 /* Folds what was appended since. Starts and stops queries accordingly where this process is the engine: what fails there is no
  * failure of the refresh, but told as the queries' own, and tried again. */
@@ -105,7 +108,7 @@ typedef struct query_numbers {
 
 /* False: it does not run, or its process does not tell. */
 bool numbers_of(weir *w, slice id, query_numbers *out);
-/* For other processes. */
+/* For other processes. Takes the lock, but not while it asks the storage. */
 void numbers_publish(weir *w);
 
 /* ---- settings (settings.c) ---- */
