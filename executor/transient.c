@@ -36,6 +36,7 @@ struct transient {
     bool is_quiet;           /* the last poll brought nothing */
 };
 
+#define FED_PAGES_A_CALL 16 /* that gave no row: then others have their turn */
 #define PUSH_FLUSH_MS 100 /* how long a push query gathers changes while input keeps coming */
 
 /* ---- collecting ---- */
@@ -322,6 +323,7 @@ static weir_rc advance(transient *t, int timeout_ms, weir_error *err)
 weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_error *err)
 {
     int64_t began_ms = clock_monotonic_ms(t->env.clock);
+    uint32_t pages = 0;
 
     *rows = NULL;
     if (t->first == NULL) { /* nothing lent is in use any more */
@@ -339,10 +341,14 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
             break;
         }
         int64_t left = timeout_ms < 0 ? 50 : timeout_ms - (clock_monotonic_ms(t->env.clock) - began_ms);
-        if (left < 0) return WEIR_OK;
+        if (left < 0 && t->shared.fed == NULL) return WEIR_OK; /* a feed wakes only those it has told that there is nothing */
         WEIR_TRY(advance(t, left > 50 ? 50 : (int)left, err));
         bool never_waits = t->env.clock->is_virtual || t->shared.fed != NULL; /* time stands still, or the caller sleeps */
         if (never_waits && t->is_quiet && t->first == NULL && timeout_ms >= 0) return WEIR_OK;
+        if (t->cursor != NULL && t->first == NULL && ++pages == FED_PAGES_A_CALL) {
+            if (t->wake != NULL) t->wake(t->wake_self);
+            return WEIR_OK;
+        }
     }
     if (t->first != NULL) {
         /* With the LIMIT's last rows it is known that they are the last. */
