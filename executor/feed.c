@@ -12,7 +12,7 @@
 #include <time.h>
 
 enum { PAGE_ROWS_MAX = 256, POLL_MS = 500, LINGER_MS = 1000, LOOK_MS = 20 };
-#define PAGE_BYTES_MAX ((size_t)128 << 10)        /* or one row */
+#define PAGE_BYTES_MAX ((size_t)16 << 10)         /* or one row */
 #define WAITING_ROWS_MAX 65536                    /* of a view, until the feed waits */
 #define WAITING_BYTES_MAX ((size_t)16 << 20)
 #define ALL_WAITING_BYTES_MAX ((size_t)64 << 20)  /* of all views of all feeds */
@@ -232,14 +232,15 @@ static bool is_full(const view *v)
                                 atomic_load(&v->feed->all->waiting_bytes) >= ALL_WAITING_BYTES_MAX);
 }
 
-/* Those that have yet to take the first page, and cannot, have made the feed wait that long. */
+/* All that are behind and take nothing pay for the time that the feed has waited; whom it waits for is cut when nothing is left. */
 static void charge(view *v, int64_t ms)
 {
-    for (feed_cursor *c = v->cursors, *next; c != NULL && v->first != NULL; c = next) {
-        next = c->next;
-        if (c->at != v->first || !c->is_held) continue;
+    const page *first = v->first;
+
+    for (feed_cursor *c = v->cursors; c != NULL; c = c->next) {
+        if (!c->is_held || c->at == NULL) continue;
         c->hold_ms_left -= ms;
-        if (c->hold_ms_left <= 0) cut(c);
+        if (c->hold_ms_left <= 0 && c->at == first) cut(c);
     }
 }
 
@@ -830,6 +831,7 @@ weir_rc feed_next(feed_cursor *c, arena *a, batch **rows, weir_error *err)
 weir_rc feed_hold(feed_cursor *c, weir_error *err)
 {
     pthread_mutex_lock(&c->view->feed->lock);
+    give_back(c);
     c->is_held = true;
     weir_rc rc = why_over(c, err);
     pthread_mutex_unlock(&c->view->feed->lock);

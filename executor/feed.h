@@ -33,7 +33,8 @@ void feed_leave(feed_cursor *c); /* NULL is fine */
 /* The next rows, of one partition, as the step of the plan emits them; *rows NULL: there are none yet. The batch is the caller's,
  * in the arena; what its columns point to is lent until the next call. */
 weir_rc feed_next(feed_cursor *c, arena *a, batch **rows, weir_error *err) WEIR_CHECKED;
-/* The cursor's own reader takes nothing more, until the next feed_next(). Fails as that would; wake() is called when it is cut. */
+/* The cursor's own reader takes nothing more, until the next feed_next(): what was lent is given back. Fails as that would;
+ * wake() is called when it is cut. */
 weir_rc feed_hold(feed_cursor *c, weir_error *err) WEIR_CHECKED;
 
 #endif

@@ -369,7 +369,9 @@ bool transient_sleeps(transient *t, void (*wake)(void *self), void *self)
 
 weir_rc transient_hold(transient *t, weir_error *err)
 {
-    return t->cursor == NULL ? WEIR_OK : feed_hold(t->cursor, err);
+    if (t->cursor == NULL) return WEIR_OK;
+    arena_give_back(t->task->batch_arena); /* the rows it lends are copies */
+    return feed_hold(t->cursor, err);
 }
 
 bool transient_rest(transient *t)
