@@ -215,7 +215,7 @@ def joins_a_flood(s):
     writer = threading.Thread(target=flood)
     writer.start()
     try:
-        for _ in range(15):
+        for _ in range(8):
             before = sent[0]
             push = subscribe(s, 'SELECT v FROM s EMIT CHANGES;')
             after = sent[0] + 50  # those under way
