@@ -662,7 +662,7 @@ static weir_rc find_view(feed *f, slice key, int32_t partitions, view **out, wei
 {
     view *v = f->views;
 
-    while (v != NULL && !slice_equal(v->key, key)) v = v->next;
+    while (v != NULL && (v->error.rc != WEIR_OK || !slice_equal(v->key, key))) v = v->next;
     if (v == NULL) {
         WEIR_TRY(view_open(&v, f, key, partitions, err));
         v->next = f->views;
@@ -696,24 +696,18 @@ static weir_rc attach(feed_cursor *c, feeds *all, slice topic, slice key, weir_e
 }
 
 /* Where the topic ends is asked once the cursor stands in the list, so that nothing falls between. */
-weir_rc feed_join(feed_cursor **out, feeds *all, const plan *p, void (*wake_up)(void *self), void *self, weir_error *err)
+weir_rc feed_join(feed_cursor **out, feeds *all, const plan *p, int32_t partitions, void (*wake_up)(void *self), void *self,
+                  weir_error *err)
 {
     arena *a = arena_new(1024);
     slice topic = p->steps[0].source.topic, key = view_text(p, a);
     feed_cursor *c = calloc(1, sizeof *c);
-    topic_info info;
-    bool found;
 
     if (c == NULL) abort();
-    *c = (feed_cursor){ .wake = wake_up, .self = self, .hold_ms_left = HOLD_MS_MAX };
-    weir_rc rc = topic_find(all->storage, topic, &info, &found, err);
-    if (rc == WEIR_OK && !found) rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the topic %.*s does not exist", SLICE_ARG(topic));
-    if (rc == WEIR_OK) {
-        c->partitions = info.partitions;
-        c->start = calloc((size_t)info.partitions, sizeof *c->start);
-        if (c->start == NULL) abort();
-        rc = attach(c, all, topic, key, err);
-    }
+    *c = (feed_cursor){ .partitions = partitions, .start = calloc((size_t)partitions, sizeof *c->start), .wake = wake_up, .self = self,
+                        .hold_ms_left = HOLD_MS_MAX };
+    if (c->start == NULL) abort();
+    weir_rc rc = attach(c, all, topic, key, err);
     for (int32_t i = 0; i < c->partitions && rc == WEIR_OK; i++) {
         int64_t begin;
         rc = topic_offsets(all->storage, topic, i, &begin, &c->start[i], err);

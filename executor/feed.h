@@ -25,10 +25,11 @@ void feeds_free(feeds *all); /* NULL is fine; no cursor is left */
  * its own. */
 const step *feed_step_of(const plan *p);
 
-/* From here on nothing of the topic is missed, and nothing comes that stood there before. The plan is borrowed until feed_leave().
+/* From here on nothing of the topic is missed, and nothing comes that stood there before. partitions: of the topic.
  * wake() is called, from another thread and with locks held, once after each feed_next() that found nothing, when there is
  * something, an error too. */
-weir_rc feed_join(feed_cursor **out, feeds *all, const plan *p, void (*wake)(void *self), void *self, weir_error *err) WEIR_CHECKED;
+weir_rc feed_join(feed_cursor **out, feeds *all, const plan *p, int32_t partitions, void (*wake)(void *self), void *self,
+                  weir_error *err) WEIR_CHECKED;
 void feed_leave(feed_cursor *c); /* NULL is fine */
 /* The next rows, of one partition, as the step of the plan emits them; *rows NULL: there are none yet. The batch is the caller's,
  * in the arena; what its columns point to is lent until the next call. */

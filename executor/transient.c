@@ -292,7 +292,8 @@ static weir_rc advance_fed(transient *t, weir_error *err)
     batch *rows;
 
     if (t->cursor == NULL) {
-        WEIR_TRY(feed_join(&t->cursor, t->env.feeds, t->plan, t->wake == NULL ? no_wake : t->wake, t->wake_self, err));
+        WEIR_TRY(feed_join(&t->cursor, t->env.feeds, t->plan, t->source_partitions[0], t->wake == NULL ? no_wake : t->wake,
+                           t->wake_self, err));
     }
     arena_reset(t->task->batch_arena);
     WEIR_TRY(feed_next(t->cursor, t->task->batch_arena, &rows, err));

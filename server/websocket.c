@@ -116,7 +116,7 @@ static void end_exchange(connection *c)
     log_request(x);
     c->current = NULL;
     x->connection = NULL;
-    atomic_store(&x->is_gone, true);
+    exchange_go(x);
     exchange_drop(x);
 }
 

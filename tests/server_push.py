@@ -201,6 +201,32 @@ def clients_that_go(s):
 
 
 @test
+def web_sockets_that_close(s):
+    """With a word and without."""
+    s.ksql(STREAM)
+    sockets = []
+    for _ in range(20):
+        c = socket.create_connection(('127.0.0.1', s.port), timeout=SLOW)
+        c.sendall(b'GET /ws/query?request=%7B%22ksql%22:%22SELECT%20v%20FROM%20s%20EMIT%20CHANGES;%22%7D HTTP/1.1\r\nHost: x\r\n'
+                  b'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+                  b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+        got = b''
+        while b'"schema"' not in got:
+            got += c.recv(4096)
+        sockets.append(c)
+    equal(metric(s, 'weir_http_streamed_queries'), 20)
+    for i, c in enumerate(sockets):
+        if i % 2 == 0:
+            c.sendall(bytes([0x88, 0x82, 0, 0, 0, 0, 3, 232]))  # close, 1000
+        else:
+            c.close()
+    end = time.time() + SLOW
+    while metric(s, 'weir_http_streamed_queries') > 0 and time.time() < end:
+        time.sleep(0.02)
+    equal(metric(s, 'weir_http_streamed_queries'), 0)
+
+
+@test
 def joins_a_flood(s):
     """Begins behind what was acknowledged before it asked, not behind what came after it was answered; then misses nothing."""
     s.ksql(STREAM)
