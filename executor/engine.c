@@ -3,6 +3,7 @@
 
 #include "core/thread.h"
 #include "executor/bad_log.h"
+#include "executor/feed.h"
 #include "storage/registry.h"
 
 #include <stdlib.h>
@@ -90,6 +91,7 @@ weir_rc weir_open(weir **out, const weir_options *options, weir_error *err)
         if (rc == WEIR_OK) rc = open_registry(w, err);
         catalog_use_registry(w->catalog, w->registry);
         if (rc == WEIR_OK) rc = catalog_refresh(w, err);
+        w->feeds = feeds_new(w->storage, w->registry, &w->clock);
     }
     if (rc != WEIR_OK) {
         weir_close(w);
@@ -115,6 +117,7 @@ void weir_close(weir *w)
     free(w->queries);
     free(w->declared);
     catalog_free(w->catalog);
+    feeds_free(w->feeds);
     registry_close(w->registry);
     storage_close(w->storage);
     pthread_mutex_destroy(&w->lock);

@@ -127,6 +127,11 @@ void weir_session_is_remote(weir_session *s)
     s->is_remote = true;
 }
 
+void weir_session_shares_readers(weir_session *s)
+{
+    s->shares_readers = !s->weir->clock.is_virtual;
+}
+
 void weir_session_ends(weir_session *s, bool (*ends)(void *self, slice id), void *self)
 {
     s->ends = ends;
@@ -367,7 +372,7 @@ static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_
     weir *w = s->weir;
     plan *own = ARENA_NEW(*kept, plan);
     const transient_env env = { .storage = w->storage, .clock = &w->clock, .batch_rows = w->options.batch_rows,
-                                .cancelled = &s->cancelled };
+                                .cancelled = &s->cancelled, .feeds = s->shares_readers ? w->feeds : NULL };
     const step *first = &p->plan.steps[0];
     const query_entry *keeper = first->kind == STEP_SNAPSHOT ? catalog_query(w->catalog, first->snapshot.query) : NULL;
     transient *t;

@@ -43,6 +43,7 @@ struct weir {
     unsettled *unsettled;
     uint32_t unsettled_count;
     int64_t settled_ms;         /* when they were tried last */
+    struct feeds *feeds;        /* for push queries of sessions that share readers */
     declared_topic *declared;
     uint32_t declared_count, declared_room;
     bool is_engine;             /* has the lock: runs the persistent queries */
@@ -63,6 +64,7 @@ struct weir_session {
     setting *settings; /* names without "ksql.streams."; malloc'd texts */
     uint32_t setting_count, setting_room;
     bool describes; /* results carry their REST entities */
+    bool shares_readers;   /* push queries that begin at the end of a topic read it together */
     bool is_remote;        /* what it is given comes from elsewhere: no files of this machine are read for it */
     uint32_t script_depth; /* of RUN SCRIPT: 0, what the caller gave */
     bool (*ends)(void *self, slice id); /* a query that only the caller knows; NULL: it has none */

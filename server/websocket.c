@@ -117,7 +117,7 @@ static void end_exchange(connection *c)
     log_request(x);
     c->current = NULL;
     x->connection = NULL;
-    atomic_store(&x->is_gone, true);
+    exchange_go(x);
     exchange_drop(x);
 }
 
@@ -158,7 +158,7 @@ void websocket_fill(connection *c)
     exchange *x = c->current;
     bool ended;
 
-    while (x != NULL && c->out.len - c->out_sent < OUT_BYTES_MAX) {
+    while (x != NULL && connection_has_room(c)) {
         line *l = exchange_next_line(x, &ended);
         if (l == NULL && !ended) return;
         if (l != NULL && l->len > 0) send_frame(c, OP_TEXT, (slice){ l->data, l->len - (l->data[l->len - 1] == '\n') });
