@@ -10,6 +10,7 @@ typedef struct arena_chunk {
     size_t bytes; /* after this header */
 } arena_chunk;
 
+#define CHUNK_BYTES_FIRST ((size_t)8 << 10)
 #define CHUNK_BYTES_MAX ((size_t)1 << 20)
 
 _Static_assert(sizeof(arena_chunk) % 16 == 0, "what follows the header is 16-byte aligned");
@@ -35,7 +36,7 @@ arena *arena_new(size_t first_chunk_bytes)
 {
     arena *a = must_alloc(sizeof *a);
 
-    *a = (arena){ .next_chunk_bytes = first_chunk_bytes == 0 ? 8192 : (first_chunk_bytes + 15) & ~(size_t)15 };
+    *a = (arena){ .next_chunk_bytes = first_chunk_bytes == 0 ? CHUNK_BYTES_FIRST : (first_chunk_bytes + 15) & ~(size_t)15 };
     return a;
 }
 
@@ -78,13 +79,19 @@ void arena_reset(arena *a)
     use_chunk(a, largest);
 }
 
-void arena_free(arena *a)
+void arena_give_back(arena *a)
 {
-    if (a == NULL) return;
     for (arena_chunk *chunk = a->chunks, *older; chunk != NULL; chunk = older) {
         older = chunk->older;
         free(chunk);
     }
+    *a = (arena){ .next_chunk_bytes = CHUNK_BYTES_FIRST };
+}
+
+void arena_free(arena *a)
+{
+    if (a == NULL) return;
+    arena_give_back(a);
     free(a);
 }
 

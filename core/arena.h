@@ -12,6 +12,7 @@ typedef struct arena arena;
 arena *arena_new(size_t first_chunk_bytes); /* 0: a default of 8 KiB */
 void arena_free(arena *a);                  /* NULL is fine */
 void arena_reset(arena *a);                 /* all it lent is gone; keeps memory for the next round */
+void arena_give_back(arena *a);             /* all it lent is gone, and so is its memory */
 size_t arena_bytes(const arena *a);         /* what it holds, free or lent */
 
 void *arena_alloc_slow(arena *a, size_t bytes);

@@ -766,6 +766,7 @@ static bool read_struct(json_doc *doc, uint32_t *i, const type *t, value *out)
     out->list.count = t->field_count;
     out->list.items = ARENA_ARRAY(doc->arena, value, t->field_count);
     bool *has_exact = ARENA_ZEROS(doc->arena, bool, t->field_count);
+    uint32_t *at = ARENA_ZEROS(doc->arena, uint32_t, t->field_count); /* where the value of each stands; 0: nowhere */
     for (uint32_t k = 0; k < t->field_count; k++) out->list.items[k] = NULL_VALUE;
     ++*i;
     if (json_char(doc, *i) == '}') {
@@ -781,11 +782,15 @@ static bool read_struct(json_doc *doc, uint32_t *i, const type *t, value *out)
             slice field = t->fields[k].name;
             bool is_exact = slice_equal(field, name);
             if (!is_exact && (has_exact[k] || !is_upper_case_of(field, name))) continue;
-            uint32_t at = from;
-            if (!json_read_value(doc, &at, t->fields[k].type, &out->list.items[k])) return fail_in_field(doc, field);
-            if (is_exact) has_exact[k] = true;
+            at[k] = from;
+            has_exact[k] = is_exact;
         }
         if (!json_next_item(doc, i, '}', &is_end)) return false;
+    }
+    for (uint32_t k = 0; k < t->field_count; k++) { /* not before: a field's very name may come behind another that is like it */
+        if (at[k] != 0 && !json_read_value(doc, &at[k], t->fields[k].type, &out->list.items[k])) {
+            return fail_in_field(doc, t->fields[k].name);
+        }
     }
     return true;
 }

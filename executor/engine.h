@@ -85,6 +85,8 @@ void weir_session_define(weir_session *s, slice name, slice value);
 void weir_session_describes(weir_session *s, bool describes);
 /* Its statements come from another machine: those that read files here are refused. */
 void weir_session_is_remote(weir_session *s);
+/* Its push queries that begin at the end of a topic share one reader of it, and are cut when they fall too far behind. */
+void weir_session_shares_readers(weir_session *s);
 /* For TERMINATE of an id that no persistent query has: true where it is one of the caller's own, which ends then. It is called
  * with the engine's lock held, and must call nothing of this header. */
 void weir_session_ends(weir_session *s, bool (*ends)(void *self, slice id), void *self);
@@ -154,6 +156,13 @@ const schema *weir_result_schema(const weir_result *r); /* key_count: key column
 /* Waits up to timeout_ms (-1: as long as it takes) and lends rows until the next call. *rows NULL: none came in time, or
  * it has ended: see weir_result_ended(). A row of kind ROW_TOMBSTONE is a deletion (tables' changes). */
 weir_rc weir_result_next(weir_result *r, int timeout_ms, const batch **rows, weir_error *err) WEIR_CHECKED;
+/* For a caller with many results, before the first weir_result_next(). True: that never waits, and wake() is called once after
+ * each that gave no rows, when it may give some now, or an error; from another thread, with locks held. False: it is to be asked
+ * again and again. */
+bool weir_result_sleeps(weir_result *r, void (*wake)(void *self), void *self);
+/* The caller cannot take more rows until it next asks for some. Fails where a query that is behind was cut for that, of which
+ * wake() tells. */
+weir_rc weir_result_hold(weir_result *r, weir_error *err) WEIR_CHECKED;
 bool weir_result_ended(const weir_result *r);
 void weir_result_close(weir_result *r); /* NULL is fine */
 
@@ -237,7 +246,7 @@ weir_rc weir_read_source(weir *w, slice source, arena *a, weir_row_text **rows, 
 
 typedef struct weir_query_stats {
     slice id;
-    const char *state;      /* "RUNNING", "PAUSED", "ERROR", "RESTORING" */
+    const char *state;      /* "STARTING", "RUNNING", "WAITING" (what it does fails and is tried again), "PAUSED", "ENDED", "ERROR" */
     uint64_t rows_in, rows_out, bad_rows, late_rows, epochs;
     int64_t lag_rows;       /* records of its sources it has not taken yet; -1: cannot be told */
     slice last_error;

@@ -97,7 +97,8 @@ static const char *state_of(weir *w, const query_entry *e)
 {
     const char *word = query_word(w, e);
 
-    return strcmp(word, "STARTING") == 0 || strcmp(word, "IN ANOTHER PROCESS") == 0 ? "RUNNING" : word;
+    bool is_running = strcmp(word, "STARTING") == 0 || strcmp(word, "WAITING") == 0 || strcmp(word, "IN ANOTHER PROCESS") == 0;
+    return is_running ? "RUNNING" : word;
 }
 
 static void print_query_item(weir *w, text *out, const query_entry *e)

@@ -13,6 +13,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* What was told last of a worker's troubles. */
+typedef struct told {
+    weir_rc trouble; /* WEIR_OK: none */
+    int64_t told_ms, met_ms;
+    uint64_t epochs; /* of the worker, when it was met */
+} told;
+
 typedef struct worker {
     query *query;
     client *client;
@@ -37,6 +44,7 @@ typedef struct worker {
     uint64_t marked_rows;   /* rows_in at marked_ms, from which its rate counts */
     int64_t marked_ms;
     uint64_t epochs;
+    told told;
 } worker;
 
 /* What --until-end knows of one source. */
@@ -65,6 +73,7 @@ struct query {
     query_state state;
     weir_error error;           /* of QUERY_FAILED, or the last retried */
     uint32_t ready_workers;
+    uint32_t waiting_workers;   /* what they do fails, and is tried again */
     source_target *targets;     /* until_end */
     uint32_t *stage_done;       /* tasks of the sub-topology that reached their targets */
     bool regroups_in_memory;
@@ -891,23 +900,46 @@ bool query_has_ended(const query *q)
 }
 
 #define NOTICE_MS 10000 /* the same trouble is told again after so long */
-
-/* What was told last of a worker's troubles. */
-typedef struct told {
-    weir_rc trouble; /* WEIR_OK: none */
-    int64_t told_ms;
-} told;
+#define RECOVERY_MS 2000 /* without trouble, where there is nothing to commit that would show that it is over */
 
 /* err NULL: it goes on. */
-static void tell(query *q, told *t, const weir_error *err)
+static void tell(worker *w, const weir_error *err)
 {
+    query *q = w->query;
+    told *t = &w->told;
     int64_t now_ms = clock_monotonic_ms(q->env.clock);
+    bool is_news = err == NULL || err->act == WEIR_ACT_STOP || t->trouble != err->rc || now_ms - t->told_ms >= NOTICE_MS;
 
-    if (q->env.notice == NULL) return;
-    if (err != NULL && err->act != WEIR_ACT_STOP && t->trouble == err->rc && now_ms - t->told_ms < NOTICE_MS) return;
+    pthread_mutex_lock(&q->lock);
+    q->waiting_workers += (err != NULL) - (t->trouble != WEIR_OK);
+    pthread_mutex_unlock(&q->lock);
     t->trouble = err == NULL ? WEIR_OK : err->rc;
+    t->met_ms = now_ms;
+    t->epochs = w->epochs;
+    if (!is_news) return;
     t->told_ms = now_ms;
-    q->env.notice(q->env.notice_self, q->entry.id, err);
+    if (q->env.notice != NULL) q->env.notice(q->env.notice_self, q->entry.id, err);
+}
+
+/* From within a commit that waits for the broker. */
+static void tell_waiting(void *self, const weir_error *why)
+{
+    worker *w = self;
+
+    tell(w, why);
+    note_error(w->query, why, false);
+}
+
+/* Whether the last trouble is over, after a step that went well. One that did nothing shows nothing: what failed was a commit.
+ * Where nothing is left to commit, the broker's answers to others show it. */
+static bool has_recovered(const worker *w)
+{
+    const query *q = w->query;
+    size_t bytes;
+
+    if (w->told.trouble == WEIR_OK || w->epochs > w->told.epochs) return w->told.trouble != WEIR_OK;
+    return w->told.trouble == WEIR_BROKER && !w->must_abort && !storage_is_cut_off(q->env.storage) && !is_dirty(w, &bytes) &&
+           clock_monotonic_ms(q->env.clock) - w->told.met_ms >= RECOVERY_MS;
 }
 
 static void *run_worker(void *argument)
@@ -915,8 +947,6 @@ static void *run_worker(void *argument)
     worker *w = argument;
     query *q = w->query;
     int64_t retry_ms = 10;
-    uint64_t epochs = 0; /* there were when the last trouble began */
-    told so_far = { 0 };
 
     while (!atomic_load(&q->stopping) && !query_has_ended(q)) {
         weir_error err = { .rc = WEIR_OK };
@@ -931,13 +961,11 @@ static void *run_worker(void *argument)
         }
         if (rc == WEIR_OK) {
             retry_ms = 10;
-            /* A step that did nothing shows nothing: what failed was a commit. */
-            if (so_far.trouble != WEIR_OK && w->epochs > epochs) tell(q, &so_far, NULL);
+            if (has_recovered(w)) tell(w, NULL);
             if (is_held) sleep_ms(20);
             continue;
         }
-        epochs = w->epochs;
-        tell(q, &so_far, &err);
+        tell(w, &err);
         if (err.act == WEIR_ACT_STOP) {
             note_error(q, &err, true);
             break;
@@ -970,17 +998,20 @@ static weir_rc open_workers(query *q, weir_error *err)
     q->shared.state_budget_bytes = q->env.state_budget_bytes / (uint32_t)most;
     q->workers = calloc(q->worker_count, sizeof *q->workers);
     if (q->workers == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory for workers");
-    for (uint32_t i = 0; i < q->worker_count; i++) {
+    for (uint32_t i = 0; i < q->worker_count; i++) { /* all of them, before any may fail: query_stop() closes each */
         worker *w = &q->workers[i];
         w->query = q;
         w->is_behind = true;
         w->readers = ARENA_ZEROS(q->arena, task *const *, q->entry.plan.step_count);
         w->op_published = ARENA_ZEROS(q->arena, op_stats, q->entry.plan.step_count);
         w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
+    }
+    for (uint32_t i = 0; i < q->worker_count; i++) {
         const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
                                    .sinks = q->sinks, .sink_count = q->sink_count, .instance = i,
-                                   .instances = q->worker_count, .at_least_once = q->env.at_least_once };
-        WEIR_TRY(client_open(&w->client, q->env.storage, &spec, err));
+                                   .instances = q->worker_count, .at_least_once = q->env.at_least_once,
+                                   .waits = tell_waiting, .waits_self = &q->workers[i] };
+        WEIR_TRY(client_open(&q->workers[i].client, q->env.storage, &spec, err));
     }
     return WEIR_OK;
 }
@@ -1119,7 +1150,9 @@ const plan *query_plan(const query *q)
 query_state query_state_of(query *q, weir_error *err)
 {
     pthread_mutex_lock(&q->lock);
-    query_state state = q->state == QUERY_AT_WORK && atomic_load(&q->held) ? QUERY_HELD : q->state;
+    query_state state = q->state;
+    if (state == QUERY_AT_WORK && q->waiting_workers > 0) state = QUERY_WAITING;
+    if (state == QUERY_AT_WORK && atomic_load(&q->held)) state = QUERY_HELD;
     if (err != NULL) *err = q->error;
     pthread_mutex_unlock(&q->lock);
     return state;

@@ -206,6 +206,16 @@ weir_rc weir_result_next(weir_result *r, int timeout_ms, const batch **rows, wei
     return WEIR_OK;
 }
 
+bool weir_result_sleeps(weir_result *r, void (*wake)(void *self), void *self)
+{
+    return r->transient != NULL && transient_sleeps(r->transient, wake, self);
+}
+
+weir_rc weir_result_hold(weir_result *r, weir_error *err)
+{
+    return r->transient == NULL ? WEIR_OK : transient_hold(r->transient, err);
+}
+
 bool weir_result_ended(const weir_result *r)
 {
     return r->has_ended || (r->transient != NULL && transient_ended(r->transient));

@@ -47,7 +47,7 @@ static weir_rc show_topics(weir *w, bool all, arena *a, weir_result **out, weir_
 
 const char *query_word(weir *w, const query_entry *e)
 {
-    static const char *const words[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
+    static const char *const words[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR", "WAITING" };
     query *q = find_query(w, e->id);
     query_numbers numbers;
 

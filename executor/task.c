@@ -263,7 +263,13 @@ static bool is_mine(const task *t, const step *s)
 /* A step that other tasks, or topics, feed this one from. */
 static bool is_input(const task *t, const step *s)
 {
-    return s->kind == STEP_SOURCE || s->kind == STEP_SNAPSHOT || (s->kind == STEP_EXCHANGE && !is_mine(t, s));
+    return s == t->shared->fed || s->kind == STEP_SOURCE || s->kind == STEP_SNAPSHOT || (s->kind == STEP_EXCHANGE && !is_mine(t, s));
+}
+
+/* A feed does the work of its step and of those below, which stand before it: it has one source. */
+static bool is_done_by_feed(const task *t, const step *s)
+{
+    return t->shared->fed != NULL && s <= t->shared->fed;
 }
 
 /* The marks of an exchange that is itself behind one are those of its input, which must outlive a restart. */
@@ -293,7 +299,8 @@ static weir_rc add_input(task *t, const step *from, op *entry, uint8_t side, wei
         input->is_mixed = exchange_behind(p, &p->steps[from->inputs[0]]) != NULL;
         event_time_open(input->from, task_upstreams_of(t, (uint32_t)(from - p->steps)), t->plan_arena);
     }
-    return from->kind == STEP_SOURCE ? decoder_open(&input->decoder, t, from, err) : WEIR_OK;
+    bool decodes = from->kind == STEP_SOURCE && from != t->shared->fed;
+    return decodes ? decoder_open(&input->decoder, t, from, err) : WEIR_OK;
 }
 
 static weir_rc build(task *t, weir_error *err)
@@ -305,7 +312,7 @@ static weir_rc build(task *t, weir_error *err)
     t->inputs = ARENA_ZEROS(t->plan_arena, task_input, p->step_count * 2);
     for (uint32_t i = 0; i < p->step_count; i++) {
         const step *s = &p->steps[i];
-        if (!is_mine(t, s) || s->kind == STEP_SOURCE || s->kind == STEP_SNAPSHOT) continue;
+        if (!is_mine(t, s) || is_done_by_feed(t, s) || s->kind == STEP_SOURCE || s->kind == STEP_SNAPSHOT) continue;
         const op_class *class = class_of(t, s);
         if (class == NULL) return weir_fail(err, WEIR_UNSUPPORTED, NOWHERE, "this kind of step cannot run yet");
         op_of[i] = arena_zero(t->plan_arena, OP_BYTES_MAX);
@@ -352,7 +359,7 @@ static weir_rc open_state(task *t, int32_t partitions, weir_error *err)
         if (t->inputs[i].from != NULL) text_printf(&layout, "times:%u;", t->inputs[i].step->id);
     }
     for (uint32_t i = 0; i < p->step_count; i++) {
-        if (!is_mine(t, &p->steps[i]) || !is_stateful(&p->steps[i])) continue;
+        if (!is_mine(t, &p->steps[i]) || is_done_by_feed(t, &p->steps[i]) || !is_stateful(&p->steps[i])) continue;
         any = true;
         if (p->steps[i].kind == STEP_TABLE && p->steps[i].table.is_versioned) text_add(&layout, SLICE("last answers;"));
         text_printf(&layout, "%u:%.*s;", p->steps[i].id, SLICE_ARG(p->steps[i].layout));

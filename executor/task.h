@@ -30,6 +30,7 @@ typedef struct task_shared {
     int32_t forced_partition;       /* tests: every record goes there; -1: as usual */
     bool is_transient;              /* one task runs all sub-topologies over all partitions; exchanges pass through */
     int32_t source_partitions;      /* transient: of the source with the most */
+    const step *fed;                /* transient: its rows come from a feed, and what is below it does not run; NULL: none */
     void (*result)(void *self, batch *rows); /* RESULT: takes the rows; transient queries */
     void *result_self;
 } task_shared;

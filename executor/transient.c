@@ -2,6 +2,7 @@
 #include "executor/transient.h"
 
 #include "executor/bad_log.h"
+#include "executor/feed.h"
 #include "executor/store_reader.h"
 
 typedef struct ready { /* rows that wait to be taken: copies, side by side */
@@ -15,7 +16,10 @@ struct transient {
     arena *arena;
     task_shared shared;
     task *task;
-    client *client;          /* reads the sources; NULL: a snapshot */
+    client *client;          /* reads the sources; NULL: a snapshot, or a feed */
+    feed_cursor *cursor;     /* NULL until the first rows are asked for */
+    void (*wake)(void *self);
+    void *wake_self;
     storage *scratch;        /* for state */
     client *scratch_client;
     bad_log *log;
@@ -32,6 +36,7 @@ struct transient {
     bool is_quiet;           /* the last poll brought nothing */
 };
 
+#define FED_PAGES_A_CALL 16 /* that gave no row: then others have their turn */
 #define PUSH_FLUSH_MS 100 /* how long a push query gathers changes while input keeps coming */
 
 /* ---- collecting ---- */
@@ -123,9 +128,12 @@ static weir_rc find_sources(transient *t, weir_error *err)
     return WEIR_OK;
 }
 
-static bool needs_state(const plan *p)
+static bool needs_state(const transient *t)
 {
+    const plan *p = t->plan;
+
     for (uint32_t i = 0; i < p->step_count; i++) {
+        if (&p->steps[i] == t->shared.fed) continue;
         if (p->steps[i].kind == STEP_AGGREGATE || p->steps[i].kind == STEP_TABLE || p->steps[i].kind == STEP_JOIN) return true;
     }
     return false;
@@ -154,8 +162,9 @@ static weir_rc open_inputs(transient *t, weir_error *err)
 
     t->shared.source_partitions = 1;
     WEIR_TRY(find_sources(t, err));
-    if (needs_state(p)) WEIR_TRY(open_scratch(t, err));
+    if (needs_state(t)) WEIR_TRY(open_scratch(t, err));
     WEIR_TRY(task_open(&t->task, &t->shared, 0, 0, 1, NULL, t->scratch_client, t->log, err));
+    if (t->shared.fed != NULL) return WEIR_OK;
     if (t->source_count > 0) {
         const client_spec spec = { .name = SLICE("transient"), .is_transient = true, .sources = t->sources,
                                    .source_count = t->source_count, .instances = 1 };
@@ -181,7 +190,8 @@ weir_rc transient_open(transient **out, const transient_env *env, const plan *p,
     t->log = bad_log_new(SLICE("transient"), UINT32_MAX, env->clock);
     t->shared = (task_shared){ .plan = p, .query_id = SLICE("transient"), .clock = env->clock, .batch_rows = env->batch_rows,
                                .state_budget_bytes = (size_t)64 << 20, .every_change = p->mode == PLAN_PUSH && p->every_change,
-                               .forced_partition = -1, .is_transient = true, .result = take_result, .result_self = t };
+                               .forced_partition = -1, .is_transient = true, .result = take_result, .result_self = t,
+                               .fed = env->feeds == NULL ? NULL : feed_step_of(p) };
     weir_rc rc = open_inputs(t, err);
     if (rc != WEIR_OK) {
         transient_close(t);
@@ -194,6 +204,7 @@ weir_rc transient_open(transient **out, const transient_env *env, const plan *p,
 void transient_close(transient *t)
 {
     if (t == NULL) return;
+    feed_leave(t->cursor);
     store_reader_close(t->reader);
     task_close(t->task);
     client_close(t->client);
@@ -271,8 +282,38 @@ static weir_rc advance_sources(transient *t, int timeout_ms, weir_error *err)
     return WEIR_OK; /* a bounded query's changes are given out once, at its end */
 }
 
+static void no_wake(void *self)
+{
+    (void)self;
+}
+
+static weir_rc advance_fed(transient *t, weir_error *err)
+{
+    batch *rows;
+
+    if (t->cursor == NULL) {
+        WEIR_TRY(feed_join(&t->cursor, t->env.feeds, t->plan, t->source_partitions[0], t->wake == NULL ? no_wake : t->wake,
+                           t->wake_self, err));
+    }
+    arena_reset(t->task->batch_arena);
+    WEIR_TRY(feed_next(t->cursor, t->task->batch_arena, &rows, err));
+    t->is_quiet = rows == NULL;
+    if (rows != NULL && rows->live.count > 0) {
+        t->task->is_dirty = t->scratch_client != NULL;
+        WEIR_TRY(task_enter(t->task, &t->task->inputs[0], rows, err));
+    }
+    bool is_late = clock_monotonic_ms(t->env.clock) - t->flushed_ms >= PUSH_FLUSH_MS;
+    if (task_has_work(t->task) && (rows == NULL || is_late)) WEIR_TRY(flush(t, err));
+    if (t->is_quiet && t->first == NULL) { /* there may be very many that sleep */
+        arena_give_back(t->task->batch_arena);
+        arena_give_back(t->result_arena);
+    }
+    return WEIR_OK;
+}
+
 static weir_rc advance(transient *t, int timeout_ms, weir_error *err)
 {
+    if (t->shared.fed != NULL) return advance_fed(t, err);
     if (t->client != NULL) return advance_sources(t, timeout_ms, err);
     batch *rows;
     WEIR_TRY(store_reader_next(t->reader, t->env.batch_rows, &rows, err));
@@ -283,6 +324,7 @@ static weir_rc advance(transient *t, int timeout_ms, weir_error *err)
 weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_error *err)
 {
     int64_t began_ms = clock_monotonic_ms(t->env.clock);
+    uint32_t pages = 0;
 
     *rows = NULL;
     if (t->first == NULL) { /* nothing lent is in use any more */
@@ -300,9 +342,14 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
             break;
         }
         int64_t left = timeout_ms < 0 ? 50 : timeout_ms - (clock_monotonic_ms(t->env.clock) - began_ms);
-        if (left < 0) return WEIR_OK;
+        if (left < 0 && t->shared.fed == NULL) return WEIR_OK; /* a feed wakes only those it has told that there is nothing */
         WEIR_TRY(advance(t, left > 50 ? 50 : (int)left, err));
-        if (t->env.clock->is_virtual && t->is_quiet && timeout_ms >= 0) return WEIR_OK; /* time stands still */
+        bool never_waits = t->env.clock->is_virtual || t->shared.fed != NULL; /* time stands still, or the caller sleeps */
+        if (never_waits && t->is_quiet && t->first == NULL && timeout_ms >= 0) return WEIR_OK;
+        if (t->cursor != NULL && t->first == NULL && ++pages == FED_PAGES_A_CALL) {
+            if (t->wake != NULL) t->wake(t->wake_self);
+            return WEIR_OK;
+        }
     }
     if (t->first != NULL) {
         /* With the LIMIT's last rows it is known that they are the last. */
@@ -312,6 +359,20 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
         if (t->first == NULL) t->last = NULL;
     }
     return WEIR_OK;
+}
+
+bool transient_sleeps(transient *t, void (*wake)(void *self), void *self)
+{
+    t->wake = wake;
+    t->wake_self = self;
+    return t->shared.fed != NULL;
+}
+
+weir_rc transient_hold(transient *t, weir_error *err)
+{
+    if (t->cursor == NULL) return WEIR_OK;
+    arena_give_back(t->task->batch_arena); /* the rows it lends are copies */
+    return feed_hold(t->cursor, err);
 }
 
 bool transient_rest(transient *t)

@@ -15,6 +15,7 @@ typedef struct transient_env {
     const weir_clock *clock;
     uint32_t batch_rows;
     const atomic_bool *cancelled; /* by the session */
+    struct feeds *feeds;          /* whose rows push queries take where they can; NULL: each reads for itself */
 } transient_env;
 
 /* The plan is borrowed, with all in it, until close. */
@@ -23,6 +24,11 @@ void transient_close(transient *t); /* NULL is fine */
 /* Rows of the plan's last step; lent until the next call. *rows NULL: none came within timeout_ms (-1: no bound), or it has
  * ended. */
 weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_error *err) WEIR_CHECKED;
+/* True: it takes a feed's rows, transient_next() never waits, and wake() is called once after each that gave none and did not end
+ * it, when it may do so now; from another thread, with locks held: it takes none of a transient. To be called once. */
+bool transient_sleeps(transient *t, void (*wake)(void *self), void *self);
+/* The caller takes no more rows until its next transient_next(). Fails where the query was cut for that. */
+weir_rc transient_hold(transient *t, weir_error *err) WEIR_CHECKED;
 /* Of a query that is a look-up of a lone key and has ended: its rows for another key, all at once, lent until the next call;
  * *rows NULL: there are none. transient_rest() comes first, and after each; false: it cannot be used again. */
 bool transient_rest(transient *t);

@@ -205,7 +205,7 @@ static bound *collect_limit(grouping *g, const expr *e)
 static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
 {
     uint32_t count = e->call.args.count;
-    bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 1);
+    bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 2);
     const char *clause = arena_c_string(g->b->arena, arena_printf(g->b->arena, "the argument of %.*s",
                                                                   SLICE_ARG(e->call.name.name)));
     binder over = input_binder(g, clause);

@@ -45,7 +45,7 @@ void connection_free(connection *c)
     tls_close(c);
     if (c->current != NULL) {
         log_request(c->current);
-        atomic_store(&c->current->is_gone, true);
+        exchange_go(c->current);
         c->current->connection = NULL;
         exchange_drop(c->current);
     }
@@ -53,6 +53,7 @@ void connection_free(connection *c)
     else s->connections = c->next;
     if (c->next != NULL) c->next->previous = c->previous;
     atomic_fetch_sub(&s->connection_count, 1);
+    atomic_fetch_sub(&s->queued_bytes, c->out_counted);
     close(c->fd);
     text_free(&c->in);
     text_free(&c->out);
@@ -130,6 +131,22 @@ static void linger(connection *c)
     c->since_ms = clock_monotonic_ms(&WALL);
 }
 
+bool connection_has_room(const connection *c)
+{
+    size_t most = atomic_load(&c->server->queued_bytes) < QUEUED_BYTES_MAX ? OUT_BYTES_MAX : OUT_BYTES_LEAST;
+
+    return c->out.len - c->out_sent < most;
+}
+
+static void count_output(connection *c)
+{
+    size_t now = c->out.len - c->out_sent;
+
+    if (now > c->out_counted) atomic_fetch_add(&c->server->queued_bytes, now - c->out_counted);
+    else atomic_fetch_sub(&c->server->queued_bytes, c->out_counted - now);
+    c->out_counted = now;
+}
+
 void connection_flush(connection *c)
 {
     while (!c->is_dead) {
@@ -150,6 +167,7 @@ void connection_flush(connection *c)
             c->out_sent = 0;
         }
     }
+    count_output(c);
     if (c->closes && c->out_sent == c->out.len && !c->is_dead && !c->lingers) linger(c);
     if (c->is_half_closed && c->current != NULL && atomic_load(&c->current->is_push)) c->is_dead = true;
     if (!c->is_dead) ask_epoll(c);

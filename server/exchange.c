@@ -67,6 +67,7 @@ void exchange_hold(exchange *x)
 void exchange_drop(exchange *x)
 {
     if (x == NULL || atomic_fetch_sub(&x->holders, 1) > 1) return;
+    atomic_fetch_sub(&x->server->queued_bytes, x->queued_bytes);
     while (x->first != NULL) {
         line *next = x->first->next;
         free(x->first);
@@ -95,7 +96,8 @@ static void add_line(exchange *x, slice more)
     if (x->last == NULL) x->first = l;
     else x->last->next = l;
     x->last = l;
-    x->queued_bytes += more.len;
+    x->queued_bytes += more.len + LINE_BYTES;
+    atomic_fetch_add(&x->server->queued_bytes, more.len + LINE_BYTES);
 }
 
 static void set_reply(exchange *x, int status, const char *content_type, slice body)
@@ -171,12 +173,25 @@ void exchange_fail(exchange *x, int status, int code, const char *format, ...)
     text_free(&body);
 }
 
+static size_t lines_bytes_max(const server *s)
+{
+    return atomic_load(&s->queued_bytes) < QUEUED_BYTES_MAX ? LINES_BYTES_MAX : LINES_BYTES_LEAST;
+}
+
 bool exchange_is_full(exchange *x)
 {
     pthread_mutex_lock(&x->lock);
-    bool is_full = x->queued_bytes >= LINES_BYTES_MAX;
+    bool is_full = x->wants_room = x->queued_bytes >= lines_bytes_max(x->server);
     pthread_mutex_unlock(&x->lock);
     return is_full;
+}
+
+void exchange_go(exchange *x)
+{
+    atomic_store(&x->is_gone, true);
+    pthread_mutex_lock(&x->lock);
+    if (x->job != NULL) pool_wake(x->job);
+    pthread_mutex_unlock(&x->lock);
 }
 
 bool exchange_take_line(exchange *x, text *into, bool *ended)
@@ -200,12 +215,15 @@ bool exchange_take_line(exchange *x, text *into, bool *ended)
     return found;
 }
 
-void exchange_note_sent(exchange *x, size_t bytes)
+void exchange_note_sent(exchange *x, size_t bytes, size_t lines)
 {
-    bool was_full = x->queued_bytes >= LINES_BYTES_MAX / 2;
+    size_t cost = bytes + lines * LINE_BYTES;
 
-    x->queued_bytes -= bytes;
-    if (was_full && x->queued_bytes < LINES_BYTES_MAX / 2 && x->job != NULL) pool_wake(x->job);
+    x->queued_bytes -= cost;
+    atomic_fetch_sub(&x->server->queued_bytes, cost);
+    if (!x->wants_room || x->queued_bytes >= lines_bytes_max(x->server) / 2) return;
+    x->wants_room = false;
+    if (x->job != NULL) pool_wake(x->job);
 }
 
 line *exchange_next_line(exchange *x, bool *ended)
@@ -215,7 +233,7 @@ line *exchange_next_line(exchange *x, bool *ended)
     if (l != NULL) {
         x->first = l->next;
         if (x->first == NULL) x->last = NULL;
-        exchange_note_sent(x, l->len);
+        exchange_note_sent(x, l->len, 1);
     }
     *ended = x->first == NULL && x->has_ended;
     pthread_mutex_unlock(&x->lock);

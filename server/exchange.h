@@ -14,6 +14,9 @@
 #include <stdatomic.h>
 
 #define LINES_BYTES_MAX ((size_t)256 << 10) /* what waits to be sent; more is not made until there is room */
+#define LINES_BYTES_LEAST ((size_t)8 << 10) /* the same, once all replies together have as much as they may */
+#define QUEUED_BYTES_MAX ((size_t)64 << 20) /* of all replies: lines, and what is made ready for sockets */
+#define LINE_BYTES 48                       /* what a line costs beside its text */
 
 typedef struct connection connection;
 typedef struct route route;
@@ -50,7 +53,8 @@ typedef struct exchange {
     text extra;
     bool has_started, has_ended, is_whole;
     line *first, *last;
-    size_t queued_bytes;
+    size_t queued_bytes;    /* what the lines cost */
+    bool wants_room;        /* the job has found it full */
     bool body_ended;        /* of a streamed body */
     size_t body_taken;      /* bytes taken since the loop last asked */
     bool is_news;           /* in the server's list */
@@ -93,15 +97,18 @@ void exchange_set_status(exchange *x, int status);
 void exchange_set_header(exchange *x, const char *name, slice given);
 /* {"@type":"generic_error","error_code":code,"message":...} */
 void exchange_fail(exchange *x, int status, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
-bool exchange_is_full(exchange *x);  /* wait: the reader is slower */
+/* Wait: the reader is slower. The job is woken when there is room. */
+bool exchange_is_full(exchange *x);
 static inline bool exchange_is_gone(exchange *x) { return atomic_load(&x->is_gone); }
 /* The next line of a streamed body into `into`. False: none is there; *ended: none will come. */
 bool exchange_take_line(exchange *x, text *into, bool *ended);
 
 /* ---- the loop's side ---- */
 
-/* With the lock held: bytes have left the queue; the job that waits for room is woken. */
-void exchange_note_sent(exchange *x, size_t bytes);
+/* Nobody is there to read the reply: its job is woken, to end. */
+void exchange_go(exchange *x);
+/* With the lock held: so many bytes of lines have left the queue, and so many lines; the job that waits for room is woken. */
+void exchange_note_sent(exchange *x, size_t bytes, size_t lines);
 line *exchange_next_line(exchange *x, bool *ended); /* taken out; the caller frees it */
 void exchange_give_body(exchange *x, slice more);
 void exchange_end_body(exchange *x);

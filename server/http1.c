@@ -248,7 +248,7 @@ static void finish(connection *c)
     log_request(x);
     c->current = NULL;
     x->connection = NULL;
-    atomic_store(&x->is_gone, true);
+    exchange_go(x);
     exchange_drop(x);
     c->since_ms = clock_monotonic_ms(&WALL);
     if (!c->keeps_alive || atomic_load(&c->server->is_stopping)) {
@@ -270,12 +270,12 @@ void http1_news(connection *c)
 
 void http1_fill(connection *c)
 {
-    while (c->current != NULL && !c->closes && c->out.len - c->out_sent < OUT_BYTES_MAX) {
+    while (c->current != NULL && !c->closes && connection_has_room(c)) {
         exchange *x = c->current;
         bool ended;
         pthread_mutex_lock(&x->lock);
         bool has_started = x->has_started;
-        size_t whole_bytes = x->queued_bytes;
+        size_t whole_bytes = x->first == NULL ? 0 : x->first->len;
         pthread_mutex_unlock(&x->lock);
         if (x->is_websocket) {
             websocket_open(c);

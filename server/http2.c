@@ -146,7 +146,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t co
     if (x == NULL) return 0;
     nghttp2_session_set_stream_user_data(c->http2, stream, NULL);
     log_request(x);
-    atomic_store(&x->is_gone, true);
+    exchange_go(x);
     x->connection = NULL;
     if (x->previous_stream != NULL) x->previous_stream->next_stream = x->next_stream;
     else c->first_stream = x->next_stream;
@@ -184,7 +184,7 @@ static ssize_t read_data(nghttp2_session *session, int32_t stream, uint8_t *to, 
     if (l != NULL && !waits) {
         memcpy(to, l->data + l->sent, len);
         l->sent += len;
-        exchange_note_sent(x, len);
+        exchange_note_sent(x, len, l->sent == l->len ? 1 : 0);
         if (l->sent == l->len) {
             x->first = l->next;
             if (x->first == NULL) x->last = NULL;
@@ -216,11 +216,11 @@ static void submit(connection *c, exchange *x)
     if (x->content_type != NULL) headers[count++] = header_of("content-type", slice_of(x->content_type));
     if (x->extra_name != NULL) headers[count++] = header_of(x->extra_name, text_slice(&x->extra));
     if (x->is_whole) {
-        snprintf(length, sizeof length, "%zu", x->queued_bytes);
+        snprintf(length, sizeof length, "%zu", x->first == NULL ? 0 : x->first->len);
         headers[count++] = header_of("content-length", slice_of(length));
     }
     x->is_head_sent = true;
-    bool has_body = !x->is_head && !(x->is_whole && x->queued_bytes == 0);
+    bool has_body = !x->is_head && !(x->is_whole && x->first == NULL);
     if (nghttp2_submit_response(c->http2, x->stream, headers, count, has_body ? &data : NULL) != 0) c->is_dead = true;
 }
 
@@ -249,7 +249,7 @@ static void resume_all(connection *c)
 void http2_fill(connection *c)
 {
     if (c->wants_news) resume_all(c);
-    while (c->out.len - c->out_sent < OUT_BYTES_MAX) {
+    while (connection_has_room(c)) {
         const uint8_t *bytes;
         ssize_t len = nghttp2_session_mem_send(c->http2, &bytes);
         if (len < 0) c->is_dead = true;

@@ -13,6 +13,7 @@ struct ssl_st;
 struct ssl_ctx_st;
 
 #define OUT_BYTES_MAX ((size_t)256 << 10) /* made ready for a socket that takes no more */
+#define OUT_BYTES_LEAST ((size_t)8 << 10) /* the same, once all replies together have as much as they may */
 #define HEADER_BYTES_MAX (32u << 10)
 #define STREAMED_BODY_BYTES_MAX ((size_t)1 << 20) /* of a streamed body, waiting to be taken */
 #define BODIES_MAX 64 /* so many of the largest size, of all requests together */
@@ -43,6 +44,7 @@ struct connection {
     text in;                  /* received, not yet understood: the preface, pipelined requests */
     text out;
     size_t out_sent;
+    size_t out_counted;       /* of what is not sent, in the server's queued_bytes */
     int64_t since_ms;         /* when what it waits for began: the request, the reader's room, the next request */
     bool closes;              /* when all is sent */
     bool is_dead;
@@ -89,6 +91,7 @@ struct server {
     pthread_mutex_t work_lock;
     work *works;
     atomic_size_t body_bytes; /* of requests, held in memory */
+    atomic_size_t queued_bytes; /* of replies: lines, and what connections have made ready */
     log_limit refused_accounts, refused_connections, refused_handshakes;
     int64_t began_ms, ticked_ms;
     pthread_mutex_t news_lock;
@@ -119,6 +122,7 @@ void connection_event(connection *c, uint32_t events);
 void connection_news(connection *c, exchange *x); /* something of x changed */
 void connection_tick(connection *c, int64_t now_ms); /* closes what takes too long */
 void connection_flush(connection *c);
+bool connection_has_room(const connection *c); /* for more to be made ready for its socket */
 void connection_stop(connection *c); /* takes no more requests */
 /* "127.0.0.1"; empty where it is not known. */
 void connection_peer(const connection *c, char *out, size_t room);
@@ -198,6 +202,7 @@ void handle_status(exchange *x);
 void handle_query(exchange *x);        /* queries.c */
 void handle_query_stream(exchange *x);
 void handle_close_query(exchange *x);
+void queries_stop(server *s);          /* those that sleep learn that the server is stopping */
 bool close_query(void *server, slice id); /* false: none of that id streams; its letters' case is no matter */
 void handle_inserts(exchange *x);      /* inserts.c */
 void handle_shell(exchange *x);        /* shell.c */

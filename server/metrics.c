@@ -54,6 +54,7 @@ static void run_metrics(exchange *x)
     single(&out, "weir_http_connections_refused_total", "counter", "Connections turned away, since there were too many.", atomic_load(&s->connections_refused));
     single(&out, "weir_http_accounts_refused_total", "counter", "Requests without an account, or with a wrong secret.", atomic_load(&s->accounts_refused));
     single(&out, "weir_http_body_bytes", "gauge", "Bodies of requests held in memory.", atomic_load(&s->body_bytes));
+    single(&out, "weir_http_queued_bytes", "gauge", "Replies that wait to be sent.", atomic_load(&s->queued_bytes));
     single(&out, "weir_http_requests_total", "counter", "Requests received.", atomic_load(&s->requests));
     single(&out, "weir_http_failures_total", "counter", "Requests answered with an error.", atomic_load(&s->failures));
     single(&out, "weir_http_streamed_queries", "gauge", "Pull and push queries being answered.", atomic_load(&s->query_count));

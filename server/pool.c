@@ -13,8 +13,7 @@ enum { THREADS_MAX = 64, IDLE_FIRST_MS = 1, IDLE_LONGEST_MS = 25 };
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t news;
-    job *first, *last; /* ready, in order */
-    job *idle;         /* wait until they are due */
+    job lists[PLACE_COUNT]; /* rings; those ready in order, those idle until they are due */
     uint32_t count, count_max;
     bool is_closing;
     pthread_t threads[THREADS_MAX];
@@ -23,12 +22,21 @@ struct pool {
 
 static const weir_clock WALL = { 0 };
 
-static void add_ready(pool *p, job *j)
+static void put(pool *p, job *j, job_place place)
 {
-    j->next = NULL;
-    if (p->last == NULL) p->first = j;
-    else p->last->next = j;
-    p->last = j;
+    job *ring = &p->lists[place];
+
+    j->place = place;
+    j->next = ring;
+    j->previous = ring->previous;
+    j->previous->next = ring->previous = j;
+}
+
+static void take_out(job *j)
+{
+    j->previous->next = j->next;
+    j->next->previous = j->previous;
+    j->place = PLACE_AT_WORK;
 }
 
 /* Moves what is due to the ready ones; returns how long until the next is. */
@@ -36,15 +44,14 @@ static int64_t wake_due(pool *p)
 {
     int64_t now_ms = clock_monotonic_ms(&WALL), nearest = 1000;
 
-    for (job **at = &p->idle; *at != NULL;) {
-        job *j = *at;
+    for (job *j = p->lists[PLACE_IDLE].next, *next; j != &p->lists[PLACE_IDLE]; j = next) {
+        next = j->next;
         if (j->due_ms > now_ms) {
             if (j->due_ms - now_ms < nearest) nearest = j->due_ms - now_ms;
-            at = &j->next;
             continue;
         }
-        *at = j->next;
-        add_ready(p, j);
+        take_out(j);
+        put(p, j, PLACE_READY);
     }
     return nearest;
 }
@@ -64,11 +71,10 @@ static job *take(pool *p)
 {
     while (!p->is_closing) {
         int64_t nearest = wake_due(p);
-        if (p->first != NULL) {
-            job *j = p->first;
-            p->first = j->next;
-            if (p->first == NULL) p->last = NULL;
-            else pthread_cond_signal(&p->news);
+        job *j = p->lists[PLACE_READY].next;
+        if (j != &p->lists[PLACE_READY]) {
+            take_out(j);
+            if (p->lists[PLACE_READY].next != &p->lists[PLACE_READY]) pthread_cond_signal(&p->news);
             j->is_woken = false;
             return j;
         }
@@ -81,14 +87,17 @@ static void put_back(pool *p, job *j, job_turn turn)
 {
     if (turn == JOB_AGAIN || j->is_woken) {
         j->idle_turns = 0;
-        add_ready(p, j);
+        put(p, j, PLACE_READY);
+        return;
+    }
+    if (turn == JOB_ASLEEP) {
+        put(p, j, PLACE_ASLEEP);
         return;
     }
     int64_t pause_ms = IDLE_FIRST_MS << (j->idle_turns > 5 ? 5 : j->idle_turns);
     j->idle_turns++;
     j->due_ms = clock_monotonic_ms(&WALL) + (pause_ms > IDLE_LONGEST_MS ? IDLE_LONGEST_MS : pause_ms);
-    j->next = p->idle;
-    p->idle = j;
+    put(p, j, PLACE_IDLE);
 }
 
 static void *work(void *argument)
@@ -115,6 +124,7 @@ pool *pool_open(uint32_t threads, uint32_t jobs_max)
 
     if (p == NULL) abort();
     p->count_max = jobs_max;
+    for (int i = 0; i < PLACE_COUNT; i++) p->lists[i].next = p->lists[i].previous = &p->lists[i];
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -136,7 +146,7 @@ bool pool_add(pool *p, job *j)
     if (fits) {
         j->pool = p;
         p->count++;
-        add_ready(p, j);
+        put(p, j, PLACE_READY);
         pthread_cond_signal(&p->news);
     }
     pthread_mutex_unlock(&p->lock);
@@ -148,9 +158,13 @@ void pool_wake(job *j)
     pool *p = j->pool;
 
     pthread_mutex_lock(&p->lock);
-    j->is_woken = true;
-    j->due_ms = 0;
-    pthread_cond_signal(&p->news);
+    if (j->place == PLACE_AT_WORK) {
+        j->is_woken = true;
+    } else if (j->place != PLACE_READY) {
+        take_out(j);
+        put(p, j, PLACE_READY);
+        pthread_cond_signal(&p->news);
+    }
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -162,13 +176,11 @@ void pool_close(pool *p)
     pthread_cond_broadcast(&p->news);
     pthread_mutex_unlock(&p->lock);
     for (uint32_t i = 0; i < p->thread_count; i++) pthread_join(p->threads[i], NULL);
-    for (job *j = p->first, *next; j != NULL; j = next) {
-        next = j->next;
-        j->close(j);
-    }
-    for (job *j = p->idle, *next; j != NULL; j = next) {
-        next = j->next;
-        j->close(j);
+    for (int i = 0; i < PLACE_COUNT; i++) {
+        for (job *j = p->lists[i].next, *next; j != &p->lists[i]; j = next) {
+            next = j->next;
+            j->close(j);
+        }
     }
     pthread_cond_destroy(&p->news);
     pthread_mutex_destroy(&p->lock);

@@ -36,7 +36,9 @@ typedef struct streamed_query {
     bool has_held;
     text line, held;
     work limited;        /* unless it is a push query */
-    const batch *first;  /* rows that came before the header was sent */
+    bool sleeps;         /* the result wakes the job when it has rows */
+    const batch *rows;   /* being sent; lent by the result until it is asked for more */
+    uint32_t row_at;     /* of their live ones */
     atomic_bool is_closed; /* by /close-query */
 } streamed_query;
 
@@ -184,43 +186,57 @@ void print_query_row(text *out, const batch *rows, uint32_t row)
     text_add_char(out, ']');
 }
 
-static void send_rows(streamed_query *q, const batch *rows)
+static void send_row(streamed_query *q, const batch *rows, uint32_t r)
 {
-    atomic_fetch_add(&q->exchange->server->rows_sent, rows->live.count);
-    EACH_ROW(r, rows->live) {
-        bool is_deletion = q->is_push && rows->kind[r] == ROW_TOMBSTONE;
-        text_clear(&q->line);
-        switch (q->form) {
-        case FORM_ROWS:
-        case FORM_MESSAGES:
-            text_add_c(&q->line, "{\"row\":{\"columns\":");
-            print_query_row(&q->line, rows, r);
-            text_add_c(&q->line, is_deletion ? ",\"tombstone\":true}}" : "}}");
-            break;
-        case FORM_DELIMITED:
-            if (is_deletion) continue; /* an array cannot say so */
-            print_query_row(&q->line, rows, r);
-            text_add_char(&q->line, '\n');
-            break;
-        case FORM_ARRAY:
-            if (is_deletion) continue;
-            text_add_c(&q->line, ",\n");
-            print_query_row(&q->line, rows, r);
-            break;
-        case FORM_LINES:
-            text_add(&q->line, rows->columns[0].str[r]);
-            text_add_char(&q->line, '\n');
-            break;
-        }
-        send_text(q, &q->line);
+    bool is_deletion = q->is_push && rows->kind[r] == ROW_TOMBSTONE;
+
+    text_clear(&q->line);
+    switch (q->form) {
+    case FORM_ROWS:
+    case FORM_MESSAGES:
+        text_add_c(&q->line, "{\"row\":{\"columns\":");
+        print_query_row(&q->line, rows, r);
+        text_add_c(&q->line, is_deletion ? ",\"tombstone\":true}}" : "}}");
+        break;
+    case FORM_DELIMITED:
+        if (is_deletion) return; /* an array cannot say so */
+        print_query_row(&q->line, rows, r);
+        text_add_char(&q->line, '\n');
+        break;
+    case FORM_ARRAY:
+        if (is_deletion) return;
+        text_add_c(&q->line, ",\n");
+        print_query_row(&q->line, rows, r);
+        break;
+    case FORM_LINES:
+        text_add(&q->line, rows->columns[0].str[r]);
+        text_add_char(&q->line, '\n');
+        break;
     }
+    send_text(q, &q->line);
+}
+
+/* As many as there is room for; false: some are left. */
+static bool send_rows(streamed_query *q)
+{
+    const batch *rows = q->rows;
+    uint32_t from = q->row_at;
+
+    while (q->row_at < rows->live.count && !exchange_is_full(q->exchange)) {
+        send_row(q, rows, rows->live.index == NULL ? q->row_at : rows->live.index[q->row_at]);
+        q->row_at++;
+    }
+    atomic_fetch_add(&q->exchange->server->rows_sent, q->row_at - from);
+    if (q->row_at < rows->live.count) return false;
+    q->rows = NULL;
+    return true;
 }
 
 /* Others may ask the like. */
 static void keep(streamed_query *q)
 {
     server *s = q->exchange->server;
-    bool is_plain = q->body.property_count == 0 && q->body.variable_count == 0 && s->options.define_count == 0;
+    bool is_plain = !q->is_push && q->body.property_count == 0 && q->body.variable_count == 0 && s->options.define_count == 0;
 
     if (is_plain && (q->form == FORM_ROWS || q->form == FORM_DELIMITED)) {
         q->is_kept = lookups_keep(s, q->result, q->body.sql, q->form == FORM_ROWS);
@@ -317,7 +333,22 @@ static void name_query(streamed_query *q)
 static void take_rows(streamed_query *q, const batch *rows)
 {
     q->holds |= weir_result_ended(q->result);
-    send_rows(q, rows);
+    q->rows = rows;
+    q->row_at = 0;
+}
+
+static void wake_query(void *self)
+{
+    pool_wake(self);
+}
+
+/* What was needed to begin. There may be very many that sleep for long. */
+static void let_go(streamed_query *q)
+{
+    weir_script_close(q->script);
+    q->script = NULL;
+    body_free(&q->body);
+    text_free(&q->line);
 }
 
 /* False: answered, and done. */
@@ -325,6 +356,7 @@ static bool begin(streamed_query *q)
 {
     exchange *x = q->exchange;
     weir_error err = { 0 };
+    const batch *first = NULL;
 
     if (!body_read(x, text_slice(&x->body), &q->body)) return false;
     if (q->body.sql.data == NULL) {
@@ -336,11 +368,13 @@ static bool begin(streamed_query *q)
         return false;
     }
     if (!count_query(q) || (q->session = body_session(x, &q->body, true)) == NULL) return false;
+    weir_session_shares_readers(q->session);
     q->script = weir_script_open(q->session, q->body.sql);
     work_begin(x->server, &q->limited, q->session);
     weir_rc rc = open_result(q, &err);
     /* What is wrong with its state shows before the reply begins; and a push query stands at its first position then. */
-    if (rc == WEIR_OK) rc = weir_result_next(q->result, 0, &q->first, &err);
+    if (rc == WEIR_OK) q->sleeps = weir_result_sleeps(q->result, wake_query, &q->job);
+    if (rc == WEIR_OK) rc = weir_result_next(q->result, 0, &first, &err);
     if (rc != WEIR_OK) {
         work_explain(x->server, &q->limited, &err);
         send_failure(q, &err);
@@ -353,8 +387,31 @@ static bool begin(streamed_query *q)
     name_query(q);
     atomic_store(&x->is_push, q->is_push || q->form == FORM_LINES);
     send_header(q);
-    if (q->first != NULL) take_rows(q, q->first);
+    if (first != NULL) take_rows(q, first);
+    if (q->sleeps) let_go(q);
     return true;
+}
+
+static job_turn fail_query(streamed_query *q, weir_error *err)
+{
+    work_explain(q->exchange->server, &q->limited, err);
+    return send_failure(q, err);
+}
+
+/* Its client is slower than its rows. */
+static job_turn wait_for_room(streamed_query *q)
+{
+    weir_error err = { 0 };
+
+    if (!q->sleeps) return JOB_IDLE; /* its time may run out */
+    return weir_result_hold(q->result, &err) == WEIR_OK ? JOB_ASLEEP : fail_query(q, &err);
+}
+
+static job_turn wait_for_rows(streamed_query *q)
+{
+    text_free(&q->line);
+    if (weir_result_ended(q->result)) return JOB_AGAIN;
+    return q->sleeps ? JOB_ASLEEP : JOB_IDLE;
 }
 
 static job_turn query_step(job *self)
@@ -367,22 +424,20 @@ static job_turn query_step(job *self)
     if (q->result == NULL && !begin(q)) return JOB_DONE;
     for (uint32_t i = 0; i < BATCHES_A_TURN; i++) {
         const batch *rows;
-        if (weir_result_ended(q->result)) {
-            return send_end(q, q->is_push ? "Limit Reached" : weir_result_is_snapshot(q->result) ? NULL : "Query Completed");
-        }
+        if (exchange_is_gone(x)) return JOB_DONE;
         if (atomic_load(&q->is_closed)) return send_end(q, "Query Terminated");
         if (atomic_load(&x->server->is_stopping)) {
             weir_fail(&err, WEIR_CANCELLED, NOWHERE, "the server is stopping");
             return send_failure(q, &err);
         }
-        if (exchange_is_gone(x)) return JOB_DONE;
-        if (exchange_is_full(x)) return JOB_IDLE;
-        if (weir_result_next(q->result, 0, &rows, &err) != WEIR_OK) {
-            work_explain(x->server, &q->limited, &err);
-            return send_failure(q, &err);
+        if (q->rows != NULL && !send_rows(q)) return wait_for_room(q);
+        if (weir_result_ended(q->result)) {
+            return send_end(q, q->is_push ? "Limit Reached" : weir_result_is_snapshot(q->result) ? NULL : "Query Completed");
         }
+        if (exchange_is_full(x)) return wait_for_room(q);
+        if (weir_result_next(q->result, 0, &rows, &err) != WEIR_OK) return fail_query(q, &err);
         if (rows != NULL) take_rows(q, rows);
-        else if (q->is_push || q->form == FORM_LINES) return weir_result_ended(q->result) ? JOB_AGAIN : JOB_IDLE;
+        else if (q->is_push || q->form == FORM_LINES) return wait_for_rows(q);
     }
     return JOB_AGAIN;
 }
@@ -426,6 +481,13 @@ void handle_query_stream(exchange *x)
     bool is_rows = accepts(x, MEDIA_KSQL), is_array = accepts(x, MEDIA_JSON) && !accepts(x, MEDIA_DELIMITED);
     if (!is_array && lookups_answer(x, is_rows)) return;
     start(x, is_rows ? FORM_ROWS : is_array ? FORM_ARRAY : FORM_DELIMITED);
+}
+
+void queries_stop(server *s)
+{
+    pthread_mutex_lock(&s->queries_lock);
+    for (streamed_query *q = s->queries; q != NULL; q = q->next) pool_wake(&q->job);
+    pthread_mutex_unlock(&s->queries_lock);
 }
 
 bool close_query(void *self, slice id)

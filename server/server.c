@@ -346,6 +346,7 @@ static void begin_stop(server *s)
         connection_stop(c);
         if (c->is_dead) connection_free(c);
     }
+    queries_stop(s);
     server_log(s, "stopping", NULL);
 }
 

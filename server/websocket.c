@@ -34,6 +34,7 @@ static int hex(char c)
 /* The parameter's value, %XX and + undone. False: it is not there. */
 static bool read_parameter(slice query, slice name, text *into)
 {
+    if (query.len == 0) return false;
     const char *at = query.data, *end = query.data + query.len;
 
     while (at < end) {
@@ -116,7 +117,7 @@ static void end_exchange(connection *c)
     log_request(x);
     c->current = NULL;
     x->connection = NULL;
-    atomic_store(&x->is_gone, true);
+    exchange_go(x);
     exchange_drop(x);
 }
 
@@ -157,7 +158,7 @@ void websocket_fill(connection *c)
     exchange *x = c->current;
     bool ended;
 
-    while (x != NULL && c->out.len - c->out_sent < OUT_BYTES_MAX) {
+    while (x != NULL && connection_has_room(c)) {
         line *l = exchange_next_line(x, &ended);
         if (l == NULL && !ended) return;
         if (l != NULL && l->len > 0) send_frame(c, OP_TEXT, (slice){ l->data, l->len - (l->data[l->len - 1] == '\n') });

@@ -5,6 +5,8 @@
 
 #include "storage/storage.h"
 
+#include <stdatomic.h>
+
 typedef struct storage_class {
     const char *name;
     void (*close)(storage *s); /* ends and frees what storage_init() did not make; not s itself, which storage_close() frees */
@@ -51,6 +53,7 @@ struct storage {
     int engine_lock; /* file descriptor, -1 when not held */
     slice dir;       /* the data directory, with a NUL behind it */
     slice internal_prefix;
+    atomic_bool is_cut_off; /* see storage_is_cut_off() */
 };
 
 struct client {

@@ -226,6 +226,7 @@ weir_rc kafka_fail(kafka_storage *s, rd_kafka_resp_err_t code, const char *why, 
     memcpy(problem, s->last_problem, sizeof problem);
     pthread_mutex_unlock(&s->lock);
     if (is_no_answer(code)) {
+        atomic_store(&s->base.is_cut_off, true);
         return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: no answer from Kafka at %s: %s", doing, s->brokers,
                              problem[0] != '\0' ? problem : rd_kafka_err2str(code));
     }

@@ -151,6 +151,8 @@ struct kafka_client {
     arena *memory; /* as long as the client */
     const char *group, *member;
     bool is_transient, at_least_once;
+    void (*waits)(void *self, const weir_error *why); /* see client_spec */
+    void *waits_self;
     kafka_source *sources;
     uint32_t source_count;
     kafka_sink *sinks;

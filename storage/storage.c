@@ -72,6 +72,11 @@ void storage_close(storage *s)
     free(s);
 }
 
+bool storage_is_cut_off(const storage *s)
+{
+    return atomic_load(&s->is_cut_off);
+}
+
 slice storage_directory(const storage *s)
 {
     return s->dir.len == 0 ? NO_SLICE : s->dir;

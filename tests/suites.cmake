@@ -43,12 +43,16 @@ if(TARGET weir)
   weir_test(differential command 300 differential.py --weir ${WEIR} --count 200 --seed 1)
   weir_test(bad_input command 300 bad_input.py ${WEIR})
   weir_test(server command 300 server.py ${WEIR})
+  weir_test(server_push command 300 server_push.py ${WEIR})
   weir_test(server_security command 300 server_security.py ${WEIR})
   weir_test(server_abuse command 600 server_abuse.py ${WEIR})
   set_tests_properties(server_abuse PROPERTIES RUN_SERIAL TRUE)
   weir_test(replay crash 600 replay.py --weir ${WEIR} --count 6)
   weir_test(crash_local crash 600 crash_local.py --weir ${WEIR} --rounds 8)
   weir_test(crash_server crash 600 crash_server.py --weir ${WEIR} --rounds 4)
+  if(TARGET fault_shim) # not under sanitizers
+    weir_test(faults crash 120 faults/faults.py --weir ${WEIR} --shim $<TARGET_FILE:fault_shim>)
+  endif()
   # ksqlDB's clients as published: they are installed once.
   weir_test(clients clients 900 clients/run ${WEIR})
 
