@@ -1,6 +1,8 @@
 /* planner/sink.c - persistent queries: CREATE ... AS SELECT and INSERT INTO ... SELECT, a query and what it writes to. */
 #include "planner/build.h"
 
+#include <ctype.h>
+
 static const char *kind_word(bool is_table)
 {
     return is_table ? "table" : "stream";
@@ -218,14 +220,33 @@ static weir_rc fit_to_target(builder *b, const source *target, sql_pos at)
     return WEIR_OK;
 }
 
+/* INSERTQUERY_ and a number, or what WITH says: of one case, as unquoted names are. */
 static weir_rc id_of_insert(builder *b, const with_values *with, slice *id)
 {
-    if (with->query_id.data == NULL) {
-        *id = arena_printf(b->arena, "INSERTQUERY_%llu", (unsigned long long)catalog_version(b->env->catalog));
+    static const char *const made_prefixes[] = { "INSERTQUERY_", "CSAS_", "CTAS_" };
+    const catalog *c = b->env->catalog;
+
+    if (with->query_id.len == 0) {
+        *id = arena_printf(b->arena, "INSERTQUERY_%llu", (unsigned long long)catalog_version(c));
         return WEIR_OK;
     }
-    *id = arena_copy(b->arena, with->query_id);
-    if (catalog_query(b->env->catalog, *id) == NULL) return WEIR_OK;
+    char *upper = arena_text_begin(b->arena, with->query_id.len);
+    for (size_t i = 0; i < with->query_id.len; i++) {
+        unsigned char at = (unsigned char)with->query_id.data[i];
+        if (!isalnum(at) && at != '_') {
+            return weir_fail(b->err, WEIR_SEMANTIC, with->query_id_at, "%.*s cannot be a query's id, which has letters, digits and _ only",
+                             SLICE_ARG(with->query_id));
+        }
+        upper[i] = (char)toupper(at);
+    }
+    *id = arena_text_end(b->arena, upper, upper + with->query_id.len);
+    for (size_t i = 0; i < sizeof made_prefixes / sizeof *made_prefixes; i++) {
+        size_t len = strlen(made_prefixes[i]);
+        if (id->len < len || memcmp(id->data, made_prefixes[i], len) != 0) continue;
+        return weir_fail(b->err, WEIR_SEMANTIC, with->query_id_at, "ids that begin with %s are made for queries without a QUERY_ID",
+                         made_prefixes[i]);
+    }
+    if (catalog_query(c, *id) == NULL) return WEIR_OK;
     return weir_fail(b->err, WEIR_SEMANTIC, with->query_id_at, "there is a query %.*s already", SLICE_ARG(*id));
 }
 
