@@ -55,8 +55,9 @@ typedef struct feed {
     feeds *all;
     slice topic;
     arena *arena;
-    client *client;
+    client *client;      /* closed by the thread, at its end: that may take long when a broker or a topic has gone */
     pthread_t thread;
+    atomic_bool has_ended; /* the thread has nothing more to do */
     pthread_mutex_t lock;
     pthread_cond_t room; /* for the thread: a page was taken, or it is to end */
     view *views;         /* new ones come in front; the thread alone takes them out */
@@ -554,6 +555,9 @@ static void *run(void *argument)
         for (view *v = first_view(f); v != NULL; v = v->next) read_records(v, events, count);
         close_left_views(f);
     }
+    client_close(f->client);
+    f->client = NULL;
+    atomic_store(&f->has_ended, true);
     return NULL;
 }
 
@@ -602,20 +606,26 @@ feeds *feeds_new(storage *s, struct registry *registry, const weir_clock *clock)
     return all;
 }
 
+/* Nobody joins them any more, so that none who has left comes back. */
+static bool is_left(feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool left = f->cursor_count == 0;
+    pthread_mutex_unlock(&f->lock);
+    return left;
+}
+
 /* With the lock held. */
-static void free_those_over(feeds *all)
+static void free_those_over(feeds *all, bool waits)
 {
     for (feed **at = &all->over; *at != NULL;) {
         feed *f = *at;
-        pthread_mutex_lock(&f->lock);
-        bool is_wanted = f->cursor_count > 0;
-        pthread_mutex_unlock(&f->lock);
-        if (is_wanted) {
+        if (!is_left(f) || (!waits && !atomic_load(&f->has_ended))) {
             at = &f->next;
             continue;
         }
         *at = f->next;
-        pthread_join(f->thread, NULL); /* it is about to end, if it has not: it takes no lock any more */
+        pthread_join(f->thread, NULL);
         feed_free(f);
     }
 }
@@ -636,7 +646,7 @@ void feeds_free(feeds *all)
         nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
         pthread_mutex_lock(&all->lock);
     }
-    free_those_over(all);
+    free_those_over(all, true);
     pthread_mutex_unlock(&all->lock);
     pthread_mutex_destroy(&all->lock);
     free(all);
@@ -647,7 +657,7 @@ static weir_rc find_feed(feeds *all, slice topic, feed **out, weir_error *err)
 {
     feed *f = all->first;
 
-    free_those_over(all);
+    free_those_over(all, false);
     while (f != NULL && !slice_equal(f->topic, topic)) f = f->next;
     if (f == NULL) {
         WEIR_TRY(feed_open(&f, all, topic, err));
