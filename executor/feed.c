@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PAGE_ROWS_MAX = 256, POLL_MS = 500, LINGER_MS = 1000, LOOK_MS = 20 };
+enum { PAGE_ROWS_MAX = 256, POLL_MS = 500, LINGER_MS = 1000, LOOK_MS = 20, TOPIC_LOOK_MS = 2000, TOPIC_MISSED_MAX = 2 };
 #define PAGE_BYTES_MAX ((size_t)16 << 10)         /* or one row */
 #define WAITING_ROWS_MAX 65536                    /* of a view, until the feed waits */
 #define WAITING_BYTES_MAX ((size_t)16 << 20)
@@ -63,6 +63,8 @@ typedef struct feed {
     view *views;         /* new ones come in front; the thread alone takes them out */
     uint32_t cursor_count;
     int64_t empty_since_ms;
+    int64_t looked_ms;   /* Kafka: when it was last asked whether the topic is there */
+    uint32_t missed;     /* how often in a row it was not: one broker may know less than another */
     bool is_closing;
     weir_error error;    /* of reading */
 } feed;
@@ -540,6 +542,23 @@ static void fail(feed *f, const weir_error *err)
     pthread_mutex_unlock(&f->all->lock);
 }
 
+/* A consumer is not told that its topic was deleted; the embedded log's client is. A broker that does not answer says nothing. */
+static weir_rc look_for_topic(feed *f, weir_error *err)
+{
+    storage *s = f->all->storage;
+    int64_t now_ms = clock_monotonic_ms(&f->all->clock);
+    weir_error ignored;
+    topic_info info;
+    bool found;
+
+    if (!storage_is_kafka(s) || now_ms - f->looked_ms < TOPIC_LOOK_MS) return WEIR_OK;
+    f->looked_ms = now_ms;
+    if (topic_find(s, f->topic, &info, &found, &ignored) != WEIR_OK) return WEIR_OK;
+    f->missed = found ? 0 : f->missed + 1;
+    if (f->missed < TOPIC_MISSED_MAX) return WEIR_OK;
+    return weir_fail(err, WEIR_STORAGE, NOWHERE, "topic %.*s was deleted while it was read", SLICE_ARG(f->topic));
+}
+
 static void *run(void *argument)
 {
     feed *f = argument;
@@ -548,7 +567,7 @@ static void *run(void *argument)
     weir_error err = { 0 };
 
     while (!is_over(f)) {
-        if (client_poll(f->client, POLL_MS, BATCH_ROWS_MAX, &events, &count, &err) != WEIR_OK) {
+        if (client_poll(f->client, POLL_MS, BATCH_ROWS_MAX, &events, &count, &err) != WEIR_OK || look_for_topic(f, &err) != WEIR_OK) {
             fail(f, &err);
             break;
         }
@@ -573,7 +592,7 @@ static weir_rc feed_open(feed **out, feeds *all, slice topic, weir_error *err)
     f->arena = a;
     f->all = all;
     f->topic = arena_copy(a, topic);
-    f->empty_since_ms = clock_monotonic_ms(&all->clock);
+    f->empty_since_ms = f->looked_ms = clock_monotonic_ms(&all->clock);
     pthread_mutex_init(&f->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
