@@ -13,6 +13,7 @@
 #define PUBLISH_LOCAL_MS 1000 /* how often other processes are told the numbers of queries */
 #define PUBLISH_KAFKA_MS 5000 /* there lags are questions to the broker */
 #define WATCH_KAFKA_MS 250
+#define ATTEND_MS 500
 
 static void sleep_ms(int64_t ms)
 {
@@ -104,6 +105,7 @@ void weir_close(weir *w)
     if (w == NULL) return;
     atomic_store(&w->closing, true);
     if (w->has_watcher) pthread_join(w->watcher, NULL);
+    if (w->has_attendant) pthread_join(w->attendant, NULL);
     while (w->query_count > 0) { /* out of the list before it goes: the workers of others look there */
         pthread_rwlock_wrlock(&w->queries_lock);
         query *last = w->queries[--w->query_count];
@@ -157,6 +159,19 @@ static void *watch(void *argument)
     return NULL;
 }
 
+static void *attend(void *argument)
+{
+    weir *w = argument;
+
+    while (!atomic_load(&w->closing)) {
+        pthread_rwlock_rdlock(&w->queries_lock);
+        for (uint32_t i = 0; i < w->query_count; i++) query_tell_waiting(w->queries[i]);
+        pthread_rwlock_unlock(&w->queries_lock);
+        sleep_ms(ATTEND_MS);
+    }
+    return NULL;
+}
+
 static weir_rc first_unsettled(weir *w, weir_error *err)
 {
     for (uint32_t i = 0; i < w->unsettled_count; i++) {
@@ -184,7 +199,8 @@ weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
     pthread_mutex_unlock(&w->lock);
     if (rc != WEIR_OK || w->options.is_deterministic) return rc;
     w->has_watcher = thread_start(&w->watcher, watch, w);
-    if (w->has_watcher) return WEIR_OK;
+    if (w->has_watcher && storage_is_kafka(w->storage)) w->has_attendant = thread_start(&w->attendant, attend, w);
+    if (w->has_watcher && (w->has_attendant || !storage_is_kafka(w->storage))) return WEIR_OK;
     return weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start a thread to watch the command log");
 }
 

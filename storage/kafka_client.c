@@ -150,8 +150,6 @@ weir_rc kafka_client_open(client **out, storage *base, const client_spec *spec, 
     c->lent = arena_new(1 << 20);
     c->is_transient = spec->is_transient;
     c->at_least_once = spec->at_least_once;
-    c->waits = spec->waits;
-    c->waits_self = spec->waits_self;
     if (c->is_transient) {
         c->group = arena_printf(c->memory, "%s-transient", s->service).data;
     } else {
