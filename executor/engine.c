@@ -281,9 +281,11 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
         query_stats_of(w->queries[i], &stats);
         int64_t lag = 0;
         weir_error err;
-        if (storage_is_cut_off(w->storage) || query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
+        query_state state = query_state_of(w->queries[i], NULL);
+        bool may_ask = state != QUERY_WAITING && !storage_is_cut_off(w->storage);
+        if (!may_ask || query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
         (*out)[i] = (weir_query_stats){ .id = arena_copy(a, query_id(w->queries[i])),
-                                        .state = names[query_state_of(w->queries[i], NULL)], .rows_in = stats.counts.rows_in,
+                                        .state = names[state], .rows_in = stats.counts.rows_in,
                                         .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,
                                         .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = lag,
                                         .last_error = arena_copy(a, slice_of(stats.last_error)) };

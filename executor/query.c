@@ -46,6 +46,8 @@ typedef struct worker {
     int64_t marked_ms;
     uint64_t epochs;
     told told;
+    int64_t topics_seen_ms;
+    bool lacks_topic;
 } worker;
 
 /* What --until-end knows of one source. */
@@ -88,6 +90,7 @@ struct query {
 #define CATCH_UP_POLL_MS 10 /* while it waits for another query */
 #define RETRY_MS_MAX 1000
 #define RATE_MS 1000
+#define TOPICS_MS 5000 /* between looks whether the topics that are read are still there */
 #define LOOK_MS 1000 /* between looks for exchanges that could be in memory */
 
 slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
@@ -804,6 +807,28 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     return WEIR_OK;
 }
 
+/* A topic of Kafka's that is deleted just has no more records, as far as its readers see. */
+static weir_rc check_topics(worker *w, weir_error *err)
+{
+    const query *q = w->query;
+    int64_t now_ms = clock_monotonic_ms(q->env.clock);
+    topic_info info;
+    bool found;
+
+    if (!storage_is_kafka(q->env.storage) || storage_is_cut_off(q->env.storage)) return WEIR_OK;
+    if (!w->lacks_topic && now_ms - w->topics_seen_ms < TOPICS_MS) return WEIR_OK;
+    w->topics_seen_ms = now_ms;
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        WEIR_TRY(topic_find(q->env.storage, q->sources[i].topic, &info, &found, err));
+        if (found) continue;
+        w->lacks_topic = true;
+        return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "topic %.*s, which query %.*s reads, is gone: create it again, or drop the "
+                             "query", SLICE_ARG(q->sources[i].topic), SLICE_ARG(q->entry.id));
+    }
+    w->lacks_topic = false;
+    return WEIR_OK;
+}
+
 /* ---- threads ---- */
 
 static void note_error(query *q, const weir_error *err, bool is_fatal)
@@ -845,6 +870,7 @@ static weir_rc advance_worker(worker *w, bool *progressed, weir_error *err)
     *progressed = false;
     if (w->must_abort) WEIR_TRY(abort_epoch(w, err));
     weir_rc rc = step_worker(w, progressed, err);
+    if (rc == WEIR_OK && !*progressed) rc = check_topics(w, err);
     w->must_abort = rc != WEIR_OK;
     return rc;
 }
