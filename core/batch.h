@@ -68,6 +68,7 @@ typedef struct batch {
     uint32_t column_count;
     int64_t *event_ms;
     uint8_t *kind;          /* row_kind */
+    uint8_t *keyless;       /* 1: the record had no key, not even one of nulls; NULL: not known, or none of the rows */
     int64_t *window_start;  /* NULL unless the key is windowed */
     int64_t *window_end;
     int32_t *row_partition; /* ROWPARTITION and ROWOFFSET of the source record; NULL behind an aggregation */

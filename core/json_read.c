@@ -31,33 +31,79 @@ static void type_name(char *at, size_t bytes, const type *t)
     text_free(&name);
 }
 
-static bool fail(json_doc *doc, const type *t, const char *what)
+#define TOKEN_BYTES_SHOWN 40
+
+/* What was found is shown if it is a scalar. */
+static bool fail_wanted(json_doc *doc, uint32_t i, const char *wanted, const char *what)
 {
-    char name[JSON_REASON_BYTES / 2];
+    slice token = json_token(doc, i), shown = utf8_beginning(token, TOKEN_BYTES_SHOWN);
+    bool is_scalar = token.data[0] != '{' && token.data[0] != '[';
+
+    doc->is_malformed = false;
+    snprintf(doc->reason, sizeof doc->reason, "%s expected, here is %s%s%.*s%s", wanted, what, is_scalar ? ": " : "",
+             is_scalar ? (int)shown.len : 0, shown.data, is_scalar && shown.len < token.len ? "..." : "");
+    return false;
+}
+
+static bool fail(json_doc *doc, uint32_t i, const type *t, const char *what)
+{
+    char name[REASON_BYTES / 2];
 
     type_name(name, sizeof name, t);
-    doc->is_malformed = false;
-    snprintf(doc->reason, sizeof doc->reason, "%s expected, here is %s", name, what);
+    return fail_wanted(doc, i, name, what);
+}
+
+/* What was wrong was so within an item, an entry or a field; where the bytes are no JSON, their number tells more. */
+static bool fail_in_item(json_doc *doc, uint32_t index)
+{
+    if (!doc->is_malformed) reason_in_item(doc->reason, index);
     return false;
+}
+
+static bool fail_in_key(json_doc *doc, slice key)
+{
+    if (!doc->is_malformed) reason_in_key(doc->reason, key);
+    return false;
+}
+
+static bool fail_in_field(json_doc *doc, slice name)
+{
+    if (!doc->is_malformed) reason_in_field(doc->reason, name);
+    return false;
+}
+
+/* "an array": what the value at i is; NULL: none. */
+static const char *kind_at(const json_doc *doc, uint32_t i)
+{
+    switch (json_char(doc, i)) {
+    case '{': return "an object";
+    case '[': return "an array";
+    case '"': return "a string";
+    case 't':
+    case 'f': return "a boolean";
+    case '-':
+    case '0' ... '9': return "a number";
+    default: return NULL;
+    }
+}
+
+bool json_fail_object(json_doc *doc, uint32_t i)
+{
+    const char *kind = kind_at(doc, i);
+
+    return kind == NULL ? json_fail_at(doc, i, "an object expected") : fail_wanted(doc, i, "a JSON object", kind);
 }
 
 bool json_fail_type(json_doc *doc, uint32_t i, const type *t)
 {
-    switch (json_char(doc, i)) {
-    case '{': return fail(doc, t, "an object");
-    case '[': return fail(doc, t, "an array");
-    case '"': return fail(doc, t, "a string");
-    case 't':
-    case 'f': return fail(doc, t, "a boolean");
-    case '-':
-    case '0' ... '9': return fail(doc, t, "a number");
-    default: return json_fail_at(doc, i, "a value is missing");
-    }
+    const char *kind = kind_at(doc, i);
+
+    return kind == NULL ? json_fail_at(doc, i, "a value is missing") : fail(doc, i, t, kind);
 }
 
-bool json_fail_number(json_doc *doc, number_fit fit, const type *t)
+bool json_fail_number(json_doc *doc, uint32_t i, number_fit fit, const type *t)
 {
-    return fail(doc, t,
+    return fail(doc, i, t,
                 fit == NUMBER_TOO_LARGE     ? "a number that is too large"
                 : fit == NUMBER_TOO_PRECISE ? "a number with more decimal places"
                                             : "a string that is no such number");
@@ -197,13 +243,13 @@ static bool read_other_integer(json_doc *doc, uint32_t i, const type *t, int64_t
         slice string;
         if (!json_unescape(doc, i, json_raw_string(doc, i), &string)) return false;
         number_fit fit = parse_i64(string, out);
-        return fit == NUMBER_FITS || json_fail_number(doc, fit, t);
+        return fit == NUMBER_FITS || json_fail_number(doc, i, fit, t);
     }
     if (!is_number_start(token.data[0])) return json_fail_type(doc, i, t);
     if (!is_json_number(token, &is_whole)) return json_fail_at(doc, i, "a number is malformed");
     if (parse_decimal(token, DECIMAL_DIGITS_MAX, 0, ROUND_DOWN, &wide) != NUMBER_FITS || wide < INT64_MIN ||
         wide > INT64_MAX) {
-        return json_fail_number(doc, NUMBER_TOO_LARGE, t);
+        return json_fail_number(doc, i, NUMBER_TOO_LARGE, t);
     }
     *out = (int64_t)wide;
     return true;
@@ -222,9 +268,9 @@ bool json_read_i32(json_doc *doc, uint32_t *i, const type *t, int32_t *out)
     int64_t wide;
 
     if (!json_read_i64(doc, i, t, &wide)) return false;
-    if (wide < INT32_MIN || wide > INT32_MAX) return json_fail_number(doc, NUMBER_TOO_LARGE, t);
+    if (wide < INT32_MIN || wide > INT32_MAX) return json_fail_number(doc, *i - 1, NUMBER_TOO_LARGE, t);
     if (t->kind == TYPE_TIME && (wide < 0 || wide > 86400000)) {
-        return fail(doc, t, "a number that is no millisecond of a day");
+        return fail(doc, *i - 1, t, "a number that is no millisecond of a day");
     }
     *out = (int32_t)wide;
     return true;
@@ -243,7 +289,7 @@ bool json_read_f64(json_doc *doc, uint32_t *i, const type *t, double *out)
     } else {
         return json_fail_type(doc, *i, t);
     }
-    if (!parse_double(token, out)) return json_fail_number(doc, NUMBER_MALFORMED, t);
+    if (!parse_double(token, out)) return json_fail_number(doc, *i, NUMBER_MALFORMED, t);
     ++*i;
     return true;
 }
@@ -262,7 +308,7 @@ bool json_read_decimal(json_doc *doc, uint32_t *i, const type *t, decimal *out)
         return json_fail_type(doc, *i, t);
     }
     number_fit fit = parse_decimal(token, t->precision, t->scale, ROUND_NEVER, out);
-    if (fit != NUMBER_FITS) return json_fail_number(doc, fit, t);
+    if (fit != NUMBER_FITS) return json_fail_number(doc, *i, fit, t);
     ++*i;
     return true;
 }
@@ -521,7 +567,7 @@ bool json_read_bytes(json_doc *doc, uint32_t *i, const type *t, slice *out)
     if (json_char(doc, *i) != '"') return json_fail_type(doc, *i, t);
     if (!json_unescape(doc, *i, json_raw_string(doc, *i), &string)) return false;
     char *bytes = arena_alloc(doc->arena, base64_decoded_max(string.len));
-    if (!base64_decode(string, bytes, &out->len)) return fail(doc, t, "a string that is not base64");
+    if (!base64_decode(string, bytes, &out->len)) return fail(doc, *i, t, "a string that is not base64");
     out->data = bytes;
     ++*i;
     return true;
@@ -598,7 +644,7 @@ bool json_validate(json_doc *doc, uint32_t *i)
 /* How many items the array or object that begins at i may have, by its commas. */
 static bool count_items(json_doc *doc, uint32_t i, const type *t, uint32_t *count)
 {
-    uint32_t depth = 0;
+    uint32_t depth = 0, from = i;
 
     *count = 0;
     if (json_char(doc, i + 1) == ']' || json_char(doc, i + 1) == '}') return true;
@@ -609,7 +655,7 @@ static bool count_items(json_doc *doc, uint32_t i, const type *t, uint32_t *coun
         if ((c == '}' || c == ']') && --depth == 0) break;
         if (c == ',' && depth == 1) ++*count;
     }
-    if (*count > JSON_ITEMS_MAX) return fail(doc, t, "one of more than 8000000 items");
+    if (*count > JSON_ITEMS_MAX) return fail(doc, from, t, "one of more than 8000000 items");
     return true;
 }
 
@@ -638,7 +684,8 @@ static bool read_array(json_doc *doc, uint32_t *i, const type *t, value *out)
     if (count == 0) return json_next_item(doc, i, ']', &is_end);
     do {
         if (out->list.count == count) return json_fail_at(doc, *i, "',' or ']' is missing");
-        if (!json_read_value(doc, i, t->element, &out->list.items[out->list.count++])) return false;
+        if (!json_read_value(doc, i, t->element, &out->list.items[out->list.count])) return fail_in_item(doc, out->list.count);
+        out->list.count++;
         if (!json_next_item(doc, i, ']', &is_end)) return false;
     } while (!is_end);
     return true;
@@ -694,7 +741,7 @@ static bool read_map(json_doc *doc, uint32_t *i, const type *t, value *out)
             out->map.keys[k] = (value){ .str = key };
             out->map.count++;
         }
-        if (!json_read_value(doc, i, t->element, &out->map.values[k])) return false;
+        if (!json_read_value(doc, i, t->element, &out->map.values[k])) return fail_in_key(doc, key);
         if (!json_next_item(doc, i, '}', &is_end)) return false;
     } while (!is_end);
     return true;
@@ -719,6 +766,7 @@ static bool read_struct(json_doc *doc, uint32_t *i, const type *t, value *out)
     out->list.count = t->field_count;
     out->list.items = ARENA_ARRAY(doc->arena, value, t->field_count);
     bool *has_exact = ARENA_ZEROS(doc->arena, bool, t->field_count);
+    uint32_t *at = ARENA_ZEROS(doc->arena, uint32_t, t->field_count); /* where the value of each stands; 0: nowhere */
     for (uint32_t k = 0; k < t->field_count; k++) out->list.items[k] = NULL_VALUE;
     ++*i;
     if (json_char(doc, *i) == '}') {
@@ -734,11 +782,15 @@ static bool read_struct(json_doc *doc, uint32_t *i, const type *t, value *out)
             slice field = t->fields[k].name;
             bool is_exact = slice_equal(field, name);
             if (!is_exact && (has_exact[k] || !is_upper_case_of(field, name))) continue;
-            uint32_t at = from;
-            if (!json_read_value(doc, &at, t->fields[k].type, &out->list.items[k])) return false;
-            if (is_exact) has_exact[k] = true;
+            at[k] = from;
+            has_exact[k] = is_exact;
         }
         if (!json_next_item(doc, i, '}', &is_end)) return false;
+    }
+    for (uint32_t k = 0; k < t->field_count; k++) { /* not before: a field's very name may come behind another that is like it */
+        if (at[k] != 0 && !json_read_value(doc, &at[k], t->fields[k].type, &out->list.items[k])) {
+            return fail_in_field(doc, t->fields[k].name);
+        }
     }
     return true;
 }

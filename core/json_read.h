@@ -6,8 +6,8 @@
 
 #include "core/json_index.h"
 #include "core/number.h"
+#include "core/reason.h"
 
-#define JSON_REASON_BYTES 256
 #define JSON_ITEMS_MAX 8000000 /* in one array or map */
 #define JSON_DEPTH_MAX 1000    /* of what is turned to text; else the column's type is the bound */
 
@@ -20,7 +20,7 @@ typedef struct json_doc {
     arena *arena;         /* values live here, or in the bytes */
     text *scratch;
     bool is_malformed;    /* of a failure: it is no JSON, else it is of another type */
-    char reason[JSON_REASON_BYTES];
+    char reason[REASON_BYTES];
 } json_doc;
 
 /* False: no JSON, doc->reason says why. The arena and the scratch text are the caller's to set before. */
@@ -54,8 +54,9 @@ static inline slice json_raw_string(const json_doc *doc, uint32_t i)
 }
 
 bool json_fail_at(json_doc *doc, uint32_t i, const char *why);   /* no JSON; returns false */
-bool json_fail_type(json_doc *doc, uint32_t i, const type *t);   /* "INTEGER expected, here is a string" */
-bool json_fail_number(json_doc *doc, number_fit fit, const type *t);
+bool json_fail_object(json_doc *doc, uint32_t i); /* "a JSON object expected, here is a number: 5" */
+bool json_fail_type(json_doc *doc, uint32_t i, const type *t);   /* "INTEGER expected, here is a string: "x"" */
+bool json_fail_number(json_doc *doc, uint32_t i, number_fit fit, const type *t);
 
 bool json_skip_nested(json_doc *doc, uint32_t *i);
 /* Past a value nobody reads: brackets are counted, the rest is not looked at. */

@@ -29,6 +29,15 @@ void text_reserve(text *t, size_t more_bytes)
     t->held_bytes = held;
 }
 
+void text_trim(text *t)
+{
+    char *trimmed = t->data == NULL ? NULL : realloc(t->data, t->len + 1);
+
+    if (trimmed == NULL) return;
+    t->data = trimmed;
+    t->held_bytes = t->len + 1;
+}
+
 void text_add(text *t, slice more)
 {
     text_reserve(t, more.len);

@@ -14,6 +14,7 @@ typedef struct text {
 
 void text_free(text *t); /* leaves it empty, fit for use */
 void text_reserve(text *t, size_t more_bytes);
+void text_trim(text *t); /* gives back the room behind what it holds */
 void text_add(text *t, slice more);
 void text_add_c(text *t, const char *more);
 void text_printf(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -22,6 +22,15 @@ static inline const char *utf8_previous(const char *at, const char *start)
     return at;
 }
 
+/* At most so many bytes of the front, ending at a character's edge. */
+static inline slice utf8_beginning(slice s, size_t most)
+{
+    size_t end = s.len < most ? s.len : most;
+
+    while (end > 0 && end < s.len && utf8_is_inner(s.data[end])) end--;
+    return (slice){ s.data, end };
+}
+
 static inline uint32_t utf8_count(slice s)
 {
     uint32_t count = 0;

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SETTLE_AGAIN_MS 1000 /* between tries to start what could not be started */
+#define TOLD_AGAIN_MS 10000
+
 /* A command's record: its version in digits, a line break, the command's text. */
 static bool split_record(slice record, uint64_t *version, slice *body)
 {
@@ -68,18 +71,34 @@ static weir_rc fold(weir *w, int64_t end, weir_error *err)
     return rc;
 }
 
-weir_rc catalog_refresh(weir *w, weir_error *err)
+weir_rc command_log_end(weir *w, int64_t *end, weir_error *err)
 {
     topic_info info;
     bool found;
-    int64_t begin, end;
+    int64_t begin;
 
+    *end = 0;
     WEIR_TRY(topic_find(w->storage, w->command_topic, &info, &found, err));
-    if (!found) return WEIR_OK;
-    WEIR_TRY(topic_offsets(w->storage, w->command_topic, 0, &begin, &end, err));
-    if (end <= w->folded_to) return WEIR_OK;
-    WEIR_TRY(fold(w, end, err));
-    return w->is_engine ? sync_queries(w, err) : WEIR_OK;
+    return found ? topic_offsets(w->storage, w->command_topic, 0, &begin, end, err) : WEIR_OK;
+}
+
+static weir_rc fold_what_came(weir *w, weir_error *err)
+{
+    int64_t end;
+
+    WEIR_TRY(command_log_end(w, &end, err));
+    return end <= w->folded_to ? WEIR_OK : fold(w, end, err);
+}
+
+weir_rc catalog_refresh(weir *w, weir_error *err)
+{
+    weir_rc rc = fold_what_came(w, err);
+    bool is_due = w->unsettled_count > 0 && clock_monotonic_ms(&w->clock) - w->settled_ms >= SETTLE_AGAIN_MS;
+
+    if (rc == WEIR_BROKER) return rc; /* it has been waited for long enough */
+    /* A fold that failed half way has moved the catalog as well. */
+    if (w->is_engine && (is_due || w->synced_version != catalog_version(w->catalog))) sync_queries(w);
+    return rc;
 }
 
 static weir_rc need_command_topic(weir *w, weir_error *err)
@@ -108,7 +127,10 @@ weir_rc command_append(weir *w, const command *what, uint64_t version, bool *acc
     if (rc != WEIR_OK) return rc;
     WEIR_TRY(catalog_refresh(w, err));
     *accepted = catalog_version(w->catalog) > version && w->folded_to > offset;
-    return WEIR_OK;
+    const weir_error *why = *accepted && what->plan != NULL ? why_not_started(w, what->plan->query_id) : NULL;
+    if (why == NULL || why->act != WEIR_ACT_STOP) return WEIR_OK;
+    *err = *why;
+    return err->rc;
 }
 
 /* ---- running queries ---- */
@@ -175,13 +197,79 @@ static query_env env_of(weir *w)
 {
     return (query_env){ .notice = w->options.notice, .notice_self = w->options.notice_self, .storage = w->storage,
                         .registry = w->registry, .clock = &w->clock, .threads = w->options.threads,
-                        .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)24 << 20, .commit_interval_ms = 100,
+                        .batch_rows = w->options.batch_rows, .state_budget_bytes = (size_t)16 << 20, .commit_interval_ms = 100,
                         .is_deterministic = w->options.is_deterministic, .until_end = w->until_end,
                         .single_partition = w->options.single_partition, .log_topic = w->log_topic, .topic_grows = topic_grows,
                         .topic_catches_up = topic_catches_up, .self = w };
 }
 
-static weir_rc stop_query(weir *w, uint32_t index, bool forget, weir_error *err)
+/* ---- queries that could not be started, or dropped ---- */
+
+static unsettled *find_unsettled(const weir *w, slice id)
+{
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        if (slice_is(id, w->unsettled[i].id)) return &w->unsettled[i];
+    }
+    return NULL;
+}
+
+const weir_error *why_not_started(const weir *w, slice id)
+{
+    const unsettled *u = find_unsettled(w, id);
+
+    return u == NULL || u->is_gone ? NULL : &u->why;
+}
+
+static void note_unsettled(weir *w, slice id, bool is_gone, const weir_error *why)
+{
+    unsettled *u = find_unsettled(w, id);
+    int64_t now_ms = clock_monotonic_ms(&w->clock);
+    bool is_news = u == NULL;
+
+    if (is_news) {
+        w->unsettled = realloc(w->unsettled, (w->unsettled_count + 1) * sizeof *w->unsettled);
+        if (w->unsettled == NULL) abort();
+        u = &w->unsettled[w->unsettled_count++];
+        *u = (unsettled){ .id = strndup(id.data, id.len) };
+        if (u->id == NULL) abort();
+    }
+    u->why = *why;
+    u->is_gone = is_gone;
+    if (!is_news && now_ms - u->told_ms < TOLD_AGAIN_MS) return;
+    u->told_ms = now_ms;
+    if (w->options.notice != NULL) w->options.notice(w->options.notice_self, id, why);
+}
+
+static void forget_unsettled(weir *w, unsettled *u, bool goes_on)
+{
+    if (goes_on && w->options.notice != NULL) w->options.notice(w->options.notice_self, slice_of(u->id), NULL);
+    free(u->id);
+    *u = w->unsettled[--w->unsettled_count];
+}
+
+static void drop_state(weir *w, slice id)
+{
+    weir_error err;
+
+    if (storage_drop_query(w->storage, id, &err) != WEIR_OK) note_unsettled(w, id, true, &err);
+}
+
+/* What is left of those that are gone; who is gone before it could be started is none of ours any more. */
+static void settle_gone(weir *w)
+{
+    weir_error err;
+
+    for (uint32_t i = w->unsettled_count; i-- > 0;) {
+        unsettled *u = &w->unsettled[i];
+        if (catalog_query(w->catalog, slice_of(u->id)) != NULL) continue;
+        if (storage_drop_query(w->storage, slice_of(u->id), &err) == WEIR_OK) forget_unsettled(w, u, false);
+        else note_unsettled(w, slice_of(u->id), true, &err);
+    }
+}
+
+/* ---- running those of the catalog ---- */
+
+static void stop_query(weir *w, uint32_t index, bool forget)
 {
     query *q = w->queries[index];
     arena *a = arena_new(0);
@@ -192,9 +280,8 @@ static weir_rc stop_query(weir *w, uint32_t index, bool forget, weir_error *err)
     w->query_count--;
     pthread_rwlock_unlock(&w->queries_lock);
     query_stop(q);
-    weir_rc rc = forget ? storage_drop_query(w->storage, id, err) : WEIR_OK;
+    if (forget) drop_state(w, id);
     arena_free(a);
-    return rc;
 }
 
 static bool same_plan(const plan *a, const plan *b)
@@ -202,35 +289,49 @@ static bool same_plan(const plan *a, const plan *b)
     return slice_equal(a->sql, b->sql);
 }
 
-weir_rc sync_queries(weir *w, weir_error *err)
+static void start_query(weir *w, const query_entry *entry, uint32_t index)
 {
-    uint32_t count;
-    const query_entry *const *wanted = catalog_queries(w->catalog, &count);
     const query_env env = env_of(w);
+    weir_error err;
+    query *q;
 
-    if (w->defers_queries) return WEIR_OK;
+    if (query_start(&q, &env, entry, &err) != WEIR_OK) {
+        note_unsettled(w, entry->id, false, &err);
+        return;
+    }
+    pthread_rwlock_wrlock(&w->queries_lock);
+    if (w->query_count == w->query_room) {
+        w->query_room = w->query_room == 0 ? 8 : w->query_room * 2;
+        w->queries = realloc(w->queries, w->query_room * sizeof *w->queries);
+        if (w->queries == NULL) abort();
+    }
+    memmove(w->queries + index + 1, w->queries + index, (w->query_count - index) * sizeof *w->queries);
+    w->queries[index] = q;
+    w->query_count++;
+    pthread_rwlock_unlock(&w->queries_lock);
+    unsettled *u = find_unsettled(w, entry->id);
+    if (u != NULL) forget_unsettled(w, u, true);
+}
+
+void sync_queries(weir *w)
+{
+    uint32_t count, running = 0;
+    const query_entry *const *wanted = catalog_queries(w->catalog, &count);
+
+    if (w->defers_queries) return;
     for (uint32_t i = w->query_count; i-- > 0;) {
         const query_entry *entry = catalog_query(w->catalog, query_id(w->queries[i]));
         if (entry == NULL || !same_plan(&entry->plan, query_plan(w->queries[i]))) {
-            WEIR_TRY(stop_query(w, i, entry == NULL, err));
+            stop_query(w, i, entry == NULL);
         } else {
             query_hold(w->queries[i], entry->status == QUERY_PAUSED);
         }
     }
+    settle_gone(w);
     for (uint32_t i = 0; i < count; i++) {
-        if (find_query(w, wanted[i]->id) != NULL) continue;
-        query *q;
-        WEIR_TRY(query_start(&q, &env, wanted[i], err));
-        pthread_rwlock_wrlock(&w->queries_lock);
-        if (w->query_count == w->query_room) {
-            w->query_room = w->query_room == 0 ? 8 : w->query_room * 2;
-            w->queries = realloc(w->queries, w->query_room * sizeof *w->queries);
-            if (w->queries == NULL) abort();
-        }
-        memmove(w->queries + i + 1, w->queries + i, (w->query_count - i) * sizeof *w->queries); /* all before it are there */
-        w->queries[i] = q;
-        w->query_count++;
-        pthread_rwlock_unlock(&w->queries_lock);
+        if (find_query(w, wanted[i]->id) == NULL) start_query(w, wanted[i], running);
+        running += find_query(w, wanted[i]->id) != NULL; /* in order of creation */
     }
-    return WEIR_OK;
+    w->synced_version = catalog_version(w->catalog);
+    w->settled_ms = clock_monotonic_ms(&w->clock);
 }

@@ -70,6 +70,14 @@ static void report_bad(void *self, uint32_t row, const char *reason)
     snprintf(d->stopped_by, sizeof d->stopped_by, "%s", reason);
 }
 
+static void report_bad_key(void *self, uint32_t row, const char *reason)
+{
+    char whole[sizeof ((decoder *)self)->stopped_by];
+
+    snprintf(whole, sizeof whole, "in the key, %s", reason);
+    report_bad(self, row, whole);
+}
+
 /* The query's plan says that a bad record ends it: it goes on from that record once the cause is gone. */
 static weir_rc stop_at_bad_record(const decoder *d, weir_error *err)
 {
@@ -90,12 +98,24 @@ static row_set read_windows(decoder *d, batch *b, row_set rows, const slice *key
             b->window_start[r] = b->window_end[r] = 0;
         } else if (!windowed_key_decode(keys[r], d->source->windowed, d->source->window_size_ms, &bare[r],
                                         &b->window_start[r], &b->window_end[r])) {
-            report->bad_row(report->self, r, "the key is too short to hold a window");
+            char reason[100];
+            snprintf(reason, sizeof reason, "the key has %zu bytes, too few to hold a window, which takes %d", keys[r].len,
+                     d->source->windowed == WINDOW_SESSION ? 16 : 8);
+            report->bad_row(report->self, r, reason);
             continue;
         }
         index[count++] = r;
     }
     return (row_set){ index, count };
+}
+
+/* A key of several columns can be there and be all nulls, which is not the same as no key. */
+static uint8_t *find_keyless(arena *a, const slice *keys, uint32_t rows)
+{
+    uint8_t *keyless = ARENA_ARRAY(a, uint8_t, rows), any = 0;
+
+    for (uint32_t r = 0; r < rows; r++) any |= keyless[r] = keys[r].data == NULL;
+    return any ? keyless : NULL;
 }
 
 static void fill_headers(const decoder *d, batch *b, const fetch *records)
@@ -161,11 +181,12 @@ weir_rc decoder_read(decoder *d, const fetch *records, batch **out, weir_error *
         live = read_windows(d, b, live, keys, bare, &report);
         keys = bare;
     }
+    if (s->key_count > 1) b->keyless = find_keyless(a, keys, rows);
     if (d->key != NULL) {
         for (uint32_t i = 0; i < s->key_count; i++) {
             if (b->columns[i].null == NULL) b->columns[i] = column_new(a, s->columns[i].type, rows);
         }
-        live = format_decode(d->key, keys, live, a, b->columns, &report);
+        live = format_decode(d->key, keys, live, a, b->columns, &(row_report){ report_bad_key, d });
         WEIR_TRY(format_failure(d->key, err));
     }
     column *values = ARENA_ARRAY(a, column, d->value_count);

@@ -14,6 +14,7 @@
 #define PUBLISH_LOCAL_MS 1000 /* how often other processes are told the numbers of queries */
 #define PUBLISH_KAFKA_MS 5000 /* there lags are questions to the broker */
 #define WATCH_KAFKA_MS 250
+#define ATTEND_MS 500
 
 static void sleep_ms(int64_t ms)
 {
@@ -106,12 +107,15 @@ void weir_close(weir *w)
     if (w == NULL) return;
     atomic_store(&w->closing, true);
     if (w->has_watcher) pthread_join(w->watcher, NULL);
+    if (w->has_attendant) pthread_join(w->attendant, NULL);
     while (w->query_count > 0) { /* out of the list before it goes: the workers of others look there */
         pthread_rwlock_wrlock(&w->queries_lock);
         query *last = w->queries[--w->query_count];
         pthread_rwlock_unlock(&w->queries_lock);
         query_stop(last);
     }
+    for (uint32_t i = 0; i < w->unsettled_count; i++) free(w->unsettled[i].id);
+    free(w->unsettled);
     free(w->queries);
     free(w->declared);
     catalog_free(w->catalog);
@@ -140,19 +144,45 @@ static void *watch(void *argument)
     int64_t pause_ms = storage_is_kafka(w->storage) ? WATCH_KAFKA_MS : WATCH_LOCAL_MS;
     int64_t publish_ms = storage_is_kafka(w->storage) ? PUBLISH_KAFKA_MS : PUBLISH_LOCAL_MS, told_ms = -publish_ms;
     weir_error err;
+    int64_t end;
 
     while (!atomic_load(&w->closing)) {
+        /* The broker's answer may be long in coming: nobody is to wait with us. One that cannot be had now is asked for again; the
+         * queries report it as theirs. */
+        bool is_there = command_log_end(w, &end, &err) == WEIR_OK;
         pthread_mutex_lock(&w->lock);
-        weir_rc rc = catalog_refresh(w, &err);
+        if (is_there && (end > w->folded_to || w->unsettled_count > 0)) (void)!catalog_refresh(w, &err);
+        pthread_mutex_unlock(&w->lock);
         if (clock_monotonic_ms(&w->clock) - told_ms >= publish_ms) {
             numbers_publish(w);
             told_ms = clock_monotonic_ms(&w->clock);
         }
-        pthread_mutex_unlock(&w->lock);
-        (void)rc; /* a storage that cannot be read now is asked again; its queries report it as theirs */
         for (int64_t slept = 0; slept < pause_ms && !atomic_load(&w->closing); slept += 10) sleep_ms(10);
     }
     return NULL;
+}
+
+static void *attend(void *argument)
+{
+    weir *w = argument;
+
+    while (!atomic_load(&w->closing)) {
+        pthread_rwlock_rdlock(&w->queries_lock);
+        for (uint32_t i = 0; i < w->query_count; i++) query_tell_waiting(w->queries[i]);
+        pthread_rwlock_unlock(&w->queries_lock);
+        sleep_ms(ATTEND_MS);
+    }
+    return NULL;
+}
+
+static weir_rc first_unsettled(weir *w, weir_error *err)
+{
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        if (w->unsettled[i].is_gone) continue;
+        *err = w->unsettled[i].why;
+        return err->rc;
+    }
+    return WEIR_OK;
 }
 
 weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
@@ -168,11 +198,12 @@ weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
     pthread_mutex_lock(&w->lock);
     w->is_engine = true;
     rc = catalog_refresh(w, err);
-    if (rc == WEIR_OK) rc = sync_queries(w, err);
+    if (rc == WEIR_OK && w->options.notice == NULL) rc = first_unsettled(w, err); /* who is not told by and by is told now */
     pthread_mutex_unlock(&w->lock);
     if (rc != WEIR_OK || w->options.is_deterministic) return rc;
     w->has_watcher = thread_start(&w->watcher, watch, w);
-    if (w->has_watcher) return WEIR_OK;
+    if (w->has_watcher && storage_is_kafka(w->storage)) w->has_attendant = thread_start(&w->attendant, attend, w);
+    if (w->has_watcher && (w->has_attendant || !storage_is_kafka(w->storage))) return WEIR_OK;
     return weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start a thread to watch the command log");
 }
 
@@ -189,13 +220,11 @@ void weir_run_until_end(weir *w)
 weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
 {
     pthread_mutex_lock(&w->lock);
-    weir_rc rc = WEIR_OK;
     if (w->defers_queries) {
         w->defers_queries = false;
-        rc = sync_queries(w, err);
+        sync_queries(w);
     }
     pthread_mutex_unlock(&w->lock);
-    if (rc != WEIR_OK) return rc;
     for (;;) {
         bool all = true;
         weir_error first = { .rc = WEIR_OK };
@@ -206,6 +235,12 @@ weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
             bool is_over = state == QUERY_ENDED || state == QUERY_FAILED;
             if (state == QUERY_FAILED && first.rc == WEIR_OK) first = why;
             all = all && (what == WEIR_WAIT_READY ? state != QUERY_STARTING : is_over);
+        }
+        for (uint32_t i = 0; i < w->unsettled_count; i++) {
+            const unsettled *u = &w->unsettled[i];
+            if (u->is_gone) continue;
+            if (u->why.act != WEIR_ACT_STOP) all = false;
+            else if (first.rc == WEIR_OK) first = u->why;
         }
         pthread_mutex_unlock(&w->lock);
         bool is_interrupted = atomic_load(&w->interrupted);
@@ -239,22 +274,30 @@ void weir_advance(weir *w, int64_t by_ms)
 
 weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count)
 {
-    static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
+    static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR", "WAITING" };
 
     pthread_mutex_lock(&w->lock);
-    *out = ARENA_ZEROS(a, weir_query_stats, w->query_count + 1);
+    *out = ARENA_ZEROS(a, weir_query_stats, w->query_count + w->unsettled_count + 1);
     *count = w->query_count;
     for (uint32_t i = 0; i < w->query_count; i++) {
         query_stats stats;
         query_stats_of(w->queries[i], &stats);
         int64_t lag = 0;
         weir_error err;
-        if (query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
+        query_state state = query_state_of(w->queries[i], NULL);
+        bool may_ask = state != QUERY_WAITING && !storage_is_cut_off(w->storage);
+        if (!may_ask || query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
         (*out)[i] = (weir_query_stats){ .id = arena_copy(a, query_id(w->queries[i])),
-                                        .state = names[query_state_of(w->queries[i], NULL)], .rows_in = stats.counts.rows_in,
+                                        .state = names[state], .rows_in = stats.counts.rows_in,
                                         .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,
                                         .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = lag,
                                         .last_error = arena_copy(a, slice_of(stats.last_error)) };
+    }
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        const unsettled *u = &w->unsettled[i];
+        if (u->is_gone) continue;
+        (*out)[(*count)++] = (weir_query_stats){ .id = arena_copy(a, slice_of(u->id)), .state = names[state_of_unsettled(&u->why)],
+                                                 .lag_rows = -1, .last_error = arena_copy(a, slice_of(u->why.message)) };
     }
     pthread_mutex_unlock(&w->lock);
     return WEIR_OK;

@@ -246,7 +246,7 @@ weir_rc weir_read_source(weir *w, slice source, arena *a, weir_row_text **rows, 
 
 typedef struct weir_query_stats {
     slice id;
-    const char *state;      /* "RUNNING", "PAUSED", "ERROR", "RESTORING" */
+    const char *state;      /* "STARTING", "RUNNING", "WAITING" (what it does fails and is tried again), "PAUSED", "ENDED", "ERROR" */
     uint64_t rows_in, rows_out, bad_rows, late_rows, epochs;
     int64_t lag_rows;       /* records of its sources it has not taken yet; -1: cannot be told */
     slice last_error;

@@ -363,6 +363,7 @@ static batch *gather_rows(arena *a, const batch *from, row_set rows)
     to->event_ms = GATHER(a, int64_t, from->event_ms, rows);
     to->passed_ms = GATHER(a, int64_t, from->passed_ms, rows);
     to->kind = GATHER(a, uint8_t, from->kind, rows);
+    to->keyless = GATHER(a, uint8_t, from->keyless, rows);
     to->window_start = GATHER(a, int64_t, from->window_start, rows);
     to->window_end = GATHER(a, int64_t, from->window_end, rows);
     to->row_partition = GATHER(a, int32_t, from->row_partition, rows);

@@ -21,6 +21,7 @@ typedef struct aggregate_op {
     bool every_change;
     int64_t closed_to_ms;   /* windows that start up to here have been closed, as far as this run knows */
     int64_t expired_to_ms;  /* windows that start before have been deleted */
+    text expired_to;        /* and the keys before this one; the next look begins here, not at what is gone */
     change_list expired;    /* deletions of groups that are not in memory */
     arena *expired_keys;
 } aggregate_op;
@@ -47,6 +48,7 @@ static int64_t closing_start_ms(const aggregate_op *a)
 static weir_rc load_state(aggregate_op *a, weir_error *err)
 {
     a->closed_to_ms = a->expired_to_ms = INT64_MIN;
+    text_clear(&a->expired_to);
     WEIR_TRY(state_table_open(a->groups, err));
     WEIR_TRY(event_time_load(&a->time, a->base.task->state, (uint16_t)a->base.step->id, err));
     /* The flush before that time was stored has closed what there was to close: no need to look at all of it again. */
@@ -529,14 +531,18 @@ static weir_rc expire_windows(aggregate_op *a, weir_error *err)
     expiry all = { a, before };
     state_table_each(a->groups, delete_expired, &all);
     put_window_start(to, before);
-    WEIR_TRY(task_state_scan(a->base.task->state, (uint16_t)a->base.step->id, NO_SLICE, (slice){ to, 8 }, &cursor, err));
+    WEIR_TRY(task_state_scan(a->base.task->state, (uint16_t)a->base.step->id, text_slice(&a->expired_to), (slice){ to, 8 }, &cursor, err));
     while ((rc = state_cursor_next(cursor, &key, &value, &more, err)) == WEIR_OK && more && deleted < EXPIRE_KEYS_MAX) {
         if (state_table_holds(a->groups, key)) continue;
         change_list_add(&a->expired, (state_change){ (uint16_t)a->base.step->id, arena_copy(a->expired_keys, key), NO_SLICE });
         deleted++;
     }
+    if (rc == WEIR_OK) {
+        if (!more) a->expired_to_ms = before;
+        text_clear(&a->expired_to);
+        text_add(&a->expired_to, more ? key : (slice){ to, 8 });
+    }
     state_cursor_close(cursor);
-    if (rc == WEIR_OK && !more) a->expired_to_ms = before;
     return rc;
 }
 
@@ -603,6 +609,7 @@ static void aggregate_close(op *self)
     state_table_free(a->groups);
     change_list_free(&a->expired);
     arena_free(a->expired_keys);
+    text_free(&a->expired_to);
 }
 
 const op_class op_aggregate = { "Aggregate",           aggregate_open,        aggregate_batch, aggregate_watermark,

@@ -6,11 +6,19 @@ typedef struct filter_op {
     op base;
 } filter_op;
 
+static row_set judge(op *self, const batch *in, row_set rows)
+{
+    self->task->judges = true;
+    row_set yes = eval_rows(&self->task->eval, self->step->filter.predicate, in, rows);
+    self->task->judges = false;
+    return yes;
+}
+
 static weir_rc filter_stream(op *self, batch *in, weir_error *err)
 {
     row_set judged = rows_with_value(in, in->live); /* a null value has no columns to judge by */
 
-    in->live = eval_rows(&self->task->eval, self->step->filter.predicate, in, judged);
+    in->live = judge(self, in, judged);
     return op_emit(self, in, err);
 }
 
@@ -18,7 +26,7 @@ static weir_rc filter_stream(op *self, batch *in, weir_error *err)
 static uint8_t *passing(op *self, batch *version, row_set live)
 {
     uint8_t *passes = arena_zero(version->arena, version->rows);
-    row_set yes = eval_rows(&self->task->eval, self->step->filter.predicate, version, rows_with_value(version, live));
+    row_set yes = judge(self, version, rows_with_value(version, live));
 
     EACH_ROW (r, yes) passes[r] = 1;
     return passes;

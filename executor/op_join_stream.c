@@ -47,6 +47,7 @@ typedef struct stream_join_op {
     int64_t grace_ms;                  /* -1: pad at once */
     int64_t retention_ms, stretch_ms;
     int64_t expired_to_ms[2];
+    text expired_to[2]; /* the next look begins at this key, not at what is gone */
     waiting *heap;
     uint32_t heap_count, heap_room;
     int64_t closed_to_ms;              /* the time up to which windows have been closed */
@@ -248,6 +249,7 @@ static weir_rc load_state(stream_join_op *j, weir_error *err)
     WEIR_TRY(state_table_open(j->rows, err));
     for (uint32_t i = 0; i < 2; i++) {
         j->expired_to_ms[i] = INT64_MIN;
+        text_clear(&j->expired_to[i]);
         WEIR_TRY(event_time_load(&j->time[i], j->base.task->state, time_store(j, i), err));
     }
     return load_waiting(j, err);
@@ -513,7 +515,8 @@ static weir_rc expire(stream_join_op *j, uint32_t side, weir_error *err)
     int64_t step_ms = j->retention_ms / 16 > j->stretch_ms ? j->retention_ms / 16 : j->stretch_ms;
     if (j->expired_to_ms[side] != INT64_MIN && before - j->expired_to_ms[side] < step_ms) return WEIR_OK;
 
-    char from[KEY_PREFIX] = { (char)side }, to[KEY_PREFIX] = { (char)side };
+    const char from[1] = { (char)side };
+    char to[KEY_PREFIX] = { (char)side };
     state_cursor *cursor;
     slice key, value;
     bool more;
@@ -521,17 +524,20 @@ static weir_rc expire(stream_join_op *j, uint32_t side, weir_error *err)
     uint32_t deleted = 0;
     expiry all = { j, side, before };
     state_table_each(j->rows, delete_expired, &all);
-    put_window_start(from + 1, INT64_MIN);
     put_window_start(to + 1, before);
-    WEIR_TRY(task_state_scan(j->base.task->state, (uint16_t)j->base.step->id, (slice){ from, KEY_PREFIX },
-                             (slice){ to, KEY_PREFIX }, &cursor, err));
+    slice first = j->expired_to[side].len == 0 ? (slice){ from, 1 } : text_slice(&j->expired_to[side]);
+    WEIR_TRY(task_state_scan(j->base.task->state, (uint16_t)j->base.step->id, first, (slice){ to, KEY_PREFIX }, &cursor, err));
     while ((rc = state_cursor_next(cursor, &key, &value, &more, err)) == WEIR_OK && more && deleted < EXPIRE_KEYS_MAX) {
         if (state_table_holds(j->rows, key)) continue;
         change_list_add(&j->expired, (state_change){ (uint16_t)j->base.step->id, arena_copy(j->expired_keys, key), NO_SLICE });
         deleted++;
     }
+    if (rc == WEIR_OK) {
+        if (!more) j->expired_to_ms[side] = before;
+        text_clear(&j->expired_to[side]);
+        text_add(&j->expired_to[side], more ? key : (slice){ to, KEY_PREFIX });
+    }
     state_cursor_close(cursor);
-    if (rc == WEIR_OK && !more) j->expired_to_ms[side] = before;
     return rc;
 }
 
@@ -601,6 +607,7 @@ static void join_close(op *self)
     state_table_free(j->rows);
     change_list_free(&j->expired);
     arena_free(j->expired_keys);
+    for (uint32_t i = 0; i < 2; i++) text_free(&j->expired_to[i]);
 }
 
 const op_class op_join_stream_stream = { .name = "StreamStreamJoin", .open = join_open, .batch = join_batch,

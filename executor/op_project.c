@@ -49,12 +49,15 @@ static batch *project(op *self, batch *in, row_set live, bool is_former)
     }
     row_set with_value = count == live.count ? live : (row_set){ index, count };
     for (uint32_t i = 0; i < s->schema.count; i++) {
+        self->task->computed = s->schema.columns[i].name;
         bool is_key = !is_former && (i < s->schema.key_count || (s->project.kept != NULL && s->project.kept[i]));
         if (is_key) eval_key(self, s->project.exprs[i], in, live, with_value, &columns[i]);
         else eval_column(&self->task->eval, s->project.exprs[i], in, with_value, &columns[i]);
     }
+    self->task->computed = NO_SLICE;
     batch *out = batch_with_columns(in, columns, s->schema.count);
     out->live = live;
+    if (s->project.rekeys) out->keyless = NULL;
     return out;
 }
 
@@ -105,18 +108,21 @@ static weir_rc flat_map_batch(op *self, batch *in, weir_error *err)
     }
     row_set rows = { index, count };
     for (uint32_t i = 0; i < width; i++) {
+        self->task->computed = s->schema.columns[i].name;
         eval_lists(self, s->project.exprs[i], in, rows, &made[i]);
         if (!is_table_function(s->project.exprs[i])) continue;
         EACH_ROW (r, rows) {
             if (!made[i].null[r] && made[i].nested[r].list.count > lengths[r]) lengths[r] = made[i].nested[r].list.count;
         }
     }
+    self->task->computed = NO_SLICE;
     EACH_ROW (r, rows) total += lengths[r];
     if (total == 0) return WEIR_OK;
 
     batch *out = batch_new(in->arena, &s->schema, total, in->window_start != NULL);
     out->upstream = in->upstream;
     out->is_mixed = in->is_mixed;
+    if (in->keyless != NULL) out->keyless = ARENA_ARRAY(in->arena, uint8_t, total);
     if (in->headers != NULL) out->headers = ARENA_ZEROS(in->arena, header_list, total);
     if (in->row_partition != NULL) out->row_partition = ARENA_ARRAY(in->arena, int32_t, total);
     if (in->row_offset != NULL) out->row_offset = ARENA_ARRAY(in->arena, int64_t, total);
@@ -129,6 +135,7 @@ static weir_rc flat_map_batch(op *self, batch *in, weir_error *err)
                 out->window_start[at] = in->window_start[r];
                 out->window_end[at] = in->window_end[r];
             }
+            if (in->keyless != NULL) out->keyless[at] = in->keyless[r];
             if (in->headers != NULL) out->headers[at] = in->headers[r];
             if (in->row_partition != NULL) out->row_partition[at] = in->row_partition[r];
             if (in->row_offset != NULL) out->row_offset[at] = in->row_offset[r];

@@ -97,6 +97,11 @@ static weir_rc sink_batch(op *self, batch *in, weir_error *err)
 
     if (key_count > 0) rows = format_encode(s->key, in->columns, rows, a, keys, &report);
     if (s->has_default_keys) drop_null_keys(in, rows, key_count, keys);
+    if (key_count > 1 && in->keyless != NULL) {
+        EACH_ROW (r, rows) {
+            if (in->keyless[r]) keys[r] = NO_SLICE;
+        }
+    }
     if (st->windowed != WINDOW_NONE && in->window_start != NULL) {
         EACH_ROW (r, rows) {
             keys[r] = windowed_key_encode(a, keys[r], st->windowed, in->window_start[r], in->window_end[r]);

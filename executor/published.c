@@ -19,13 +19,27 @@ static bool path_of(weir *w, const char *suffix, char *path, size_t room)
     return true;
 }
 
-static void numbers_here(query *q, query_numbers *out)
+static void numbers_here(weir *w, query *q, query_numbers *out)
 {
     weir_error err;
 
     *out = (query_numbers){ .state = query_state_of(q, NULL) };
     query_stats_of(q, &out->stats);
-    out->has_lag = query_lag(q, &out->lag_records, &err) == WEIR_OK;
+    bool may_ask = out->state != QUERY_WAITING && !storage_is_cut_off(w->storage); /* what a query waits for would not answer us either */
+    out->has_lag = may_ask && query_lag(q, &out->lag_records, &err) == WEIR_OK;
+}
+
+static void numbers_of_unsettled(const weir_error *why, query_numbers *out)
+{
+    *out = (query_numbers){ .state = state_of_unsettled(why) };
+    snprintf(out->stats.last_error, sizeof out->stats.last_error, "%.255s", why->message);
+}
+
+static void add_numbers(text *out, slice id, const query_numbers *numbers)
+{
+    text_add_varint(out, id.len);
+    text_add(out, id);
+    text_add(out, (slice){ (const char *)numbers, sizeof *numbers });
 }
 
 void numbers_publish(weir *w)
@@ -36,13 +50,21 @@ void numbers_publish(weir *w)
     if (!path_of(w, "", path, sizeof path) || !path_of(w, ".new", fresh, sizeof fresh)) return;
     text_add_u64(&out, PUBLISHED_VERSION);
     text_add_u64(&out, (uint64_t)getpid());
+    pthread_rwlock_rdlock(&w->queries_lock);
     for (uint32_t i = 0; i < w->query_count; i++) {
         query_numbers one;
-        numbers_here(w->queries[i], &one);
-        text_add_varint(&out, query_id(w->queries[i]).len);
-        text_add(&out, query_id(w->queries[i]));
-        text_add(&out, (slice){ (const char *)&one, sizeof one });
+        numbers_here(w, w->queries[i], &one);
+        add_numbers(&out, query_id(w->queries[i]), &one);
     }
+    pthread_rwlock_unlock(&w->queries_lock);
+    pthread_mutex_lock(&w->lock);
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        query_numbers one;
+        if (w->unsettled[i].is_gone) continue;
+        numbers_of_unsettled(&w->unsettled[i].why, &one);
+        add_numbers(&out, slice_of(w->unsettled[i].id), &one);
+    }
+    pthread_mutex_unlock(&w->lock);
     FILE *file = fopen(fresh, "we"); /* a full disk costs others the view, nothing else */
     bool is_written = file != NULL && fwrite(out.data, 1, out.len, file) == out.len;
     if (file != NULL && fclose(file) == 0 && is_written) (void)rename(fresh, path);
@@ -68,14 +90,14 @@ bool numbers_of(weir *w, slice id, query_numbers *out)
 {
     query *q = find_query(w, id);
     int64_t owner = q == NULL ? storage_engine_owner(w->storage) : 0;
+    const weir_error *why = q == NULL ? why_not_started(w, id) : NULL;
     char path[4096], piece[4096];
     text bytes = TEXT_EMPTY;
     size_t got;
 
-    if (q != NULL) {
-        numbers_here(q, out);
-        return true;
-    }
+    if (q != NULL) numbers_here(w, q, out);
+    if (why != NULL) numbers_of_unsettled(why, out);
+    if (q != NULL || why != NULL) return true;
     if (owner == 0 || !path_of(w, "", path, sizeof path)) return false;
     FILE *file = fopen(path, "re");
     while (file != NULL && (got = fread(piece, 1, sizeof piece, file)) > 0) text_add(&bytes, (slice){ piece, got });

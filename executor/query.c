@@ -13,6 +13,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* What was told last of a worker's troubles; under the query's lock. */
+typedef struct told {
+    weir_rc trouble; /* WEIR_OK: none */
+    int64_t told_ms, met_ms;
+    uint64_t epochs; /* of the worker, when it was met */
+} told;
+
 typedef struct worker {
     query *query;
     client *client;
@@ -30,6 +37,7 @@ typedef struct worker {
     uint64_t polls, polled_rows; /* of this epoch */
     bool is_behind;  /* every poll of this epoch came back full */
     int64_t commit_took_ms; /* the last */
+    _Atomic int64_t commits_since_ms; /* 0: it is not committing */
     query_stats published; /* under the query's lock, as are the next three */
     op_stats *op_published; /* per step */
     task *const **readers;  /* per step: see task.h */
@@ -37,6 +45,9 @@ typedef struct worker {
     uint64_t marked_rows;   /* rows_in at marked_ms, from which its rate counts */
     int64_t marked_ms;
     uint64_t epochs;
+    told told;
+    int64_t topics_seen_ms;
+    bool lacks_topic;
 } worker;
 
 /* What --until-end knows of one source. */
@@ -65,6 +76,7 @@ struct query {
     query_state state;
     weir_error error;           /* of QUERY_FAILED, or the last retried */
     uint32_t ready_workers;
+    uint32_t waiting_workers;   /* what they do fails, and is tried again */
     source_target *targets;     /* until_end */
     uint32_t *stage_done;       /* tasks of the sub-topology that reached their targets */
     bool regroups_in_memory;
@@ -72,12 +84,14 @@ struct query {
     int64_t *limits;            /* deterministic: per source; NULL: none */
 };
 
+#define STATE_BUDGET_BYTES_MIN ((size_t)1 << 20)
 #define STRETCHED_INTERVAL_MS 1000 /* of an epoch while behind */
 #define KAFKA_IDLE_COMMIT_MS 10    /* a transaction is not worth less */
 #define IDLE_POLL_MS 200
 #define CATCH_UP_POLL_MS 10 /* while it waits for another query */
 #define RETRY_MS_MAX 1000
 #define RATE_MS 1000
+#define TOPICS_MS 5000 /* between looks whether the topics that are read are still there */
 #define LOOK_MS 1000 /* between looks for exchanges that could be in memory */
 
 slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
@@ -523,7 +537,10 @@ static weir_rc commit_worker(worker *w, weir_error *err)
 {
     int64_t began_ms = clock_monotonic_ms(w->query->env.clock);
 
-    WEIR_TRY(commit_tasks(w->client, w->tasks, w->task_count, w->log, err));
+    atomic_store(&w->commits_since_ms, began_ms);
+    weir_rc rc = commit_tasks(w->client, w->tasks, w->task_count, w->log, err);
+    atomic_store(&w->commits_since_ms, 0);
+    if (rc != WEIR_OK) return rc;
     WEIR_TRY(note_caught_up(w, err));
     w->committed_ms = clock_monotonic_ms(w->query->env.clock);
     w->commit_took_ms = w->committed_ms - began_ms;
@@ -791,6 +808,28 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     return WEIR_OK;
 }
 
+/* A topic of Kafka's that is deleted just has no more records, as far as its readers see. */
+static weir_rc check_topics(worker *w, weir_error *err)
+{
+    const query *q = w->query;
+    int64_t now_ms = clock_monotonic_ms(q->env.clock);
+    topic_info info;
+    bool found;
+
+    if (!storage_is_kafka(q->env.storage) || storage_is_cut_off(q->env.storage)) return WEIR_OK;
+    if (!w->lacks_topic && now_ms - w->topics_seen_ms < TOPICS_MS) return WEIR_OK;
+    w->topics_seen_ms = now_ms;
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        WEIR_TRY(topic_find(q->env.storage, q->sources[i].topic, &info, &found, err));
+        if (found) continue;
+        w->lacks_topic = true;
+        return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "topic %.*s, which query %.*s reads, is gone: create it again, or drop the "
+                             "query", SLICE_ARG(q->sources[i].topic), SLICE_ARG(q->entry.id));
+    }
+    w->lacks_topic = false;
+    return WEIR_OK;
+}
+
 /* ---- threads ---- */
 
 static void note_error(query *q, const weir_error *err, bool is_fatal)
@@ -832,6 +871,7 @@ static weir_rc advance_worker(worker *w, bool *progressed, weir_error *err)
     *progressed = false;
     if (w->must_abort) WEIR_TRY(abort_epoch(w, err));
     weir_rc rc = step_worker(w, progressed, err);
+    if (rc == WEIR_OK && !*progressed) rc = check_topics(w, err);
     w->must_abort = rc != WEIR_OK;
     return rc;
 }
@@ -890,23 +930,54 @@ bool query_has_ended(const query *q)
 }
 
 #define NOTICE_MS 10000 /* the same trouble is told again after so long */
+#define WAITING_MS 3000  /* a commit takes so long: that is trouble */
+#define RECOVERY_MS 2000 /* without trouble, where there is nothing to commit that would show that it is over */
 
-/* What was told last of a worker's troubles. */
-typedef struct told {
-    weir_rc trouble; /* WEIR_OK: none */
-    int64_t told_ms;
-} told;
-
-/* err NULL: it goes on. */
-static void tell(query *q, told *t, const weir_error *err)
+/* err NULL: it goes on. Also from the thread that looks after workers that wait. */
+static void tell(worker *w, const weir_error *err)
 {
+    query *q = w->query;
+    told *t = &w->told;
     int64_t now_ms = clock_monotonic_ms(q->env.clock);
 
-    if (q->env.notice == NULL) return;
-    if (err != NULL && err->act != WEIR_ACT_STOP && t->trouble == err->rc && now_ms - t->told_ms < NOTICE_MS) return;
+    pthread_mutex_lock(&q->lock);
+    bool is_news = err == NULL || err->act == WEIR_ACT_STOP || t->trouble != err->rc || now_ms - t->told_ms >= NOTICE_MS;
+    q->waiting_workers += (err != NULL) - (t->trouble != WEIR_OK);
     t->trouble = err == NULL ? WEIR_OK : err->rc;
-    t->told_ms = now_ms;
-    q->env.notice(q->env.notice_self, q->entry.id, err);
+    t->met_ms = now_ms;
+    t->epochs = w->published.epochs; /* as of its last commit */
+    if (is_news) t->told_ms = now_ms;
+    pthread_mutex_unlock(&q->lock);
+    if (is_news && q->env.notice != NULL) q->env.notice(q->env.notice_self, q->entry.id, err);
+}
+
+void query_tell_waiting(query *q)
+{
+    weir_error why;
+
+    for (uint32_t i = 0; i < q->worker_count; i++) {
+        worker *w = &q->workers[i];
+        int64_t since_ms = atomic_load(&w->commits_since_ms);
+        if (since_ms == 0 || clock_monotonic_ms(q->env.clock) - since_ms < WAITING_MS) continue;
+        storage_waits(q->env.storage, "commit", &why);
+        tell(w, &why);
+        note_error(q, &why, false);
+    }
+}
+
+/* Whether the last trouble is over, after a step that went well. One that did nothing shows nothing: what failed was a commit.
+ * Where nothing is left to commit, the broker's answers to others show it. */
+static bool has_recovered(worker *w)
+{
+    query *q = w->query;
+    size_t bytes;
+
+    pthread_mutex_lock(&q->lock);
+    const told last = w->told;
+    pthread_mutex_unlock(&q->lock);
+    if (last.trouble == WEIR_OK || w->epochs > last.epochs) return last.trouble != WEIR_OK;
+    return last.trouble == WEIR_BROKER && !w->must_abort && !storage_is_cut_off(q->env.storage) && !is_dirty(w, &bytes) &&
+           clock_monotonic_ms(q->env.clock) - last.met_ms >= RECOVERY_MS;
 }
 
 static void *run_worker(void *argument)
@@ -914,8 +985,6 @@ static void *run_worker(void *argument)
     worker *w = argument;
     query *q = w->query;
     int64_t retry_ms = 10;
-    uint64_t epochs = 0; /* there were when the last trouble began */
-    told so_far = { 0 };
 
     while (!atomic_load(&q->stopping) && !query_has_ended(q)) {
         weir_error err = { .rc = WEIR_OK };
@@ -930,13 +999,11 @@ static void *run_worker(void *argument)
         }
         if (rc == WEIR_OK) {
             retry_ms = 10;
-            /* A step that did nothing shows nothing: what failed was a commit. */
-            if (so_far.trouble != WEIR_OK && w->epochs > epochs) tell(q, &so_far, NULL);
+            if (has_recovered(w)) tell(w, NULL);
             if (is_held) sleep_ms(20);
             continue;
         }
-        epochs = w->epochs;
-        tell(q, &so_far, &err);
+        tell(w, &err);
         if (err.act == WEIR_ACT_STOP) {
             note_error(q, &err, true);
             break;
@@ -969,17 +1036,19 @@ static weir_rc open_workers(query *q, weir_error *err)
     q->shared.state_budget_bytes = q->env.state_budget_bytes / (uint32_t)most;
     q->workers = calloc(q->worker_count, sizeof *q->workers);
     if (q->workers == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory for workers");
-    for (uint32_t i = 0; i < q->worker_count; i++) {
+    for (uint32_t i = 0; i < q->worker_count; i++) { /* all of them, before any may fail: query_stop() closes each */
         worker *w = &q->workers[i];
         w->query = q;
         w->is_behind = true;
         w->readers = ARENA_ZEROS(q->arena, task *const *, q->entry.plan.step_count);
         w->op_published = ARENA_ZEROS(q->arena, op_stats, q->entry.plan.step_count);
         w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
+    }
+    for (uint32_t i = 0; i < q->worker_count; i++) {
         const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
                                    .sinks = q->sinks, .sink_count = q->sink_count, .instance = i,
                                    .instances = q->worker_count, .at_least_once = q->env.at_least_once };
-        WEIR_TRY(client_open(&w->client, q->env.storage, &spec, err));
+        WEIR_TRY(client_open(&q->workers[i].client, q->env.storage, &spec, err));
     }
     return WEIR_OK;
 }
@@ -1001,6 +1070,15 @@ static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
     return WEIR_OK;
 }
 
+/* 0 is about what is emitted, not about memory. */
+static void take_state_budget(query *q, slice value)
+{
+    int64_t bytes;
+
+    if (parse_i64(value, &bytes) != NUMBER_FITS || bytes == 0) return;
+    q->env.state_budget_bytes = bytes < (int64_t)STATE_BUDGET_BYTES_MIN ? STATE_BUDGET_BYTES_MIN : (size_t)bytes;
+}
+
 /* They were checked when they were SET. */
 static void take_properties(query *q)
 {
@@ -1008,6 +1086,8 @@ static void take_properties(query *q)
     int64_t ms;
 
     if (parse_i64(plan_property(p, "commit.interval.ms"), &ms) == NUMBER_FITS) q->env.commit_interval_ms = ms;
+    take_state_budget(q, plan_property(p, "cache.max.bytes.buffering"));
+    take_state_budget(q, plan_property(p, "statestore.cache.max.bytes"));
     q->regroups_in_memory = !slice_equal_nocase(plan_property(p, "repartition.in.memory"), SLICE("false"));
     if (parse_i64(plan_property(p, "max.task.idle.ms"), &ms) == NUMBER_FITS) q->max_idle_ms = ms;
     q->env.at_least_once |= slice_equal_nocase(plan_property(p, "processing.guarantee"), SLICE("at_least_once"));
@@ -1107,7 +1187,9 @@ const plan *query_plan(const query *q)
 query_state query_state_of(query *q, weir_error *err)
 {
     pthread_mutex_lock(&q->lock);
-    query_state state = q->state == QUERY_AT_WORK && atomic_load(&q->held) ? QUERY_HELD : q->state;
+    query_state state = q->state;
+    if (state == QUERY_AT_WORK && q->waiting_workers > 0) state = QUERY_WAITING;
+    if (state == QUERY_AT_WORK && atomic_load(&q->held)) state = QUERY_HELD;
     if (err != NULL) *err = q->error;
     pthread_mutex_unlock(&q->lock);
     return state;

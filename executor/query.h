@@ -30,7 +30,8 @@ typedef struct query_env {
     void *notice_self;
 } query_env;
 
-typedef enum query_state { QUERY_STARTING, QUERY_AT_WORK, QUERY_HELD, QUERY_ENDED, QUERY_FAILED } query_state;
+typedef enum query_state { QUERY_STARTING, QUERY_AT_WORK, QUERY_HELD, QUERY_ENDED, QUERY_FAILED,
+                           QUERY_WAITING /* what it does fails, and is tried again */ } query_state;
 
 /* Makes its repartition topics, opens its clients, starts its threads. The entry is copied. */
 weir_rc query_start(query **out, const query_env *env, const query_entry *of, weir_error *err) WEIR_CHECKED;
@@ -41,6 +42,8 @@ bool query_has_ended(const query *q); /* at its ends, or failed; from any thread
  * thread, without waiting. */
 bool query_has_caught_up(const query *q);
 void query_hold(query *q, bool held); /* PAUSE and RESUME */
+/* Kafka: tells of workers whose commit has been waiting for some seconds. From any thread. */
+void query_tell_waiting(query *q);
 
 slice query_id(const query *q);
 const plan *query_plan(const query *q);

@@ -59,7 +59,7 @@ static weir_rc insert_member(planned *row, json_doc *doc, uint32_t *i, slice nam
 
     if (at >= 0) t = into->schema.columns[at].type;
     if (at < 0 && !slice_is(name, "ROWTIME")) {
-        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown column %.*s in %.*s", SLICE_ARG(name), SLICE_ARG(into->name));
+        return catalog_fail_column(into, name, NOWHERE, err);
     }
     if (!json_read_value(doc, i, t, &given)) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "column %.*s: %s", SLICE_ARG(name), doc->reason);
@@ -90,9 +90,7 @@ static weir_rc read_object(planned *row, json_doc *doc, weir_error *err)
 
 static weir_rc check_target(const source *into, weir_error *err)
 {
-    if (into->is_source) {
-        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s is read-only: it was made by CREATE SOURCE", SLICE_ARG(into->name));
-    }
+    if (into->is_source) return catalog_fail_read_only(into, NOWHERE, err);
     if (into->windowed != WINDOW_NONE) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s has windowed keys: no rows can be inserted", SLICE_ARG(into->name));
     }
@@ -126,7 +124,7 @@ weir_rc weir_can_insert(weir *w, slice target, weir_error *err)
     weir_rc rc = catalog_refresh(w, err);
     planned row = { .into = rc == WEIR_OK ? catalog_source(w->catalog, name) : NULL };
     if (rc == WEIR_OK && row.into == NULL) {
-        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no stream or table %.*s", SLICE_ARG(name));
+        rc = catalog_fail_source(w->catalog, "stream or table", name, NOWHERE, err);
     }
     if (rc == WEIR_OK) rc = check_target(row.into, err);
     pthread_mutex_unlock(&w->lock);
@@ -149,7 +147,7 @@ weir_rc weir_insert_json(weir *w, slice target, slice object, weir_error *err)
     rc = catalog_refresh(w, err);
     row.into = rc == WEIR_OK ? catalog_source(w->catalog, name) : NULL;
     if (rc == WEIR_OK && row.into == NULL) {
-        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no stream or table %.*s", SLICE_ARG(name));
+        rc = catalog_fail_source(w->catalog, "stream or table", name, NOWHERE, err);
     }
     if (rc == WEIR_OK && !json_doc_open(&doc, index, object)) rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON: %s", doc.reason);
     if (rc == WEIR_OK) {
@@ -267,7 +265,7 @@ static weir_rc find_source(weir *w, slice name, const source **out, weir_error *
 {
     *out = catalog_source(w->catalog, name);
     if (*out != NULL) return WEIR_OK;
-    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "there is no stream or table %.*s", SLICE_ARG(name));
+    return catalog_fail_source(w->catalog, "stream or table", name, NOWHERE, err);
 }
 
 /* Formats whose bytes nobody types: their rows are JSON as text. */

@@ -243,19 +243,22 @@ static weir_result *control_done(const command *what, const char *done)
     return result_message("currentStatus", "Query %.*s %s", SLICE_ARG(what->name), done);
 }
 
-static weir_result *command_done(const command *what)
+static weir_result *command_done(weir *w, const command *what)
 {
     const char *kind = what->source == NULL ? "" : what->source->is_table ? "Table" : "Stream";
+    const weir_error *waits = what->plan == NULL ? NULL : why_not_started(w, what->plan->query_id);
+    const char *but = waits == NULL ? "" : "; it waits and tries again: ", *why = waits == NULL ? "" : waits->message;
 
     switch (what->kind) {
     case COMMAND_CREATE_SOURCE:
         if (what->plan != NULL) {
-            return result_message("currentStatus", "%s %.*s created, filled by query %.*s", kind, SLICE_ARG(what->source->name),
-                                  SLICE_ARG(what->plan->query_id));
+            return result_message("currentStatus", "%s %.*s created, filled by query %.*s%s%s", kind, SLICE_ARG(what->source->name),
+                                  SLICE_ARG(what->plan->query_id), but, why);
         }
         return result_message("currentStatus", "%s %.*s %s", kind, SLICE_ARG(what->source->name),
                               what->replaces ? "replaced" : "created");
-    case COMMAND_INSERT_INTO: return result_message("currentStatus", "Query %.*s created", SLICE_ARG(what->plan->query_id));
+    case COMMAND_INSERT_INTO:
+        return result_message("currentStatus", "Query %.*s created%s%s", SLICE_ARG(what->plan->query_id), but, why);
     case COMMAND_DROP_SOURCE: return result_message("currentStatus", "%.*s dropped", SLICE_ARG(what->name));
     case COMMAND_TERMINATE: return control_done(what, "terminated");
     case COMMAND_PAUSE: return control_done(what, "paused");
@@ -442,7 +445,7 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
         if (p.command.plan != NULL) plan_release(p.command.plan); /* the catalog has its own */
         if (rc != WEIR_OK) return rc;
         if (!accepted) continue;
-        *out = command_done(&p.command);
+        *out = command_done(w, &p.command);
         return WEIR_OK;
     }
 }
@@ -468,7 +471,8 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
         return WEIR_OK;
     case STATEMENT_UNDEFINE:
         if (!variables_unset(s->variables, what->setting.name)) {
-            return weir_fail(err, WEIR_SEMANTIC, what->setting.name_at, "variable %.*s is not defined", SLICE_ARG(what->setting.name));
+            return weir_fail(err, WEIR_SEMANTIC, what->setting.name_at, "variable %.*s is not defined%s",
+                             SLICE_ARG(what->setting.name), variables_hint(s->variables, what->setting.name));
         }
         *out = result_message("variables", "Variable %.*s undefined", SLICE_ARG(what->setting.name));
         return WEIR_OK;
@@ -480,7 +484,8 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
             return analyze_statement(s, what, kept, out, err);
         }
         pthread_mutex_lock(&w->lock);
-        rc = catalog_refresh(w, err);
+        rc = w->has_watcher && storage_is_cut_off(w->storage) ? WEIR_OK : catalog_refresh(w, err);
+        if (rc == WEIR_BROKER) rc = WEIR_OK; /* what is known already will do: it may be the trouble that is asked for */
         if (rc == WEIR_OK) rc = show_statement(s, what, *kept, out, err);
         if (rc == WEIR_OK && s->describes) describe_result(s, what, *out);
         pthread_mutex_unlock(&w->lock);

@@ -1,15 +1,15 @@
 /* executor/settings.c - what SET knows: weir's own settings and those of ksqlDB that mean something here. */
 #include "executor/weir.h"
 
+#include "core/nearest.h"
 #include "core/number.h"
-#include "planner/nearest.h"
 
 #include <stdlib.h>
 
 typedef struct known_setting {
     const char *name;    /* without "ksql.streams." */
     const char *value;   /* the default; NULL: none */
-    const char *allowed; /* words it may be, between '|'; "0": a whole number; "ms": a time; NULL: any text */
+    const char *allowed; /* words it may be, between '|'; "0": a whole number; "ms": a time; "bytes": a size; NULL: any text */
     const char *meaning;
 } known_setting;
 
@@ -18,7 +18,7 @@ typedef struct known_setting {
 static const known_setting SETTINGS[] = {
     { "auto.offset.reset", NULL, "earliest|latest", "Where a query begins that has no position yet. Not set: earliest, but for push "
                                                     "queries that come over HTTP: latest" },
-    { "cache.max.bytes.buffering", NULL, "0", "0: as emit every-change" },
+    { "cache.max.bytes.buffering", NULL, "bytes", "The older name of statestore.cache.max.bytes" },
     { "commit.interval.ms", "100", "ms", "How long an epoch may last" },
     { "emit", "coalesced", "coalesced|every-change", "every-change: each update of a table is written, not only the last of an epoch" },
     { "ksql.assert.schema.default.timeout.ms", "1000", "0", "How long ASSERT SCHEMA waits that says no TIMEOUT" },
@@ -43,7 +43,8 @@ static const known_setting SETTINGS[] = {
     { "pull.dialect", "weir", "weir|ksqldb", "ksqldb: pull queries take what ksqlDB's take, and no more" },
     { "repartition.in.memory", "true", TRUTH, "A query that has all its partitions in one thread regroups rows in memory; false: "
                                               "always through its repartition topics" },
-    { "statestore.cache.max.bytes", NULL, "0", "0: as emit every-change" },
+    { "statestore.cache.max.bytes", NULL, "bytes", "How much of its state a query keeps in memory, 1 MiB at least; not set: 16 MiB. "
+                                                   "0: that, and as emit every-change" },
 };
 
 uint32_t setting_count(void)
@@ -90,6 +91,7 @@ static bool is_allowed(const char *allowed, slice value)
     if (allowed == NULL) return true;
     if (strcmp(allowed, "0") == 0) return parse_i64(value, &number) == NUMBER_FITS;
     if (strcmp(allowed, "ms") == 0) return parse_i64(value, &number) == NUMBER_FITS && number >= 0 && number <= INT32_MAX;
+    if (strcmp(allowed, "bytes") == 0) return parse_i64(value, &number) == NUMBER_FITS && number >= 0;
     for (const char *word = allowed;; word++) {
         size_t len = strcspn(word, "|");
         if (slice_equal_nocase(value, (slice){ word, len })) return true;
@@ -108,13 +110,14 @@ weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err
         nearest_offer(&n, slice_of(known->name));
         if (!slice_is(*canonical, known->name)) continue;
         if (value.data == NULL || is_allowed(known->allowed, value)) return WEIR_OK;
-        const char *wanted = strcmp(known->allowed, "0") == 0    ? "a whole number"
-                           : strcmp(known->allowed, "ms") == 0 ? "a number of milliseconds, 0 or more"
-                                                               : known->allowed;
+        const char *wanted = strcmp(known->allowed, "0") == 0       ? "a whole number"
+                           : strcmp(known->allowed, "ms") == 0    ? "a number of milliseconds, 0 or more"
+                           : strcmp(known->allowed, "bytes") == 0 ? "a number of bytes, 0 or more"
+                                                                  : known->allowed;
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%s' is %s, not '%.*s'", known->name, wanted, SLICE_ARG(value));
     }
-    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s; SHOW PROPERTIES lists them", SLICE_ARG(name),
-                     nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s", SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW PROPERTIES lists those there are");
 }
 
 /* What ALTER SYSTEM has set; absent: nothing. */

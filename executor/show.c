@@ -1,6 +1,8 @@
 /* executor/show.c - SHOW, DESCRIBE, EXPLAIN, PRINT: what there is, as listings. */
 #include "executor/weir.h"
 
+#include "core/nearest.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,7 +47,7 @@ static weir_rc show_topics(weir *w, bool all, arena *a, weir_result **out, weir_
 
 const char *query_word(weir *w, const query_entry *e)
 {
-    static const char *const words[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR" };
+    static const char *const words[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR", "WAITING" };
     query *q = find_query(w, e->id);
     query_numbers numbers;
 
@@ -198,10 +200,8 @@ static bool reads_topic(const plan *p, slice topic)
     return false;
 }
 
-static weir_result *describe_source(weir *w, const source *s, bool extended, arena *a)
+static void add_description(weir *w, const source *s, bool extended, arena *a, weir_result *r)
 {
-    const char *const columns[] = { "Field", "Type" };
-    weir_result *r = result_listing("sourceDescription", columns, 2);
     uint32_t count;
 
     for (uint32_t i = 0; i < s->schema.count; i++) {
@@ -210,7 +210,7 @@ static weir_result *describe_source(weir *w, const source *s, bool extended, are
         ROW(r, c->name, arena_printf(a, "%.*s%s%s", SLICE_ARG(type_text(a, c->type)), role,
                                      c->is_headers || c->header_key.data != NULL ? " (headers)" : ""));
     }
-    if (!extended) return r;
+    if (!extended) return;
     ROW(r, SLICE("-- kind"), s->is_table ? SLICE("TABLE") : SLICE("STREAM"));
     ROW(r, SLICE("-- topic"), arena_printf(a, "%.*s (%d partitions)", SLICE_ARG(s->topic), s->partitions));
     ROW(r, SLICE("-- key format"), s->key.name);
@@ -221,6 +221,30 @@ static weir_result *describe_source(weir *w, const source *s, bool extended, are
         if (slice_equal(all[i]->sink, s->name)) describe_query(w, all[i], "-- written by", a, r);
         else if (reads_topic(&all[i]->plan, s->topic)) describe_query(w, all[i], "-- read by", a, r);
     }
+}
+
+static weir_result *describe_source(weir *w, const source *s, bool extended, arena *a)
+{
+    const char *const columns[] = { "Field", "Type" };
+    weir_result *r = result_listing("sourceDescription", columns, 2);
+
+    add_description(w, s, extended, a, r);
+    return r;
+}
+
+/* All streams, or all tables, one below the other. */
+static weir_result *describe_sources(weir *w, bool tables, bool extended, arena *a)
+{
+    const char *const columns[] = { "Field", "Type" };
+    weir_result *r = result_listing("sourceDescriptions", columns, 2);
+    uint32_t count;
+    const source *const *all = catalog_sources(w->catalog, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (all[i]->is_table != tables) continue;
+        ROW(r, SLICE("-- name"), all[i]->name);
+        add_description(w, all[i], extended, a, r);
+    }
     return r;
 }
 
@@ -229,14 +253,13 @@ static weir_rc describe(weir_session *s, const statement *what, arena *a, weir_r
     weir *w = s->weir;
 
     switch (what->describe.what) {
-    case DESCRIBE_STREAMS: *out = show_sources(w, false, a); return WEIR_OK;
-    case DESCRIBE_TABLES: *out = show_sources(w, true, a); return WEIR_OK;
+    case DESCRIBE_STREAMS: *out = describe_sources(w, false, what->describe.extended, a); return WEIR_OK;
+    case DESCRIBE_TABLES: *out = describe_sources(w, true, what->describe.extended, a); return WEIR_OK;
     case DESCRIBE_FUNCTION: return describe_function(what->describe.name.name, what->describe.name.at, a, out, err);
     case DESCRIBE_SOURCE: {
         const source *found = catalog_source(w->catalog, what->describe.name.name);
         if (found == NULL) {
-            return weir_fail(err, WEIR_SEMANTIC, what->describe.name.at, "there is no stream or table %.*s",
-                             SLICE_ARG(what->describe.name.name));
+            return catalog_fail_source(w->catalog, "stream or table", what->describe.name.name, what->describe.name.at, err);
         }
         *out = describe_source(w, found, what->describe.extended, a);
         return WEIR_OK;
@@ -362,8 +385,7 @@ static weir_rc explain(weir_session *s, const statement *what, arena *a, weir_re
     if (what->explain.inner == NULL) {
         const query_entry *e = catalog_query(s->weir->catalog, what->explain.query_id.name);
         if (e == NULL) {
-            return weir_fail(err, WEIR_SEMANTIC, what->explain.query_id.at, "there is no query %.*s; SHOW QUERIES lists them",
-                             SLICE_ARG(what->explain.query_id.name));
+            return catalog_fail_query(s->weir->catalog, what->explain.query_id.name, what->explain.query_id.at, err);
         }
         if (what->explain.analyze) return analyze_running(s->weir, e, what, a, out, err);
         p = &e->plan;
@@ -382,6 +404,18 @@ static weir_rc explain(weir_session *s, const statement *what, arena *a, weir_re
     return WEIR_OK;
 }
 
+static weir_rc fail_topic(weir_session *s, slice topic, sql_pos at, arena *a, weir_error *err)
+{
+    nearest n = nearest_to(topic);
+    topic_info *topics;
+    uint32_t count;
+
+    WEIR_TRY(topic_list(s->weir->storage, a, &topics, &count, err));
+    for (uint32_t i = 0; i < count; i++) nearest_offer(&n, topics[i].name);
+    return weir_fail(err, WEIR_SEMANTIC, at, "there is no topic %.*s%s", SLICE_ARG(topic),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW TOPICS lists those there are");
+}
+
 static weir_rc print_topic(weir_session *s, const statement *what, arena *a, weir_result **out, weir_error *err)
 {
     static const char *const columns[] = { "Record" };
@@ -390,10 +424,7 @@ static weir_rc print_topic(weir_session *s, const statement *what, arena *a, wei
     bool found;
 
     WEIR_TRY(topic_find(s->weir->storage, topic, &info, &found, err));
-    if (!found) {
-        return weir_fail(err, WEIR_SEMANTIC, what->print.topic_at, "there is no topic %.*s; SHOW TOPICS lists them", SLICE_ARG(topic));
-    }
-    (void)a;
+    if (!found) return fail_topic(s, topic, what->print.topic_at, a, err);
     *out = result_listing("print", columns, 1);
     (*out)->kind = WEIR_RESULT_LINES;
     (*out)->rows = NULL;
@@ -415,8 +446,12 @@ weir_rc show_statement(weir_session *s, const statement *what, arena *a, weir_re
     if (what->kind == STATEMENT_EXPLAIN) return explain(s, what, a, out, err);
     if (what->kind == STATEMENT_PRINT) return print_topic(s, what, a, out, err);
     switch (what->show.what) {
-    case SHOW_STREAMS: *out = show_sources(w, false, a); return WEIR_OK;
-    case SHOW_TABLES: *out = show_sources(w, true, a); return WEIR_OK;
+    case SHOW_STREAMS:
+    case SHOW_TABLES: {
+        bool tables = what->show.what == SHOW_TABLES;
+        *out = what->show.extended ? describe_sources(w, tables, true, a) : show_sources(w, tables, a);
+        return WEIR_OK;
+    }
     case SHOW_TOPICS: return show_topics(w, what->show.all, a, out, err);
     case SHOW_QUERIES: *out = show_queries(w, what->show.extended, a); return WEIR_OK;
     case SHOW_FUNCTIONS: *out = show_functions(); return WEIR_OK;

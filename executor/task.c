@@ -1,6 +1,7 @@
 /* executor/task.c - see task.h. */
 #include "executor/task.h"
 
+#include "core/reason.h"
 #include "executor/bad_log.h"
 #include "executor/block.h"
 #include "executor/decoder.h"
@@ -216,9 +217,13 @@ const event_time *task_time_behind(const op *self)
 static void report_expression(void *self, uint32_t row, const char *reason)
 {
     task *t = self;
+    char whole[REASON_BYTES];
 
+    snprintf(whole, sizeof whole, "%s", reason);
+    if (t->judges) reason_begin(whole, "in a condition: ");
+    else if (t->computed.data != NULL) reason_in_column(whole, t->computed);
     t->counts.bad_rows++;
-    bad_log_add(t->log, t, BAD_EXPRESSION, row, reason);
+    bad_log_add(t->log, t, BAD_EXPRESSION, row, whole);
 }
 
 void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms, int64_t end_ms, int64_t closed_to_ms)

@@ -68,6 +68,8 @@ struct task {
     arena *batch_arena;  /* reset before each batch */
     arena *epoch_arena;  /* what was sealed; reset after the commit */
     evaluator eval;
+    slice computed;       /* the column that an operator is about to compute, for what the log says of its failures; absent: none */
+    bool judges;          /* it judges a condition */
     task_input *inputs;
     uint32_t input_count;
     op **ops;            /* from the sources down */

@@ -45,7 +45,8 @@ row_set timestamp_read(timestamp_reader *t, evaluator *e, const batch *in, row_s
         e->context.report = report_expression;
     }
     EACH_ROW (r, rows) {
-        if (t->column >= 0) {
+        bool is_own = t->column < 0 || (times.null[r] && in->kind[r] == ROW_TOMBSTONE); /* it has no columns to tell a time */
+        if (!is_own) {
             if (times.null[r]) {
                 report->bad_row(report->self, r, "the timestamp column is null or cannot be read as a time");
                 continue;

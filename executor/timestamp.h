@@ -17,7 +17,7 @@ weir_rc timestamp_reader_open(timestamp_reader *out, const schema *s, int32_t co
                               weir_error *err) WEIR_CHECKED;
 void timestamp_reader_close(timestamp_reader *t);
 /* Writes each row's time into event_ms; returns the rows that have one: not null, not negative, readable. The others are
- * reported. */
+ * reported. A tombstone without the column keeps the record's own time. */
 row_set timestamp_read(timestamp_reader *t, evaluator *e, const batch *in, row_set rows, int64_t *event_ms,
                        const row_report *report);
 

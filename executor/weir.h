@@ -17,6 +17,15 @@ typedef struct declared_topic {
     int32_t partitions, replicas;
 } declared_topic;
 
+/* A query that the catalog has and that could not be started, or that is gone and whose state could not be dropped. It is tried
+ * again. */
+typedef struct unsettled {
+    char *id;
+    weir_error why;
+    bool is_gone;
+    int64_t told_ms;
+} unsettled;
+
 struct weir {
     arena *arena;
     weir_options options;
@@ -30,6 +39,10 @@ struct weir {
     pthread_rwlock_t queries_lock; /* of the array below, for workers that look at other queries; written with `lock` held */
     query **queries;            /* at work in this process, in order of creation */
     uint32_t query_count, query_room;
+    uint64_t synced_version;    /* of the catalog, that sync_queries() has seen */
+    unsettled *unsettled;
+    uint32_t unsettled_count;
+    int64_t settled_ms;         /* when they were tried last */
     struct feeds *feeds;        /* for push queries of sessions that share readers */
     declared_topic *declared;
     uint32_t declared_count, declared_room;
@@ -38,6 +51,8 @@ struct weir {
     bool defers_queries;        /* until_end: none starts before all statements have run */
     pthread_t watcher;          /* folds what other processes append to the command log */
     bool has_watcher;
+    pthread_t attendant;        /* Kafka: looks after workers that wait for the broker, and waits for nothing itself */
+    bool has_attendant;
     atomic_bool closing, interrupted;
 };
 
@@ -65,16 +80,26 @@ struct weir_session {
 weir_rc open_registry(weir *w, weir_error *err) WEIR_CHECKED;
 bool is_registry_property(slice name); /* of -X: the registry's, not librdkafka's */
 
-/* ---- the command log (command_log.c); all with the lock held ---- */
+/* ---- the command log (command_log.c); all with the lock held, but for the first ---- */
 
-/* Folds what was appended since. Starts and stops queries accordingly where this process is the engine. */
+/* Asks the storage; 0: there is none yet. */
+weir_rc command_log_end(weir *w, int64_t *end, weir_error *err) WEIR_CHECKED;
+
+/* Folds what was appended since. Starts and stops queries accordingly where this process is the engine: what fails there is no
+ * failure of the refresh, but told as the queries' own, and tried again. */
 weir_rc catalog_refresh(weir *w, weir_error *err) WEIR_CHECKED;
 /* Appends the command, planned against the catalog as it stood at `version`. *accepted false: another was first; refresh has
- * been done, plan again. */
+ * been done, plan again. Fails also where it counts, and its query is one that cannot be started as things are. */
 weir_rc command_append(weir *w, const command *what, uint64_t version, bool *accepted, weir_error *err) WEIR_CHECKED;
-/* Makes the running queries those of the catalog. */
-weir_rc sync_queries(weir *w, weir_error *err) WEIR_CHECKED;
+/* Makes the running queries those of the catalog, as far as they can be started and stopped; the others are `unsettled`. */
+void sync_queries(weir *w);
 query *find_query(weir *w, slice id);
+/* Why a query of the catalog could not be started yet. NULL: it was, or is not to be. */
+const weir_error *why_not_started(const weir *w, slice id);
+static inline query_state state_of_unsettled(const weir_error *why)
+{
+    return why->act == WEIR_ACT_STOP ? QUERY_FAILED : QUERY_STARTING;
+}
 
 /* ---- numbers of queries, in whatever process they run (published.c) ---- */
 
@@ -87,7 +112,7 @@ typedef struct query_numbers {
 
 /* False: it does not run, or its process does not tell. */
 bool numbers_of(weir *w, slice id, query_numbers *out);
-/* For other processes. */
+/* For other processes. Takes the lock, but not while it asks the storage. */
 void numbers_publish(weir *w);
 
 /* ---- settings (settings.c) ---- */

@@ -88,7 +88,8 @@ static bool count_change(slab *s, bag *acc, slice bytes, int64_t by, uint32_t mo
     bag_item item;
 
     if (bag_find(s, acc, bytes, &item)) {
-        int64_t count = (int64_t)item.number + by;
+        int64_t count;
+        if (__builtin_add_overflow((int64_t)item.number, by, &count)) count = INT64_MAX; /* damaged state */
         if (count > 0) bag_set_number(acc, &item, (uint64_t)count);
         else bag_remove(acc, &item);
         return true;

@@ -37,7 +37,7 @@ static weir_rc prepare_offset(call *c, arena *a, weir_error *err)
     for (uint32_t i = 1; i < c->arg_count; i++) {
         const value *v = call_constant(c, i);
         if (v == NULL || v->is_null) {
-            return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: all arguments but the first must be literals", c->fn->name);
+            return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: argument %u must be a literal, as all but the first", c->fn->name, i + 1);
         }
         if (c->arg_types[i]->kind == TYPE_BOOLEAN) {
             o->ignores_nulls = v->boolean;
@@ -54,6 +54,12 @@ static weir_rc prepare_offset(call *c, arena *a, weir_error *err)
 /* ---- one value ---- */
 
 typedef enum held { HELD_NOTHING, HELD_NULL, HELD_FIXED, HELD_TAIL } held;
+
+/* How a value of the type is held that is no null: a number in place, all else in the slab. */
+static held held_as(const type *t)
+{
+    return type_is_nested(t) || t->kind == TYPE_STRING || t->kind == TYPE_BYTES ? HELD_TAIL : HELD_FIXED;
+}
 
 typedef struct one_value {
     union {
@@ -113,8 +119,7 @@ static void one_set_null(slab *s, one_value *acc)
         bool ignores_nulls = ((const offset_options *)c->state)->ignores_nulls;                                  \
         uint64_t number = take_numbers(rows.count);                                                              \
         const type *t = c->arg_types[0];                                                                         \
-        bool is_fixed = !type_is_nested(t) && t->kind != TYPE_STRING && t->kind != TYPE_BYTES;                   \
-        switch (is_fixed ? column_element_bytes(t) : 0) {                                                        \
+        switch (held_as(t) == HELD_FIXED ? column_element_bytes(t) : 0) {                                        \
         case 1: ONE_LOOP(is_latest, STORE_FIXED(1)) break;                                                       \
         case 4: ONE_LOOP(is_latest, STORE_FIXED(4)) break;                                                       \
         case 8: ONE_LOOP(is_latest, STORE_FIXED(8)) break;                                                       \
@@ -167,13 +172,12 @@ static bool one_decode(const call *c, slab *s, struct reader_bytes *in, void *ac
     *one = (one_value){ .held = HELD_NOTHING };
     uint8_t is_held = read_u8(in);
     one->number = read_varint(in);
-    if (in->bad || is_held > HELD_TAIL) return false;
+    if (in->bad || (is_held > HELD_NULL && is_held != held_as(t))) return false; /* damaged */
     numbers_seen(one->number);
     if (is_held == HELD_FIXED) {
-        size_t bytes = column_element_bytes(t);
-        const char *fixed = bytes <= sizeof one->fixed ? read_bytes(in, bytes) : NULL;
+        const char *fixed = read_bytes(in, column_element_bytes(t));
         if (fixed == NULL) return false;
-        memcpy(one->fixed, fixed, bytes);
+        memcpy(one->fixed, fixed, column_element_bytes(t));
     }
     if (is_held == HELD_TAIL && (!tail_decode(s, in, &one->tail) || one->tail.data == NULL)) return false;
     one->held = is_held;

@@ -2,6 +2,7 @@
  * the matrix below; between numbers there are kernels too, since arithmetic on mixed types runs through them. Nested types
  * cast element by element. */
 #include "core/number.h"
+#include "core/utf8.h"
 #include "functions/calendar.h"
 #include "functions/family.h"
 #include "functions/map_order.h"
@@ -426,6 +427,23 @@ bool cast_value(arena *a, const type *from, const type *to, const value *v, valu
 
 /* ---- over columns ---- */
 
+#define VALUE_BYTES_SHOWN 40
+
+/* Scalars are shown as they are cast to text. */
+static void fail_row(const call *c, eval_context *x, const value *v, uint32_t row, const char *reason)
+{
+    const type *from = c->arg_types[0];
+    slice what = type_text(x->arena, from), to = type_text(x->arena, c->result);
+    caster k = { x->arena, NULL };
+    value as_text;
+
+    if (!type_is_nested(from) && from->kind != TYPE_BYTES && cast_one(&k, from, &type_string, v, &as_text)) {
+        slice shown = utf8_beginning(as_text.str, VALUE_BYTES_SHOWN);
+        what = arena_printf(x->arena, "'%.*s%s' (%.*s)", SLICE_ARG(shown), shown.len < as_text.str.len ? "..." : "", SLICE_ARG(what));
+    }
+    eval_fail(x, row, "CAST of %.*s to %.*s: %s", SLICE_ARG(what), SLICE_ARG(to), reason);
+}
+
 static void cast_rows(const call *c, eval_context *x, const column *args, row_set rows, column *out)
 {
     caster k = { x->arena, NULL };
@@ -437,8 +455,7 @@ static void cast_rows(const call *c, eval_context *x, const column *args, row_se
             column_set(out, r, &result);
         } else {
             out->null[r] = 1;
-            slice from = type_text(x->arena, args[0].type), to = type_text(x->arena, c->result);
-            eval_fail(x, r, "CAST of %.*s to %.*s: %s", SLICE_ARG(from), SLICE_ARG(to), k.reason);
+            fail_row(c, x, &v, r, k.reason);
         }
     }
 }

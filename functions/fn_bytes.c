@@ -1,7 +1,7 @@
 /* functions/fn_bytes.c - bytes and their encodings, digests, identifiers. */
 #include "core/number.h"
-#include "functions/family.h"
 #include "core/utf8.h"
+#include "functions/family.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -87,14 +87,21 @@ static slice text_to_ascii(arena *a, slice s)
     return (slice){ ascii, length };
 }
 
+static bool fail_text(eval_context *x, slice s, const char *what)
+{
+    slice shown = utf8_beginning(s, 40);
+
+    return FAIL_ROW(x, "'%.*s%s' is not %s", SLICE_ARG(shown), shown.len < s.len ? "..." : "", what);
+}
+
 static bool text_to_bytes(eval_context *x, slice s, encoding from, slice *out)
 {
     switch (from) {
-    case ENCODING_HEX: return hex_to_bytes(x->arena, s, out) || FAIL_ROW(x, "the text is not hexadecimal");
+    case ENCODING_HEX: return hex_to_bytes(x->arena, s, out) || fail_text(x, s, "hexadecimal");
     case ENCODING_BASE64: {
         char *bytes = arena_alloc(x->arena, base64_decoded_max(s.len));
         *out = (slice){ bytes, 0 };
-        return base64_decode(s, bytes, &out->len) || FAIL_ROW(x, "the text is not base64");
+        return base64_decode(s, bytes, &out->len) || fail_text(x, s, "base64");
     }
     case ENCODING_ASCII: *out = is_ascii(s) ? s : text_to_ascii(x->arena, s); return true;
     default: *out = s; return true;

@@ -22,15 +22,29 @@ static uint32_t letters_of_call(const call *c)
     return c->result->kind == TYPE_TIME ? PATTERN_TIME | PATTERN_ZONE : PATTERN_DATE | PATTERN_TIME | PATTERN_ZONE;
 }
 
+/* A literal zone that there is not would fail in each row. */
+static weir_rc check_zone(const call *c, uint32_t argument, weir_error *err)
+{
+    const value *zone_text = call_constant(c, argument);
+
+    if (zone_text == NULL || zone_text->is_null || zone_find(zone_text->str) != NULL) return WEIR_OK;
+    return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: there is no time zone '%.*s'; one is written 'Europe/Berlin', 'UTC' or '+02:00'",
+                     c->fn->name, SLICE_ARG(zone_text->str));
+}
+
+static weir_rc prepare_zones(call *c, arena *a, weir_error *err)
+{
+    (void)a;
+    WEIR_TRY(check_zone(c, 1, err));
+    return check_zone(c, 2, err);
+}
+
 static weir_rc prepare_pattern(call *c, arena *a, weir_error *err)
 {
-    const value *pattern = call_constant(c, 1), *zone_text = call_constant(c, 2);
+    const value *pattern = call_constant(c, 1);
     const char *reason;
 
-    if (c->arg_count > 2 && zone_text != NULL && !zone_text->is_null && zone_find(zone_text->str) == NULL) {
-        return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: there is no time zone '%.*s'", c->fn->name,
-                         SLICE_ARG(zone_text->str));
-    }
+    WEIR_TRY(check_zone(c, 2, err));
     if (pattern == NULL || pattern->is_null) return WEIR_OK;
     c->state = (void *)(uintptr_t)time_pattern_compile(a, pattern->str, letters_of_call(c), &reason);
     if (c->state != NULL) return WEIR_OK;
@@ -278,7 +292,7 @@ static const function ROWS[] = {
                "The days since 1970 that a text states; PARSE_DATE is the newer form.",
                "STRINGTODATE('2021-05-01', 'yyyy-MM-dd')"),
     KERNEL("CONVERT_TZ", "TIMESTAMP, STRING, STRING", "TIMESTAMP", NULL_IN_OUT, convert_tz,
-           "What the clocks of the second zone show when those of the first show the timestamp.",
+           "What the clocks of the second zone show when those of the first show the timestamp.", .prepare = prepare_zones,
            .example = "CONVERT_TZ(FROM_UNIXTIME(0), 'America/Los_Angeles', 'America/New_York')"),
     KERNEL("UNIX_TIMESTAMP", "", "BIGINT", NULL_IN_OUT, now_ms,
            "Milliseconds since 1970: of a timestamp, or of now.", .is_volatile = true,

@@ -2,6 +2,10 @@
  * Signatures are text in the rows; they are parsed once a process, on first use, into the small patterns below. */
 #include "functions/family.h"
 
+#include "core/nearest.h"
+#include "core/reason.h"
+#include "core/utf8.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -561,46 +565,15 @@ static weir_rc fail_ambiguous(const signature *s, const signature *other, const 
     return rc;
 }
 
-/* Edits between two short names: insertions, deletions, replacements. */
-static uint32_t edit_distance(slice a, slice b)
+weir_rc function_fail_unknown(slice name, sql_pos at, weir_error *err)
 {
-    uint32_t row[64];
-
-    if (a.len >= 64 || b.len >= 64) return 64;
-    for (uint32_t j = 0; j <= b.len; j++) row[j] = j;
-    for (uint32_t i = 1; i <= a.len; i++) {
-        uint32_t diagonal = row[0];
-        row[0] = i;
-        for (uint32_t j = 1; j <= b.len; j++) {
-            char x = a.data[i - 1], y = b.data[j - 1];
-            if (x >= 'a' && x <= 'z') x = (char)(x - 32);
-            uint32_t replaced = diagonal + (x != y);
-            diagonal = row[j];
-            uint32_t shifted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = replaced < shifted ? replaced : shifted;
-        }
-    }
-    return row[b.len];
-}
-
-static weir_rc fail_unknown(slice name, sql_pos at, weir_error *err)
-{
-    const char *nearest = NULL;
-    uint32_t least = (uint32_t)(name.len / 3 + 2);
+    nearest n = nearest_to(name);
 
     for (uint32_t i = 0; i < table.count; i++) {
-        if (table.rows[i]->is_hidden) continue;
-        uint32_t distance = edit_distance(name, slice_of(table.rows[i]->name));
-        if (distance < least) {
-            least = distance;
-            nearest = table.rows[i]->name;
-        }
+        if (!table.rows[i]->is_hidden) nearest_offer(&n, slice_of(table.rows[i]->name));
     }
-    if (nearest != NULL) {
-        return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s; did you mean %s?", SLICE_ARG(name), nearest);
-    }
-    return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s; SHOW FUNCTIONS lists those there are",
-                     SLICE_ARG(name));
+    return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s%s", SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW FUNCTIONS lists those there are");
 }
 
 /* ---- resolving ---- */
@@ -652,7 +625,7 @@ weir_rc function_resolve(slice name, const type *const *args, uint32_t count, co
     binding b = { .arena = a };
     uint32_t first, end;
 
-    if (!find_rows(name, &first, &end)) return fail_unknown(name, at, err);
+    if (!find_rows(name, &first, &end)) return function_fail_unknown(name, at, err);
     const signature *other, *s = choose(&b, first, end, args, count, &other);
     if (s == NULL) return fail_no_overload(first, end, args, count, at, err);
     if (other != NULL) return fail_ambiguous(s, other, args, count, at, err);
@@ -679,13 +652,14 @@ weir_rc function_resolve(slice name, const type *const *args, uint32_t count, co
 
 void eval_fail(eval_context *x, uint32_t row, const char *format, ...)
 {
-    char reason[256];
+    char reason[2 * REASON_BYTES];
     va_list arguments;
 
     if (x->report == NULL) return;
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
+    reason[utf8_beginning(slice_of(reason), REASON_BYTES - 1).len] = '\0';
     x->report(x->report_self, row, reason);
 }
 

@@ -143,6 +143,8 @@ typedef struct resolved {
 weir_rc function_resolve(slice name, const type *const *args, uint32_t count, const lambda_binder *lambdas, sql_pos at,
                          arena *a, resolved *out, weir_error *err) WEIR_CHECKED;
 bool function_exists(slice name, function_kind *kind);
+/* Says that there is none of that name, and which is near. */
+weir_rc function_fail_unknown(slice name, sql_pos at, weir_error *err);
 /* As users read it: "SUBSTRING(STRING, INTEGER) -> STRING". */
 void function_print(text *out, const function *fn);
 /* All rows, in order of name: for SHOW FUNCTIONS and the manual. */

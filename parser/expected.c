@@ -159,6 +159,10 @@ static void add_hint(text *message, const expectation *could, const token *found
         text_printf(message, "; did you mean %s?", word);
     } else if (before->kind == TK_NAME && (word = meant(could, before->text)) != NULL) {
         text_printf(message, "; did you mean %s instead of %.*s?", word, SLICE_ARG(before->text));
+    } else if (found->kind == TK_EQ && before->kind == TK_EQ) {
+        text_add_c(message, "; equal is written =");
+    } else if (found->kind == TK_NAME && could->could[TK_STRING] && !could->could[TK_NAME]) {
+        text_printf(message, "; a text is written in single quotes, '%.*s'", SLICE_ARG(found->text));
     } else if (reserved != NULL && reserved->reserved == KEYWORD_RESERVED && !opens_clause(found->kind) &&
                could->could[TK_QUOTED_NAME]) {
         text_printf(message, "; %s is a reserved word, as a name it is written `%s`", reserved->word, reserved->word);

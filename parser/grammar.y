@@ -528,6 +528,10 @@ relation(A) ::= relation(L) join_type(T) aliased_relation(R) within(W) ON expr(E
     A = build_join(c, T.type, T.at, L, R, W, E);
 }
 
+relation(A) ::= relation(A) COMMA(T) aliased_relation. {
+    parse_fail(c, WEIR_SYNTAX, T.at, "sources are joined with JOIN ... ON, not with a comma");
+}
+
 %type join_type { join_word }
 join_type(A) ::= JOIN(T). { A = (join_word){ INNER_JOIN, T.at }; }
 join_type(A) ::= INNER(T) JOIN. { A = (join_word){ INNER_JOIN, T.at }; }
@@ -547,6 +551,11 @@ aliased_relation(A) ::= bare_relation(R) AS identifier(I). { A = R; A->alias = I
 bare_relation(A) ::= identifier(I). {
     A = build_relation(c, RELATION_SOURCE, I.at);
     A->source = I;
+}
+bare_relation(A) ::= plain_call(E). {
+    A = build_relation(c, RELATION_SOURCE, E->at);
+    parse_fail(c, WEIR_SYNTAX, E->at, "%.*s(...) cannot be read from: FROM takes a stream or a table, and functions stand in the SELECT list",
+               SLICE_ARG(E->call.name.name));
 }
 bare_relation(A) ::= LP(T) query(Q) RP. {
     A = build_relation(c, RELATION_QUERY, T.at);

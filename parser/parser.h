@@ -18,6 +18,9 @@ void variables_free(variables *v); /* NULL is fine */
 void variables_set(variables *v, slice name, slice value); /* copies both */
 bool variables_unset(variables *v, slice name);            /* false: there was none */
 bool variables_get(const variables *v, slice name, slice *value); /* lent until it is set or unset */
+/* For the end of a message about a name that is not defined: "; did you mean day?", or what defines it. Lent as
+ * nearest_hint() lends. */
+const char *variables_hint(const variables *v, slice name);
 uint32_t variables_count(const variables *v);
 void variables_at(const variables *v, uint32_t index, slice *name, slice *value); /* in the order defined; lent */
 

@@ -94,8 +94,7 @@ weir_rc substitute(arena *a, slice typed, size_t begin, size_t end, sql_pos begi
             if (!variables_get(vars, name, &value)) {
                 text_walk walk = { begin, begin_at };
                 walk_to(&walk, typed, (size_t)(c - typed.data));
-                rc = weir_fail(err, WEIR_SEMANTIC, walk.at, "unknown variable %.*s; DEFINE %.*s = '...' gives it a value",
-                               SLICE_ARG(name), SLICE_ARG(name));
+                rc = weir_fail(err, WEIR_SEMANTIC, walk.at, "unknown variable %.*s%s", SLICE_ARG(name), variables_hint(vars, name));
                 goto done;
             }
             text_add(&result, (slice){ copied, (size_t)(c - copied) });

@@ -110,7 +110,8 @@ bool tokens_next(parse_context *c, token *out)
     out->at = position_of(c, out->text.data);
     if (out->kind == TOKEN_BAD) {
         if (strcmp(out->problem, "unexpected character") == 0) {
-            parse_fail(c, WEIR_SYNTAX, out->at, "unexpected character '%.*s'", SLICE_ARG(out->text));
+            const char *meant = slice_is(out->text, "&") ? "; AND joins conditions" : slice_is(out->text, "!") ? "; not equal is written <> or !=" : "";
+            parse_fail(c, WEIR_SYNTAX, out->at, "unexpected character '%.*s'%s", SLICE_ARG(out->text), meant);
         } else {
             parse_fail(c, WEIR_SYNTAX, out->at, "%s", out->problem);
         }

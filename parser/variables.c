@@ -1,6 +1,8 @@
 /* parser/variables.c - ${variables}: a short list of names and texts; names are told apart ignoring case. */
 #include "parser/parser.h"
 
+#include "core/nearest.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +89,14 @@ bool variables_get(const variables *v, slice name, slice *value)
     if (known == NULL) return false;
     *value = text_slice(&known->value);
     return true;
+}
+
+const char *variables_hint(const variables *v, slice name)
+{
+    nearest n = nearest_to(name);
+
+    for (uint32_t i = 0; i < v->count; i++) nearest_offer(&n, text_slice(&v->items[i].name));
+    return n.best.data != NULL ? nearest_hint(&n) : "; DEFINE gives it a value, SHOW VARIABLES lists those there are";
 }
 
 uint32_t variables_count(const variables *v) { return v->count; }

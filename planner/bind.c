@@ -1,9 +1,9 @@
 /* planner/bind.c - see bind.h. One function a kind of node; calls and casts are in bind_call.c. */
 #include "planner/bind.h"
-
 #include "planner/bind_parts.h"
-#include "planner/nearest.h"
 #include "planner/planner.h"
+
+#include "core/nearest.h"
 
 /* ---- literals ---- */
 
@@ -130,13 +130,13 @@ static weir_rc bind_pseudo_column(binder *b, const expr *e, bound **out)
     return WEIR_OK;
 }
 
-static weir_rc bind_field_of(binder *b, bound *base, const identifier *name, bound **out)
+static weir_rc bind_field_of(binder *b, const expr *of, bound *base, const identifier *name, bound **out)
 {
     const type *t = base->type;
 
     if (t->kind != TYPE_STRUCT) {
-        slice found = type_text(b->arena, t);
-        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "-> reads a field of a STRUCT, this is %.*s", SLICE_ARG(found));
+        slice shown = operand_text(b->arena, of, t);
+        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "-> reads a field of a STRUCT, not of %.*s", SLICE_ARG(shown));
     }
     nearest n = nearest_to(name->name);
     for (uint32_t i = 0; i < t->field_count; i++) {
@@ -160,7 +160,7 @@ static weir_rc bind_dotted_field(binder *b, const expr *e, bound **out)
     for (uint32_t i = 0; i < b->scope.count; i++) {
         const scope_column *c = &b->scope.columns[i];
         if (!slice_equal(c->name, base->name) || c->type->kind != TYPE_STRUCT) continue;
-        return bind_field_of(b, bound_column(b->arena, c->column, c->type, base->at), &e->column.name, out);
+        return bind_field_of(b, NULL, bound_column(b->arena, c->column, c->type, base->at), &e->column.name, out);
     }
     return WEIR_OK;
 }
@@ -209,10 +209,13 @@ static weir_rc check_call_allowed(binder *b, const expr *e)
     if (e->call.over != NULL) {
         return weir_fail(b->err, WEIR_UNSUPPORTED, e->call.over->at, "OVER (...) is not supported yet");
     }
-    if (!function_exists(name, &kind)) return WEIR_OK;
+    if (!function_exists(name, &kind)) return function_fail_unknown(name, e->at, b->err); /* before what its arguments lack */
     if (kind == FUNCTION_AGGREGATE && !b->allows_aggregates) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%s cannot use %.*s, which is an aggregate function", b->clause,
-                         SLICE_ARG(name));
+        bool is_argument = strncmp(b->clause, "the argument", strlen("the argument")) == 0;
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%s cannot use %.*s, which is an aggregate function%s", b->clause,
+                         SLICE_ARG(name),
+                         strcmp(b->clause, "WHERE") == 0 ? "; HAVING can"
+                         : is_argument ? "; make a table of that first, and aggregate its rows" : "");
     }
     if (kind == FUNCTION_TABLE && !b->allows_table_functions) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at,
@@ -233,6 +236,16 @@ weir_rc bind_call_args(binder *b, const expr *e, bound **args)
     return WEIR_OK;
 }
 
+weir_rc called_name(binder *b, const expr *e, slice *name)
+{
+    *name = e->call.name.name;
+    if (!e->call.distinct) return WEIR_OK;
+    *name = arena_printf(b->arena, "%.*s_DISTINCT", SLICE_ARG(e->call.name.name));
+    if (function_exists(*name, NULL)) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s has no DISTINCT; COUNT(DISTINCT ...) counts, COLLECT_SET collects different values",
+                     SLICE_ARG(e->call.name.name));
+}
+
 static weir_rc bind_named_call(binder *b, const expr *e, bound **out)
 {
     slice name = e->call.name.name;
@@ -245,7 +258,7 @@ static weir_rc bind_named_call(binder *b, const expr *e, bound **out)
         *out = args[0]; /* its meaning, a copy of a key among the values, is in where it stands */
         return WEIR_OK;
     }
-    if (e->call.distinct) name = arena_printf(b->arena, "%.*s_DISTINCT", SLICE_ARG(name));
+    WEIR_TRY(called_name(b, e, &name));
     return bind_call(b, name, args, e->call.args.items, count, e->at, out);
 }
 
@@ -299,42 +312,38 @@ static weir_rc read_time_text(binder *b, const bound *beside, bound **typed)
     return WEIR_OK;
 }
 
-static weir_rc bind_comparison(binder *b, const char *name, bound *left, bound *right, sql_pos at, bound **out)
-{
-    WEIR_TRY(read_time_text(b, left, &right));
-    WEIR_TRY(read_time_text(b, right, &left));
-    return bind_operator(b, name, left, right, at, out);
-}
-
 static bool has_order(const type *t)
 {
     return !type_is_nested(t) && t->kind != TYPE_BOOLEAN;
 }
 
-#define OPERAND_BYTES_SHOWN 60
-
 /* No operator takes operands of these types: says which operands they are, and what helps. */
-static weir_rc fail_operands(binder *b, const expr *e, const bound *left, const bound *right)
+static weir_rc fail_operands(binder *b, const char *name, const expr *x, const bound *left, const expr *y, const bound *right, sql_pos at)
 {
-    const char *name = operator_name(e->kind);
-    slice x = expr_text(b->arena, e->binary.left), y = expr_text(b->arena, e->binary.right);
-    slice x_type = type_text(b->arena, left->type), y_type = type_text(b->arena, right->type);
+    slice x_text = operand_text(b->arena, x, left->type), y_text = operand_text(b->arena, y, right->type);
     bool is_orderless = left->type->kind == right->type->kind && !has_order(left->type);
 
-    if (x.len > OPERAND_BYTES_SHOWN) x = arena_printf(b->arena, "%.*s...", OPERAND_BYTES_SHOWN, x.data);
-    if (y.len > OPERAND_BYTES_SHOWN) y = arena_printf(b->arena, "%.*s...", OPERAND_BYTES_SHOWN, y.data);
-    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s (%.*s) %s %.*s (%.*s): no %s takes these types; %s", SLICE_ARG(x),
-                     SLICE_ARG(x_type), name, SLICE_ARG(y), SLICE_ARG(y_type), name,
+    return weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s %s %.*s: no %s takes these types; %s", SLICE_ARG(x_text), name,
+                     SLICE_ARG(y_text), name,
                      is_orderless ? "such values are equal or not, they have no order" : "CAST() brings them to one type");
 }
 
-static bool has_operator(binder *b, const expr *e, const bound *left, const bound *right)
+static bool has_operator(binder *b, const char *name, const bound *left, const bound *right, sql_pos at)
 {
     const type *types[] = { left->type, right->type };
     resolved found;
     weir_error none;
 
-    return function_resolve(slice_of(operator_name(e->kind)), types, 2, NULL, e->at, b->arena, &found, &none) == WEIR_OK;
+    return function_resolve(slice_of(name), types, 2, NULL, at, b->arena, &found, &none) == WEIR_OK;
+}
+
+/* at: of y, which is what is compared with. */
+static weir_rc bind_comparison(binder *b, const char *name, const expr *x, bound *left, const expr *y, bound *right, bound **out)
+{
+    WEIR_TRY(read_time_text(b, left, &right));
+    WEIR_TRY(read_time_text(b, right, &left));
+    if (!has_operator(b, name, left, right, y->at)) return fail_operands(b, name, x, left, y, right, y->at);
+    return bind_operator(b, name, left, right, y->at, out);
 }
 
 static weir_rc bind_binary(binder *b, const expr *e, bound **out)
@@ -345,18 +354,21 @@ static weir_rc bind_binary(binder *b, const expr *e, bound **out)
     WEIR_TRY(bind_expr(b, e->binary.right, &right));
     if (e->kind >= EXPR_EQUAL && e->kind <= EXPR_GREATER_EQUAL) {
         if (left->type->kind == TYPE_NULL || right->type->kind == TYPE_NULL) {
-            return weir_fail(b->err, WEIR_SEMANTIC, e->at, "a comparison with NULL is never true; use IS [NOT] NULL");
+            slice shown = expr_text(b->arena, e);
+            return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s: a comparison with NULL is never true; use IS [NOT] NULL", SLICE_ARG(shown));
         }
         WEIR_TRY(read_time_text(b, left, &right));
         WEIR_TRY(read_time_text(b, right, &left));
     }
     bool has_null = left->type->kind == TYPE_NULL || right->type->kind == TYPE_NULL;
     if (has_null && e->kind != EXPR_IS_DISTINCT && e->kind != EXPR_IS_NOT_DISTINCT) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "operator %s cannot be applied to NULL; write CAST(NULL AS ...)",
-                         operator_name(e->kind));
+        slice shown = expr_text(b->arena, e);
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s: operator %s cannot be applied to NULL; write CAST(NULL AS ...)",
+                         SLICE_ARG(shown), operator_name(e->kind));
     }
-    if (!has_operator(b, e, left, right)) return fail_operands(b, e, left, right);
-    return bind_operator(b, operator_name(e->kind), left, right, e->at, out);
+    const char *name = operator_name(e->kind);
+    if (!has_operator(b, name, left, right, e->at)) return fail_operands(b, name, e->binary.left, left, e->binary.right, right, e->at);
+    return bind_operator(b, name, left, right, e->at, out);
 }
 
 static weir_rc bind_unary(binder *b, const char *name, const expr *of, sql_pos at, bound **out)
@@ -367,20 +379,43 @@ static weir_rc bind_unary(binder *b, const char *name, const expr *of, sql_pos a
     return bind_call(b, slice_of(name), &arg, NULL, 1, at, out);
 }
 
+static weir_rc require_number(binder *b, const char *sign, const expr *e, const bound *of)
+{
+    if (type_is_number(of->type) || of->type->kind == TYPE_NULL) return WEIR_OK;
+    slice shown = operand_text(b->arena, e, of->type);
+    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "the sign %s needs a number, not %.*s; CAST() may bring it to one", sign, SLICE_ARG(shown));
+}
+
 static weir_rc bind_plus(binder *b, const expr *e, bound **out)
 {
     WEIR_TRY(bind_expr(b, e->operand, out));
-    if (type_is_number((*out)->type)) return WEIR_OK;
-    slice found = type_text(b->arena, (*out)->type);
-    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "operator + cannot be applied to %.*s", SLICE_ARG(found));
+    return require_number(b, "+", e->operand, *out);
 }
 
-static weir_rc require_boolean(binder *b, bound **of, const char *what, sql_pos at)
+static weir_rc bind_negation(binder *b, const expr *e, bound **out)
+{
+    bound *arg = NULL;
+
+    WEIR_TRY(bind_expr(b, e->operand, &arg));
+    WEIR_TRY(require_number(b, "-", e->operand, arg));
+    return bind_call(b, SLICE("NEG"), &arg, NULL, 1, e->at, out);
+}
+
+static weir_rc require_boolean(binder *b, const expr *e, bound **of, const char *what)
 {
     if ((*of)->type->kind == TYPE_BOOLEAN) return WEIR_OK;
-    if ((*of)->type->kind == TYPE_NULL) return bind_cast(b, *of, &type_boolean, false, at, of);
-    slice found = type_text(b->arena, (*of)->type);
-    return weir_fail(b->err, WEIR_SEMANTIC, at, "%s needs a BOOLEAN, this is %.*s", what, SLICE_ARG(found));
+    if ((*of)->type->kind == TYPE_NULL) return bind_cast(b, *of, &type_boolean, false, e->at, of);
+    slice shown = operand_text(b->arena, e, (*of)->type);
+    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%s needs a BOOLEAN, not %.*s; compare it with a value", what, SLICE_ARG(shown));
+}
+
+static weir_rc bind_not(binder *b, const expr *e, bound **out)
+{
+    bound *arg = NULL;
+
+    WEIR_TRY(bind_expr(b, e->operand, &arg));
+    WEIR_TRY(require_boolean(b, e->operand, &arg, "NOT"));
+    return bind_call(b, SLICE("NOT"), &arg, NULL, 1, e->at, out);
 }
 
 /* (a AND b) AND c is a AND b AND c: one list. */
@@ -407,7 +442,7 @@ static weir_rc bind_logic(binder *b, const expr *e, bound **out)
 
     for (uint32_t i = 0; i < e->list.count; i++) {
         WEIR_TRY(bind_expr(b, e->list.items[i], &node->args[i]));
-        WEIR_TRY(require_boolean(b, &node->args[i], is_and ? "AND" : "OR", e->list.items[i]->at));
+        WEIR_TRY(require_boolean(b, e->list.items[i], &node->args[i], is_and ? "AND" : "OR"));
     }
     *out = flatten(b, node);
     return WEIR_OK;
@@ -428,8 +463,8 @@ static weir_rc bind_between(binder *b, const expr *e, bound **out)
     WEIR_TRY(bind_expr(b, e->between.value, &of));
     WEIR_TRY(bind_expr(b, e->between.low, &low));
     WEIR_TRY(bind_expr(b, e->between.high, &high));
-    WEIR_TRY(bind_comparison(b, ">=", of, low, e->between.low->at, &both->args[0]));
-    WEIR_TRY(bind_comparison(b, "<=", of, high, e->between.high->at, &both->args[1]));
+    WEIR_TRY(bind_comparison(b, ">=", e->between.value, of, e->between.low, low, &both->args[0]));
+    WEIR_TRY(bind_comparison(b, "<=", e->between.value, of, e->between.high, high, &both->args[1]));
     *out = both;
     return negate_if(b, e->between.negated, e->at, out);
 }
@@ -439,14 +474,17 @@ static weir_rc bind_in(binder *b, const expr *e, bound **out)
 {
     uint32_t count = e->in.list.count;
     bound **items = ARENA_ZEROS(b->arena, bound *, count + 1);
+    const expr **typed = ARENA_ZEROS(b->arena, const expr *, count + 1);
     const type *common;
 
     WEIR_TRY(bind_expr(b, e->in.value, &items[0]));
+    typed[0] = e->in.value;
     for (uint32_t i = 0; i < count; i++) {
         WEIR_TRY(bind_expr(b, e->in.list.items[i], &items[i + 1]));
         WEIR_TRY(read_time_text(b, items[0], &items[i + 1]));
+        typed[i + 1] = e->in.list.items[i];
     }
-    WEIR_TRY(bind_common(b, items, count + 1, "IN", &common));
+    WEIR_TRY(bind_common(b, typed, items, count + 1, "IN", &common));
     bound *any = bound_new(b->arena, BOUND_OR, &type_boolean, e->at, count);
     for (uint32_t i = 0; i < count; i++) {
         WEIR_TRY(bind_operator(b, "=", items[0], items[i + 1], items[i + 1]->at, &any->args[i]));
@@ -461,6 +499,12 @@ static weir_rc bind_like(binder *b, const expr *e, bound **out)
 
     WEIR_TRY(bind_expr(b, e->like.value, &args[0]));
     WEIR_TRY(bind_expr(b, e->like.pattern, &args[1]));
+    for (uint32_t i = 0; i < 2; i++) {
+        const expr *of = i == 0 ? e->like.value : e->like.pattern;
+        if (args[i]->type->kind == TYPE_STRING || args[i]->type->kind == TYPE_NULL) continue;
+        slice shown = operand_text(b->arena, of, args[i]->type);
+        return weir_fail(b->err, WEIR_SEMANTIC, of->at, "LIKE compares texts, not %.*s; CAST(... AS STRING) makes it one", SLICE_ARG(shown));
+    }
     value escape = e->like.escape.data == NULL ? ABSENT : (value){ .str = e->like.escape };
     args[2] = bound_literal(b->arena, &type_string, escape, e->at);
     WEIR_TRY(bind_call(b, SLICE("LIKE"), args, NULL, 3, e->at, out));
@@ -468,19 +512,17 @@ static weir_rc bind_like(binder *b, const expr *e, bound **out)
 }
 
 /* A text stands beside texts; where times are wanted it may spell one. */
-static weir_rc refuse_mixed_text(binder *b, bound *const *results, uint32_t count)
+static weir_rc refuse_mixed_text(binder *b, const expr *const *typed, bound *const *results, uint32_t count)
 {
-    const bound *text = NULL, *other = NULL;
+    uint32_t text = count, other = count;
 
     for (uint32_t i = 0; i < count; i++) {
         const type *t = results[i]->type;
-        if (t->kind == TYPE_STRING) text = results[i];
-        else if (t->kind != TYPE_NULL && t->kind != TYPE_DATE && t->kind != TYPE_TIME && t->kind != TYPE_TIMESTAMP) other = results[i];
+        if (t->kind == TYPE_STRING) text = i;
+        else if (t->kind != TYPE_NULL && t->kind != TYPE_DATE && t->kind != TYPE_TIME && t->kind != TYPE_TIMESTAMP) other = i;
     }
-    if (text == NULL || other == NULL) return WEIR_OK;
-    slice found = type_text(b->arena, other->type);
-    return weir_fail(b->err, WEIR_SEMANTIC, other->at, "CASE mixes STRING and %.*s; CAST() brings them to one type",
-                     SLICE_ARG(found));
+    if (text == count || other == count) return WEIR_OK;
+    return fail_mixed(b, "CASE", typed[text], results[text], typed[other], results[other]);
 }
 
 static weir_rc bind_case(binder *b, const expr *e, bound **out)
@@ -488,6 +530,7 @@ static weir_rc bind_case(binder *b, const expr *e, bound **out)
     uint32_t branches = e->switch_case.branch_count;
     bound *node = bound_new(b->arena, BOUND_CASE, NULL, e->at, 2 * branches + 1);
     bound **results = ARENA_ZEROS(b->arena, bound *, branches + 1);
+    const expr **typed = ARENA_ZEROS(b->arena, const expr *, branches + 1);
     bound *of = NULL;
 
     if (e->switch_case.value != NULL) WEIR_TRY(bind_expr(b, e->switch_case.value, &of));
@@ -495,14 +538,16 @@ static weir_rc bind_case(binder *b, const expr *e, bound **out)
         const case_branch *branch = &e->switch_case.branches[i];
         bound **when = &node->args[2 * i];
         WEIR_TRY(bind_expr(b, branch->when, when));
-        if (of != NULL) WEIR_TRY(bind_comparison(b, "=", of, *when, branch->when->at, when));
-        else WEIR_TRY(require_boolean(b, when, "WHEN", branch->when->at));
+        if (of != NULL) WEIR_TRY(bind_comparison(b, "=", e->switch_case.value, of, branch->when, *when, when));
+        else WEIR_TRY(require_boolean(b, branch->when, when, "WHEN"));
         WEIR_TRY(bind_expr(b, branch->then, &results[i]));
+        typed[i] = branch->then;
     }
+    typed[branches] = e->switch_case.otherwise;
     if (e->switch_case.otherwise != NULL) WEIR_TRY(bind_expr(b, e->switch_case.otherwise, &results[branches]));
     else results[branches] = bound_literal(b->arena, &type_null, ABSENT, e->at);
-    WEIR_TRY(refuse_mixed_text(b, results, branches + 1));
-    WEIR_TRY(bind_common(b, results, branches + 1, "CASE", &node->type));
+    WEIR_TRY(refuse_mixed_text(b, typed, results, branches + 1));
+    WEIR_TRY(bind_common(b, typed, results, branches + 1, "CASE", &node->type));
     if (node->type->kind == TYPE_NULL) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "all results of this CASE are NULL; CAST() one to the type it has");
     }
@@ -523,7 +568,7 @@ static weir_rc bind_array(binder *b, const expr *e, bound **out)
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "ARRAY[] needs an element, or its type is not known");
     }
     for (uint32_t i = 0; i < e->list.count; i++) WEIR_TRY(bind_expr(b, e->list.items[i], &items[i]));
-    WEIR_TRY(bind_common(b, items, e->list.count, "ARRAY", &common));
+    WEIR_TRY(bind_common(b, (const expr *const *)e->list.items, items, e->list.count, "ARRAY", &common));
     if (common->kind == TYPE_NULL) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "all elements of this ARRAY are NULL; CAST() one to the type it has");
     }
@@ -535,15 +580,18 @@ static weir_rc bind_map(binder *b, const expr *e, bound **out)
     uint32_t count = e->map.count;
     bound **keys = ARENA_ZEROS(b->arena, bound *, count), **values = ARENA_ZEROS(b->arena, bound *, count);
     bound **pairs = ARENA_ZEROS(b->arena, bound *, 2 * count);
+    const expr **key_exprs = ARENA_ZEROS(b->arena, const expr *, count), **value_exprs = ARENA_ZEROS(b->arena, const expr *, count);
     const type *key_type, *value_type;
 
     if (count == 0) return weir_fail(b->err, WEIR_SEMANTIC, e->at, "MAP() needs an entry, or its type is not known");
     for (uint32_t i = 0; i < count; i++) {
         WEIR_TRY(bind_expr(b, e->map.entries[i].key, &keys[i]));
         WEIR_TRY(bind_expr(b, e->map.entries[i].value, &values[i]));
+        key_exprs[i] = e->map.entries[i].key;
+        value_exprs[i] = e->map.entries[i].value;
     }
-    WEIR_TRY(bind_common(b, keys, count, "the keys of MAP", &key_type));
-    WEIR_TRY(bind_common(b, values, count, "the values of MAP", &value_type));
+    WEIR_TRY(bind_common(b, key_exprs, keys, count, "MAP, in its keys,", &key_type));
+    WEIR_TRY(bind_common(b, value_exprs, values, count, "MAP, in its values,", &value_type));
     if (key_type->kind == TYPE_NULL || value_type->kind == TYPE_NULL) {
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "all %s of this MAP are NULL; CAST() one to the type it has",
                          key_type->kind == TYPE_NULL ? "keys" : "values");
@@ -601,6 +649,10 @@ static weir_rc bind_explicit_cast(binder *b, const expr *e, bound **out)
 
     WEIR_TRY(bind_type(e->cast.type, b->catalog, b->arena, &to, b->err));
     WEIR_TRY(bind_expr(b, e->cast.value, &of));
+    if (of->type->kind != TYPE_NULL && !type_equal(of->type, to) && cast_function(of->type, to, false) == NULL) {
+        slice shown = operand_text(b->arena, e->cast.value, of->type), to_text = type_text(b->arena, to);
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s cannot be cast to %.*s", SLICE_ARG(shown), SLICE_ARG(to_text));
+    }
     return bind_cast(b, of, to, true, e->at, out);
 }
 
@@ -611,18 +663,20 @@ static weir_rc bind_subscript(binder *b, const expr *e, bound **out)
     WEIR_TRY(bind_expr(b, e->subscript.base, &args[0]));
     WEIR_TRY(bind_expr(b, e->subscript.index, &args[1]));
     const type *base = args[0]->type, *index = args[1]->type;
-    slice shown = type_text(b->arena, base->kind == TYPE_ARRAY || base->kind == TYPE_MAP ? index : base);
     if (base->kind == TYPE_ARRAY && index->kind != TYPE_INTEGER && index->kind != TYPE_BIGINT) {
-        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "an element of an ARRAY is read by its number, this is %.*s",
-                         SLICE_ARG(shown));
+        slice given = operand_text(b->arena, e->subscript.index, index);
+        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "an element of an ARRAY is read by its number, the first by 1, not by %.*s",
+                         SLICE_ARG(given));
     }
-    if (base->kind == TYPE_MAP && !type_equal(base->key, index) && args[1]->kind != BOUND_LITERAL) {
-        slice key = type_text(b->arena, base->key);
-        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "the keys of this MAP are %.*s, this is %.*s", SLICE_ARG(key),
-                         SLICE_ARG(shown));
+    bool may_yield = args[1]->kind == BOUND_LITERAL && cast_function(index, base->key == NULL ? index : base->key, true) != NULL;
+    if (base->kind == TYPE_MAP && !type_equal(base->key, index) && index->kind != TYPE_NULL && !may_yield) {
+        slice key = type_text(b->arena, base->key), given = operand_text(b->arena, e->subscript.index, index);
+        return weir_fail(b->err, WEIR_SEMANTIC, args[1]->at, "the keys of this MAP are %.*s, not %.*s; CAST() may bring it there", SLICE_ARG(key),
+                         SLICE_ARG(given));
     }
     if (base->kind != TYPE_ARRAY && base->kind != TYPE_MAP) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, this is %.*s", SLICE_ARG(shown));
+        slice given = operand_text(b->arena, e->subscript.base, base);
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, not of %.*s", SLICE_ARG(given));
     }
     return bind_call(b, SLICE("[]"), args, NULL, 2, e->at, out);
 }
@@ -634,8 +688,8 @@ static weir_rc bind_at_time_zone(binder *b, const expr *e, bound **out)
 
     WEIR_TRY(bind_expr(b, e->at_time_zone.value, &args[0]));
     if (args[0]->type->kind != TYPE_TIMESTAMP) {
-        slice found = type_text(b->arena, args[0]->type);
-        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, this is %.*s", SLICE_ARG(found));
+        slice shown = operand_text(b->arena, e->at_time_zone.value, args[0]->type);
+        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, not %.*s", SLICE_ARG(shown));
     }
     args[1] = bound_literal(b->arena, &type_string, (value){ .str = SLICE("UTC") }, e->at);
     args[2] = bound_literal(b->arena, &type_string, (value){ .str = e->at_time_zone.zone }, e->at);
@@ -647,7 +701,7 @@ static weir_rc bind_field(binder *b, const expr *e, bound **out)
     bound *base = NULL;
 
     WEIR_TRY(bind_expr(b, e->field.base, &base));
-    return bind_field_of(b, base, &e->field.name, out);
+    return bind_field_of(b, e->field.base, base, &e->field.name, out);
 }
 
 weir_rc bind_expr(binder *b, const expr *e, bound **out)
@@ -674,9 +728,9 @@ weir_rc bind_expr(binder *b, const expr *e, bound **out)
     case EXPR_CALL: return bind_named_call(b, e, out);
     case EXPR_LAMBDA:
         return weir_fail(b->err, WEIR_SEMANTIC, e->at, "a lambda can stand only as an argument of a function");
-    case EXPR_NEGATE: return bind_unary(b, "NEG", e->operand, e->at, out);
+    case EXPR_NEGATE: return bind_negation(b, e, out);
     case EXPR_PLUS: return bind_plus(b, e, out);
-    case EXPR_NOT: return bind_unary(b, "NOT", e->operand, e->at, out);
+    case EXPR_NOT: return bind_not(b, e, out);
     case EXPR_ADD:
     case EXPR_SUBTRACT:
     case EXPR_MULTIPLY:
@@ -711,7 +765,7 @@ weir_rc bind_expr(binder *b, const expr *e, bound **out)
 weir_rc bind_condition(binder *b, const expr *e, bound **out)
 {
     WEIR_TRY(bind_expr(b, e, out));
-    return require_boolean(b, out, b->clause, e->at);
+    return require_boolean(b, e, out, b->clause);
 }
 
 weir_rc bind_expression(const schema *over, bool windowed, const expr *e, const catalog *types, arena *a, bound **out,

@@ -66,8 +66,9 @@ weir_rc bind_call(binder *b, slice name, bound **args, expr *const *lambdas, uin
                   bound **out) WEIR_CHECKED;
 /* Brings an expression to a type; explicit as CAST does it, else by implicit casts only. */
 weir_rc bind_cast(binder *b, bound *of, const type *to, bool is_explicit, sql_pos at, bound **out) WEIR_CHECKED;
-/* Brings all to one type, as IN, CASE and constructors need it: literals give way. what: "CASE", for messages. */
-weir_rc bind_common(binder *b, bound **items, uint32_t count, const char *what, const type **common) WEIR_CHECKED;
+/* Brings all to one type, as IN, CASE and constructors need it: literals give way. For messages: what, "CASE", and the
+ * items as typed (NULL: nothing was). */
+weir_rc bind_common(binder *b, const expr *const *typed, bound **items, uint32_t count, const char *what, const type **common) WEIR_CHECKED;
 /* Brings a literal, or what was bound of one, to the type of what it is compared with or stored in; a text must read as
  * that type. False: it is no literal, or none that could. */
 weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound **out) WEIR_CHECKED;
@@ -88,6 +89,10 @@ void expr_walk(const expr *e, bool (*see)(void *self, const expr *e), void *self
 bool expr_is_call_of(const expr *e, function_kind kind);
 /* An expression as typed, for messages; in the arena. */
 slice expr_text(arena *a, const expr *e);
+/* The same with its type, "AGE (INTEGER)"; cut short where it is long. NULL: of nothing typed, the type alone. */
+slice operand_text(arena *a, const expr *e, const type *t);
+/* "CASE mixes NAME (STRING) and 1 (INTEGER)", at the second. */
+weir_rc fail_mixed(binder *b, const char *what, const expr *x, const bound *one, const expr *y, const bound *other);
 /* DATE '2021-05-01' or a text that a time is compared with: milliseconds since 1970, parts left out being the first. */
 bool parse_partial_timestamp(slice in, int64_t *ms);
 

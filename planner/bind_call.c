@@ -1,7 +1,6 @@
 /* planner/bind_call.c - calls, casts and lambdas: overloads from the function table, implicit casts made explicit,
  * constants computed once. */
 #include "planner/bind_parts.h"
-#include "planner/nearest.h"
 
 /* ---- folding ---- */
 
@@ -65,14 +64,10 @@ static bound *fold(binder *b, bound *node)
 
 /* ---- casts ---- */
 
-static weir_rc fail_cast(binder *b, const type *from, const type *to, bool is_explicit, sql_pos at)
+static weir_rc fail_cast(binder *b, const type *from, const type *to, sql_pos at)
 {
     slice from_text = type_text(b->arena, from), to_text = type_text(b->arena, to);
 
-    if (is_explicit) {
-        return weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s cannot be cast to %.*s", SLICE_ARG(from_text),
-                         SLICE_ARG(to_text));
-    }
     return weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s does not become %.*s by itself; CAST() may bring it there",
                      SLICE_ARG(from_text), SLICE_ARG(to_text));
 }
@@ -90,7 +85,7 @@ weir_rc bind_cast(binder *b, bound *of, const type *to, bool is_explicit, sql_po
         return WEIR_OK;
     }
     const function *fn = cast_function(of->type, to, !is_explicit);
-    if (fn == NULL) return fail_cast(b, of->type, to, is_explicit, at);
+    if (fn == NULL) return fail_cast(b, of->type, to, at);
     const type **arg_types = ARENA_ARRAY(b->arena, const type *, 1);
     arg_types[0] = of->type;
     call *c = ARENA_NEW(b->arena, call);
@@ -147,7 +142,13 @@ weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound 
     }
     if (!literal_value(b, of, to, &v, &reason)) {
         text shown = TEXT_EMPTY;
-        literal_print(&shown, of->type, &of->literal);
+        value plain;
+        const char *ignored;
+        if (type_is_number(of->type) && cast_value(b->arena, of->type, &type_string, &of->literal, &plain, &ignored)) {
+            text_add(&shown, plain.str); /* a decimal as it is written, not as a stored plan has it */
+        } else {
+            literal_print(&shown, of->type, &of->literal);
+        }
         slice to_text = type_text(b->arena, to);
         (void)weir_fail(b->err, WEIR_SEMANTIC, of->at, "%.*s is no %.*s%s%s", SLICE_ARG(text_slice(&shown)),
                         SLICE_ARG(to_text), reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
@@ -229,19 +230,17 @@ static bool become_text(bound *const *items, uint32_t count)
 
 /* The type that all but the literals of text can be brought to; text itself where there is nothing else. Beside numbers,
  * a literal of text counts as the number it spells. */
-static weir_rc common_of(binder *b, bound **items, uint32_t count, const char *what, const type **common)
+static weir_rc common_of(binder *b, const expr *const *typed, bound **items, uint32_t count, const char *what, const type **common)
 {
     const type *found = &type_null;
     bool has_text = become_text(items, count);
+    uint32_t told = 0; /* the item that the type so far is told by */
 
     for (uint32_t i = 0; i < count && !has_text; i++) {
         if (yields(items[i])) continue;
         const type *both = common_type(b->arena, found, items[i]->type);
-        if (both == NULL) {
-            slice found_text = type_text(b->arena, found), other_text = type_text(b->arena, items[i]->type);
-            return weir_fail(b->err, WEIR_SEMANTIC, items[i]->at, "%s mixes %.*s and %.*s; CAST() brings them to one type",
-                             what, SLICE_ARG(found_text), SLICE_ARG(other_text));
-        }
+        if (both == NULL) return fail_mixed(b, what, typed[told], items[told], typed[i], items[i]);
+        if (!type_equal(both, found)) told = i;
         found = both;
     }
     for (uint32_t i = 0; i < count && type_is_number(found); i++) {
@@ -257,18 +256,34 @@ static weir_rc common_of(binder *b, bound **items, uint32_t count, const char *w
     return WEIR_OK;
 }
 
-weir_rc bind_common(binder *b, bound **items, uint32_t count, const char *what, const type **common)
+weir_rc fail_mixed(binder *b, const char *what, const expr *x, const bound *one, const expr *y, const bound *other)
 {
-    WEIR_TRY(common_of(b, items, count, what, common));
+    slice x_text = operand_text(b->arena, x, one->type), y_text = operand_text(b->arena, y, other->type);
+
+    return weir_fail(b->err, WEIR_SEMANTIC, other->at, "%s mixes %.*s and %.*s; CAST() brings them to one type", what,
+                     SLICE_ARG(x_text), SLICE_ARG(y_text));
+}
+
+/* The first item that is not brought to the common type by being a literal: what the others are told against. */
+static uint32_t item_of_type(bound *const *items, uint32_t count, const type *t)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (type_equal(items[i]->type, t)) return i;
+    }
+    return 0;
+}
+
+weir_rc bind_common(binder *b, const expr *const *typed, bound **items, uint32_t count, const char *what, const type **common)
+{
+    WEIR_TRY(common_of(b, typed, items, count, what, common));
     for (uint32_t i = 0; i < count; i++) {
         bool done;
         if (type_equal(items[i]->type, *common)) continue;
         WEIR_TRY(bind_literal_as(b, items[i], *common, &done, &items[i]));
         if (done) continue;
         if (cast_function(items[i]->type, *common, true) == NULL) {
-            slice found = type_text(b->arena, items[i]->type), wanted = type_text(b->arena, *common);
-            return weir_fail(b->err, WEIR_SEMANTIC, items[i]->at, "%s mixes %.*s and %.*s; CAST() brings them to one type",
-                             what, SLICE_ARG(wanted), SLICE_ARG(found));
+            uint32_t other = item_of_type(items, count, *common);
+            return fail_mixed(b, what, typed[other], items[other], typed[i], items[i]);
         }
         WEIR_TRY(bind_cast(b, items[i], *common, false, items[i]->at, &items[i]));
     }

@@ -16,6 +16,8 @@ struct lambda_frame {
 
 /* The arguments of a call that are no lambdas; args[i] stays NULL where one is. */
 weir_rc bind_call_args(binder *b, const expr *e, bound **args) WEIR_CHECKED;
+/* The function that a call names: F(DISTINCT x) is F_DISTINCT(x), where there is one. */
+weir_rc called_name(binder *b, const expr *e, slice *name) WEIR_CHECKED;
 /* A name that is a parameter of a lambda around it. */
 bool bind_parameter(binder *b, const expr *e, bound **out);
 

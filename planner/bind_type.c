@@ -1,7 +1,8 @@
 /* planner/bind_type.c - types as written: their names, parameters, and those made by CREATE TYPE. */
 #include "planner/bind.h"
-#include "planner/nearest.h"
 #include "planner/planner.h"
+
+#include "core/nearest.h"
 
 static const struct {
     const char *name;
@@ -70,7 +71,7 @@ static weir_rc bind_plain(const type_name *t, const catalog *types, arena *a, co
     uint32_t count = 0;
     const custom_type *const *all = types == NULL ? NULL : catalog_types(types, &count);
     for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->name);
-    return weir_fail(err, WEIR_SEMANTIC, t->at, "unknown type %.*s%s", SLICE_ARG(name), nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, t->at, "unknown type %.*s%s", SLICE_ARG(name), nearest_or_all(&n));
 }
 
 static weir_rc bind_struct_type(const type_name *t, const catalog *types, arena *a, const type **out, weir_error *err)

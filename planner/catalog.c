@@ -3,6 +3,8 @@
 #include "planner/bound.h"
 #include "planner/catalog.h"
 
+#include "core/nearest.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -172,6 +174,38 @@ const system_setting *const *catalog_settings(const catalog *c, uint32_t *count)
     return (const system_setting *const *)c->settings.items;
 }
 
+weir_rc catalog_fail_source(const catalog *c, const char *kind, slice name, sql_pos at, weir_error *err)
+{
+    nearest n = nearest_to(name);
+
+    for (uint32_t i = 0; i < c->sources.count; i++) nearest_offer(&n, ((source *)c->sources.items[i])->name);
+    return weir_fail(err, WEIR_SEMANTIC, at, "there is no %s %.*s%s", kind, SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW STREAMS and SHOW TABLES list those there are");
+}
+
+weir_rc catalog_fail_column(const source *of, slice name, sql_pos at, weir_error *err)
+{
+    nearest n = nearest_to(name);
+
+    for (uint32_t i = 0; i < of->schema.count; i++) nearest_offer(&n, of->schema.columns[i].name);
+    return weir_fail(err, WEIR_SEMANTIC, at, "unknown column %.*s in %.*s%s", SLICE_ARG(name), SLICE_ARG(of->name), nearest_or_all(&n));
+}
+
+weir_rc catalog_fail_read_only(const source *s, sql_pos at, weir_error *err)
+{
+    return weir_fail(err, WEIR_SEMANTIC, at, "%.*s is read-only, being made by CREATE SOURCE; a %s declared over its topic %.*s without "
+                     "SOURCE can be written to", SLICE_ARG(s->name), s->is_table ? "table" : "stream", SLICE_ARG(s->topic));
+}
+
+weir_rc catalog_fail_query(const catalog *c, slice id, sql_pos at, weir_error *err)
+{
+    nearest n = nearest_to(id);
+
+    for (uint32_t i = 0; i < c->queries.count; i++) nearest_offer(&n, ((query_entry *)c->queries.items[i])->id);
+    return weir_fail(err, WEIR_SEMANTIC, at, "there is no query %.*s%s", SLICE_ARG(id),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW QUERIES lists those there are");
+}
+
 uint64_t catalog_version(const catalog *c)
 {
     return atomic_load(&c->version);
@@ -193,7 +227,7 @@ static weir_rc check_drop(const catalog *c, const command *what, sql_pos at, wei
     text users = TEXT_EMPTY;
     bool reads = false;
 
-    if (s == NULL) return weir_fail(err, WEIR_SEMANTIC, at, "there is no stream or table %.*s", SLICE_ARG(what->name));
+    if (s == NULL) return catalog_fail_source(c, "stream or table", what->name, at, err);
     for (uint32_t i = 0; i < c->queries.count; i++) {
         const query_entry *q = c->queries.items[i];
         bool is_reader = reads_source(&q->plan, what->name);
@@ -204,16 +238,38 @@ static weir_rc check_drop(const catalog *c, const command *what, sql_pos at, wei
     }
     weir_rc rc = WEIR_OK;
     if (users.len > 0) {
-        rc = weir_fail(err, WEIR_SEMANTIC, at, "%.*s is %s by %s: TERMINATE that first", SLICE_ARG(what->name),
-                       reads ? "used" : "written", users.data);
+        rc = weir_fail(err, WEIR_SEMANTIC, at, "%.*s is %s by %s: TERMINATE %s first", SLICE_ARG(what->name),
+                       reads ? "used" : "written", users.data, memchr(users.data, ',', users.len) != NULL ? "them" : "that");
     }
     text_free(&users);
     return rc;
 }
 
-static weir_rc fail_replace(const command *what, sql_pos at, weir_error *err, const char *differs)
+/* differs is freed. */
+static weir_rc fail_replace(const command *what, sql_pos at, weir_error *err, text *differs)
 {
-    return weir_fail(err, WEIR_SEMANTIC, at, "%.*s cannot be replaced by this: %s", SLICE_ARG(what->name), differs);
+    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%.*s cannot be replaced by this: %.*s", SLICE_ARG(what->name),
+                           SLICE_ARG(text_slice(differs)));
+
+    text_free(differs);
+    return rc;
+}
+
+static weir_rc fail_changed(const command *what, sql_pos at, weir_error *err, const char *which, slice was, slice now)
+{
+    text differs = TEXT_EMPTY;
+
+    text_printf(&differs, "its %s is %.*s and would be %.*s; keep it, or drop %.*s and create it again", which, SLICE_ARG(was),
+                SLICE_ARG(now), SLICE_ARG(what->name));
+    return fail_replace(what, at, err, &differs);
+}
+
+static void print_keys(text *out, const schema *s)
+{
+    const schema keys = { s->columns, s->key_count, s->key_count };
+
+    if (s->key_count == 0) text_add_c(out, "no column");
+    else schema_print(out, &keys, false);
 }
 
 /* Key columns stay, and the others too; new ones may follow. */
@@ -222,11 +278,21 @@ static weir_rc check_columns(const source *old, const command *what, sql_pos at,
     const schema *before = &old->schema, *now = &what->source->schema;
     text differs = TEXT_EMPTY;
 
-    if (before->key_count != now->key_count) return fail_replace(what, at, err, "its key would have other columns");
+    if (before->key_count != now->key_count) {
+        text_add_c(&differs, "its key is ");
+        print_keys(&differs, before);
+        text_add_c(&differs, " and would be ");
+        print_keys(&differs, now);
+    }
     for (uint32_t i = 0; i < before->count && differs.len == 0; i++) {
         const schema_column *was = &before->columns[i];
-        if (i >= now->count || !slice_equal(was->name, now->columns[i].name)) {
-            text_printf(&differs, "column %.*s would be missing or elsewhere", SLICE_ARG(was->name));
+        if (schema_find(now, was->name) < 0) {
+            text_printf(&differs, "column %.*s ", SLICE_ARG(was->name));
+            type_print(&differs, was->type);
+            text_add_c(&differs, " would be missing");
+        } else if (!slice_equal(was->name, now->columns[i].name)) {
+            text_printf(&differs, "column %.*s would stand elsewhere, %.*s in its place", SLICE_ARG(was->name),
+                        SLICE_ARG(now->columns[i].name));
         } else if (!type_equal(was->type, now->columns[i].type)) {
             text_printf(&differs, "column %.*s is ", SLICE_ARG(was->name));
             type_print(&differs, was->type);
@@ -234,8 +300,33 @@ static weir_rc check_columns(const source *old, const command *what, sql_pos at,
             type_print(&differs, now->columns[i].type);
         }
     }
-    weir_rc rc = differs.len > 0 ? fail_replace(what, at, err, differs.data) : WEIR_OK;
-    text_free(&differs);
+    if (differs.len == 0) return WEIR_OK;
+    text_printf(&differs, "; keep the columns there are and add new ones behind them, or drop %.*s and create it again",
+                SLICE_ARG(what->name));
+    return fail_replace(what, at, err, &differs);
+}
+
+static slice windows_text(const source *s, text *out)
+{
+    static const char *const words[] = { [WINDOW_NONE] = "none", [WINDOW_TUMBLING] = "TUMBLING", [WINDOW_HOPPING] = "HOPPING",
+                                         [WINDOW_SESSION] = "SESSION" };
+
+    text_add_c(out, words[s->windowed]);
+    if (s->window_size_ms > 0) text_printf(out, " of %lld ms", (long long)s->window_size_ms);
+    return text_slice(out);
+}
+
+static weir_rc check_windows(const source *old, const command *what, sql_pos at, weir_error *err)
+{
+    text was = TEXT_EMPTY, now = TEXT_EMPTY;
+    weir_rc rc = WEIR_OK;
+
+    if (old->windowed != what->source->windowed || old->window_size_ms != what->source->window_size_ms) {
+        slice was_text = windows_text(old, &was), now_text = windows_text(what->source, &now);
+        rc = fail_changed(what, at, err, "window", was_text, now_text);
+    }
+    text_free(&was);
+    text_free(&now);
     return rc;
 }
 
@@ -288,11 +379,10 @@ static weir_rc check_meaning(const plan *before, const step *was, const command 
     if (!slice_equal(text_slice(&old), text_slice(&new))) {
         text_printf(&differs, "its state is made %s, the new query's would be %s; drop it and create it again to start over",
                     old.len == 0 ? "of all columns" : old.data, new.len == 0 ? "of all columns" : new.data);
-        rc = fail_replace(what, at, err, differs.data);
+        rc = fail_replace(what, at, err, &differs);
     }
     text_free(&old);
     text_free(&new);
-    text_free(&differs);
     return rc;
 }
 
@@ -314,9 +404,7 @@ static weir_rc check_layouts(const plan *before, const command *what, sql_pos at
         if (now == NULL) text_add_c(&differs, ", which the new query has not");
         else text_printf(&differs, ", the new query needs \"%.*s\"", SLICE_ARG(now->layout));
         text_add_c(&differs, "; drop it and create it again to start over");
-        weir_rc rc = fail_replace(what, at, err, differs.data);
-        text_free(&differs);
-        return rc;
+        return fail_replace(what, at, err, &differs);
     }
     return WEIR_OK;
 }
@@ -330,19 +418,31 @@ static weir_rc check_create(const catalog *c, const command *what, sql_pos at, w
         return weir_fail(err, WEIR_SEMANTIC, at, "there is a %s %.*s already", old->is_table ? "table" : "stream",
                          SLICE_ARG(what->name));
     }
-    if (old->is_source) return fail_replace(what, at, err, "it is read-only (SOURCE)");
-    if (old->is_table != what->source->is_table) {
-        return fail_replace(what, at, err, old->is_table ? "it is a table" : "it is a stream");
+    const source *new = what->source;
+    text differs = TEXT_EMPTY;
+    if (old->is_source) {
+        text_printf(&differs, "it is read-only (SOURCE); drop it and create it again");
+        return fail_replace(what, at, err, &differs);
+    }
+    if (old->is_table != new->is_table) {
+        text_printf(&differs, "it is a %s and would be a %s; drop it first, or choose another name", old->is_table ? "table" : "stream",
+                    new->is_table ? "table" : "stream");
+        return fail_replace(what, at, err, &differs);
     }
     WEIR_TRY(check_columns(old, what, at, err));
-    if (old->windowed != what->source->windowed || old->window_size_ms != what->source->window_size_ms) {
-        return fail_replace(what, at, err, "the windows of its key would differ");
+    WEIR_TRY(check_windows(old, what, at, err));
+    if (!slice_equal(old->topic, new->topic)) return fail_changed(what, at, err, "topic", old->topic, new->topic);
+    if (!slice_equal_nocase(old->key.name, new->key.name)) {
+        return fail_changed(what, at, err, "key format", old->key.name, new->key.name);
     }
-    if (!slice_equal(old->topic, what->source->topic)) return fail_replace(what, at, err, "it would have another topic");
-    if (!slice_equal_nocase(old->key.name, what->source->key.name) || !slice_equal_nocase(old->value.name, what->source->value.name)) {
-        return fail_replace(what, at, err, "it would have another format");
+    if (!slice_equal_nocase(old->value.name, new->value.name)) {
+        return fail_changed(what, at, err, "value format", old->value.name, new->value.name);
     }
-    if (old->query_id.data != NULL && what->plan == NULL) return fail_replace(what, at, err, "it is made by a query");
+    if (old->query_id.data != NULL && what->plan == NULL) {
+        text_printf(&differs, "it is made by the query %.*s, and would be by none; replace it AS SELECT ..., or drop it first",
+                    SLICE_ARG(old->query_id));
+        return fail_replace(what, at, err, &differs);
+    }
     const query_entry *q = old->query_id.data == NULL ? NULL : catalog_query(c, old->query_id);
     if (q == NULL) return WEIR_OK;
     WEIR_TRY(check_sources(&q->plan, what, at, err));
@@ -352,7 +452,7 @@ static weir_rc check_create(const catalog *c, const command *what, sql_pos at, w
 static weir_rc check_query(const catalog *c, const command *what, sql_pos at, weir_error *err)
 {
     if (what->name.data == NULL || catalog_query(c, what->name) != NULL) return WEIR_OK; /* absent: ALL */
-    return weir_fail(err, WEIR_SEMANTIC, at, "there is no query %.*s", SLICE_ARG(what->name));
+    return catalog_fail_query(c, what->name, at, err);
 }
 
 weir_rc catalog_check(const catalog *c, const command *what, sql_pos at, weir_error *err)
@@ -361,7 +461,7 @@ weir_rc catalog_check(const catalog *c, const command *what, sql_pos at, weir_er
     case COMMAND_CREATE_SOURCE: return check_create(c, what, at, err);
     case COMMAND_INSERT_INTO:
         if (catalog_source(c, what->name) != NULL) return WEIR_OK;
-        return weir_fail(err, WEIR_SEMANTIC, at, "there is no stream %.*s", SLICE_ARG(what->name));
+        return catalog_fail_source(c, "stream", what->name, at, err);
     case COMMAND_DROP_SOURCE: return check_drop(c, what, at, err);
     case COMMAND_TERMINATE:
     case COMMAND_PAUSE:

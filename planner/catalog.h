@@ -87,6 +87,14 @@ typedef struct command {
 
 /* The next number a query id takes ("CSAS_S_<n>"): counts commands, so that all folders of the log agree. */
 uint64_t catalog_version(const catalog *c);
+/* No stream or table, no query is so named: says which is near, or where they are listed. kind: "stream", "table" or
+ * "stream or table", as the statement asks for. */
+weir_rc catalog_fail_source(const catalog *c, const char *kind, slice name, sql_pos at, weir_error *err);
+weir_rc catalog_fail_query(const catalog *c, slice id, sql_pos at, weir_error *err);
+/* A SOURCE is for reading. */
+weir_rc catalog_fail_read_only(const source *s, sql_pos at, weir_error *err);
+/* The same for a column of a source. */
+weir_rc catalog_fail_column(const source *of, slice name, sql_pos at, weir_error *err);
 /* What stands against a command: dependent queries, a name that is taken, a replacement that does not fit. at: where
  * the statement names its object. */
 weir_rc catalog_check(const catalog *c, const command *what, sql_pos at, weir_error *err) WEIR_CHECKED;

@@ -1,6 +1,7 @@
 /* planner/ddl.c - CREATE STREAM and TABLE over topics, ALTER, and the statements that take things away. */
 #include "planner/build.h"
-#include "planner/nearest.h"
+
+#include "core/nearest.h"
 
 static const char *kind_word(bool is_table)
 {
@@ -20,14 +21,19 @@ static weir_rc check_header_type(const column_def *c, const type *t, weir_error 
                        : t->kind == TYPE_BYTES;
 
     if (fits) return WEIR_OK;
-    return weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s must be %s to hold %s", SLICE_ARG(c->name.name),
-                     is_all ? "ARRAY<STRUCT<KEY STRING, VALUE BYTES>>" : "BYTES", is_all ? "headers" : "a header");
+    text given = TEXT_EMPTY;
+    type_print(&given, t);
+    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s must be %s to hold %s, not %s%s", SLICE_ARG(c->name.name),
+                           is_all ? "ARRAY<STRUCT<KEY STRING, VALUE BYTES>>" : "BYTES", is_all ? "headers" : "a header", given.data,
+                           is_all && t->kind == TYPE_BYTES ? "; HEADER('name') holds a single one" : "");
+    text_free(&given);
+    return rc;
 }
 
 static weir_rc check_role(const column_def *c, bool is_table, weir_error *err)
 {
     if (c->role == COLUMN_KEY && is_table) {
-        return weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s: the key of a table is a PRIMARY KEY",
+        return weir_fail(err, WEIR_SEMANTIC, c->role_at, "column %.*s: the key of a table is a PRIMARY KEY, not a KEY",
                          SLICE_ARG(c->name.name));
     }
     if (c->role == COLUMN_PRIMARY_KEY && !is_table) {
@@ -47,7 +53,7 @@ static weir_rc check_column_name(const column_def_list *list, uint32_t i, weir_e
     }
     for (uint32_t k = 0; k < i; k++) {
         if (!slice_equal(list->items[k].name.name, name->name)) continue;
-        return weir_fail(err, WEIR_SEMANTIC, name->at, "two columns are named %.*s", SLICE_ARG(name->name));
+        return weir_fail(err, WEIR_SEMANTIC, name->at, "two columns are named %.*s; give one of them another name", SLICE_ARG(name->name));
     }
     return WEIR_OK;
 }
@@ -134,7 +140,8 @@ static weir_rc check_key_columns(const statement *s, const with_values *with, co
                          SLICE_ARG(made->name));
     }
     if (made->windowed != WINDOW_NONE && made->schema.key_count == 0) {
-        return weir_fail(err, WEIR_SEMANTIC, with->windowed_at, "windows belong to the key: WINDOW_TYPE needs a KEY column");
+        return weir_fail(err, WEIR_SEMANTIC, with->windowed_at, "windows belong to the key: WINDOW_TYPE needs a KEY column in %.*s",
+                         SLICE_ARG(made->name));
     }
     return WEIR_OK;
 }
@@ -149,8 +156,12 @@ static weir_rc fill_source(const planner_env *env, const statement *s, const wit
     made->windowed = with->windowed;
     made->window_size_ms = with->windowed == WINDOW_SESSION || with->windowed == WINDOW_NONE ? 0 : with->window_size_ms;
     WEIR_TRY(declared_schema(env, &s->create.columns, made->is_table, a, &made->schema, err));
-    slice topic = with->topic.data != NULL ? with->topic : made->name;
-    WEIR_TRY(check_topic_name(topic, with->topic.data != NULL ? with->topic_at : s->create.name.at, err));
+    slice topic = with->topic;
+    if (topic.data == NULL) {
+        return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "WITH needs a KAFKA_TOPIC, the topic that %.*s reads",
+                         SLICE_ARG(made->name));
+    }
+    WEIR_TRY(check_topic_name(topic, with->topic_at, err));
     WEIR_TRY(infer_columns(env, with, made->name, topic, a, &made->schema, s->create.name.at, err));
     WEIR_TRY(make_formats(env, with, NULL, made->name, topic, &made->schema, a, &made->key, &made->value, s->create.name.at, err));
     WEIR_TRY(check_retention(with, made, err));
@@ -189,20 +200,12 @@ weir_rc plan_create_source(const planner_env *env, const statement *s, arena *a,
 static weir_rc find_of_kind(const planner_env *env, const identifier *name, source_kind kind, bool if_exists, const source **out,
                             weir_error *err)
 {
-    uint32_t count;
-    nearest n = nearest_to(name->name);
-
     *out = catalog_source(env->catalog, name->name);
-    if (*out == NULL) {
-        if (if_exists) return WEIR_OK;
-        const source *const *all = catalog_sources(env->catalog, &count);
-        for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->name);
-        return weir_fail(err, WEIR_SEMANTIC, name->at, "there is no %s %.*s%s", kind_word(kind == SOURCE_TABLE),
-                         SLICE_ARG(name->name), nearest_hint(&n));
-    }
+    if (*out == NULL && if_exists) return WEIR_OK;
+    if (*out == NULL) return catalog_fail_source(env->catalog, kind_word(kind == SOURCE_TABLE), name->name, name->at, err);
     if ((*out)->is_table == (kind == SOURCE_TABLE)) return WEIR_OK;
-    return weir_fail(err, WEIR_SEMANTIC, name->at, "%.*s is a %s, not a %s", SLICE_ARG(name->name),
-                     kind_word((*out)->is_table), kind_word(kind == SOURCE_TABLE));
+    return weir_fail(err, WEIR_SEMANTIC, name->at, "%.*s is a %s, not a %s; say %s", SLICE_ARG(name->name),
+                     kind_word((*out)->is_table), kind_word(kind == SOURCE_TABLE), (*out)->is_table ? "TABLE" : "STREAM");
 }
 
 weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
@@ -213,7 +216,7 @@ weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned
 
     WEIR_TRY(find_of_kind(env, &s->alter.name, s->alter.kind, false, &old, err));
     if (old->is_source) {
-        return weir_fail(err, WEIR_SEMANTIC, s->alter.name.at, "%.*s is read-only (SOURCE) and cannot be altered",
+        return weir_fail(err, WEIR_SEMANTIC, s->alter.name.at, "%.*s is read-only (SOURCE) and cannot be altered; drop it and create it again",
                          SLICE_ARG(old->name));
     }
     if (old->query_id.data != NULL) {
@@ -255,7 +258,7 @@ static weir_rc plan_drop(const planner_env *env, const statement *s, arena *a, p
         return WEIR_OK;
     }
     if (there->is_source && s->drop.delete_topic) {
-        return weir_fail(err, WEIR_SEMANTIC, s->drop.name.at, "%.*s is read-only (SOURCE): its topic cannot be deleted here",
+        return weir_fail(err, WEIR_SEMANTIC, s->drop.name.at, "%.*s is read-only (SOURCE): its topic cannot be deleted here; leave out DELETE TOPIC",
                          SLICE_ARG(there->name));
     }
     out->kind = PLANNED_COMMAND;
@@ -268,16 +271,12 @@ static weir_rc plan_control(const planner_env *env, const statement *s, command_
                             weir_error *err)
 {
     const identifier *id = &s->control.query_id;
-    uint32_t count;
 
     out->kind = PLANNED_COMMAND;
     out->command = (command){ .kind = kind, .name = s->control.all ? NO_SLICE : arena_copy(a, id->name),
                               .sql = arena_copy(a, s->text) };
     if (s->control.all || catalog_query(env->catalog, id->name) != NULL) return WEIR_OK;
-    nearest n = nearest_to(id->name);
-    const query_entry *const *all = catalog_queries(env->catalog, &count);
-    for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->id);
-    return weir_fail(err, WEIR_SEMANTIC, id->at, "there is no query %.*s%s", SLICE_ARG(id->name), nearest_hint(&n));
+    return catalog_fail_query(env->catalog, id->name, id->at, err);
 }
 
 static weir_rc plan_create_type(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
@@ -321,7 +320,8 @@ static weir_rc plan_drop_type(const planner_env *env, const statement *s, arena 
     nearest n = nearest_to(name->name);
     const custom_type *const *all = catalog_types(env->catalog, &count);
     for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->name);
-    return weir_fail(err, WEIR_SEMANTIC, name->at, "there is no type %.*s%s", SLICE_ARG(name->name), nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, name->at, "there is no type %.*s%s", SLICE_ARG(name->name),
+                     n.best.data != NULL ? nearest_hint(&n) : "; SHOW TYPES lists those there are");
 }
 
 weir_rc plan_statement(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)

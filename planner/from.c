@@ -1,6 +1,5 @@
 /* planner/from.c - FROM and WHERE: the source that is read, and the predicate directly above it. */
 #include "planner/build.h"
-#include "planner/nearest.h"
 
 weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct)
 {
@@ -9,15 +8,9 @@ weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct)
 
 weir_rc find_source(builder *b, const identifier *name, const source **out)
 {
-    uint32_t count;
-
     *out = catalog_source(b->env->catalog, name->name);
     if (*out != NULL) return WEIR_OK;
-    const source *const *all = catalog_sources(b->env->catalog, &count);
-    nearest n = nearest_to(name->name);
-    for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->name);
-    return weir_fail(b->err, WEIR_SEMANTIC, name->at, "there is no stream or table %.*s%s", SLICE_ARG(name->name),
-                     nearest_hint(&n));
+    return catalog_fail_source(b->env->catalog, "stream or table", name->name, name->at, b->err);
 }
 
 weir_rc plan_source(builder *b, const source *from, slice alias, bool materialised, rel *out)

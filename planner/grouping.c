@@ -27,6 +27,15 @@ bool is_aggregation(const select_query *q)
 
 /* ---- the keys ---- */
 
+static bool holds_map(const type *t)
+{
+    if (t->kind == TYPE_ARRAY) return holds_map(t->element);
+    for (uint32_t i = 0; t->kind == TYPE_STRUCT && i < t->field_count; i++) {
+        if (holds_map(t->fields[i].type)) return true;
+    }
+    return t->kind == TYPE_MAP;
+}
+
 weir_rc check_key_type(builder *b, const type *t, slice name, sql_pos at)
 {
     switch (t->kind) {
@@ -34,12 +43,14 @@ weir_rc check_key_type(builder *b, const type *t, slice name, sql_pos at)
         return weir_fail(b->err, WEIR_SEMANTIC, at, "the type of key column %.*s is not known; write CAST(NULL AS ...)",
                          SLICE_ARG(name));
     case TYPE_MAP:
-        return weir_fail(b->err, WEIR_SEMANTIC, at, "key column %.*s holds a MAP, whose entries have no order to be written in",
-                         SLICE_ARG(name));
-    case TYPE_ARRAY: return check_key_type(b, t->element, name, at);
-    case TYPE_STRUCT:
-        for (uint32_t i = 0; i < t->field_count; i++) WEIR_TRY(check_key_type(b, t->fields[i].type, name, at));
-        return WEIR_OK;
+    case TYPE_ARRAY:
+    case TYPE_STRUCT: {
+        if (!holds_map(t)) return WEIR_OK;
+        slice shown = type_text(b->arena, t);
+        return weir_fail(b->err, WEIR_SEMANTIC, at,
+                         "key column %.*s is %.*s: a key cannot hold a MAP, whose entries have no order to be written in; let one "
+                         "of its entries be the key", SLICE_ARG(name), SLICE_ARG(shown));
+    }
     default: return WEIR_OK;
     }
 }
@@ -89,11 +100,10 @@ static weir_rc name_key(grouping *g, uint32_t i, const select_list *list, uint32
     return WEIR_OK;
 }
 
-static weir_rc bind_keys(grouping *g, const select_list *list)
+static weir_rc bind_keys(grouping *g)
 {
     const expr_list *by = &g->q->group_by;
     binder over = input_binder(g, "GROUP BY");
-    uint32_t next = 0;
 
     g->key_count = by->count;
     g->keys = ARENA_ZEROS(g->b->arena, const expr *, by->count);
@@ -108,7 +118,14 @@ static weir_rc bind_keys(grouping *g, const select_list *list)
             return weir_fail(g->b->err, WEIR_SEMANTIC, g->keys[i]->at, "%.*s stands twice in GROUP BY", SLICE_ARG(twice));
         }
     }
-    for (uint32_t i = 0; i < by->count; i++) {
+    return WEIR_OK;
+}
+
+static weir_rc name_keys(grouping *g, const select_list *list)
+{
+    uint32_t next = 0;
+
+    for (uint32_t i = 0; i < g->key_count; i++) {
         WEIR_TRY(name_key(g, i, list, &next));
         WEIR_TRY(check_key_type(g->b, g->key_bounds[i]->type, g->key_names[i], g->keys[i]->at));
     }
@@ -145,7 +162,8 @@ static weir_rc check_aggregate(grouping *g, const bound *node, sql_pos at)
     }
     if (g->b->steps[g->input->step].is_table && fn->agg->undo == NULL) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, at,
-                         "%s cannot aggregate a table, whose rows change: it cannot take a row back; it can a stream", fn->name);
+                         "%s cannot aggregate the table %.*s, whose rows change, as it cannot take a row back; COUNT, SUM, AVG and COLLECT_LIST can",
+                         fn->name, SLICE_ARG(g->b->leftmost->name));
     }
     if (g->q->window != NULL && g->q->window->kind == WINDOW_SESSION && fn->agg->merge == NULL) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, at, "%s cannot be used in session windows, which merge", fn->name);
@@ -187,16 +205,20 @@ static bound *collect_limit(grouping *g, const expr *e)
 static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
 {
     uint32_t count = e->call.args.count;
-    bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 1);
+    bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 2);
     const char *clause = arena_c_string(g->b->arena, arena_printf(g->b->arena, "the argument of %.*s",
                                                                   SLICE_ARG(e->call.name.name)));
     binder over = input_binder(g, clause);
-    slice name = e->call.name.name;
     bound *node;
+    slice name;
 
     if (e->call.over != NULL) return fail_unsupported(g->b->err, e->call.over->at, "OVER (...)");
     WEIR_TRY(bind_call_args(&over, e, args));
-    if (e->call.distinct) name = arena_printf(g->b->arena, "%.*s_DISTINCT", SLICE_ARG(name));
+    WEIR_TRY(called_name(&over, e, &name));
+    /* Without an argument, or of *, all but COUNT are about the time of the row. */
+    if (count == 0 && !slice_equal_nocase(name, SLICE("COUNT"))) {
+        args[count++] = bound_new(g->b->arena, BOUND_ROWTIME, &type_bigint, e->at, 0);
+    }
     if ((args[count] = collect_limit(g, e)) != NULL) count++;
     WEIR_TRY(bind_call(&over, name, args, e->call.args.items, count, e->at, &node));
     if (node->kind != BOUND_CALL || node->call->fn->kind != FUNCTION_AGGREGATE) {
@@ -235,9 +257,10 @@ static weir_rc fail_not_grouped(grouping *g, binder *over, const expr *e)
     bound *ignored;
 
     WEIR_TRY(bind_expr(&below, e, &ignored)); /* an unknown name is the better message */
+    const char *aggregate = g->b->steps[g->input->step].is_table ? "COLLECT_LIST" : "LATEST_BY_OFFSET";
     return weir_fail(g->b->err, WEIR_SEMANTIC, e->at,
-                     "%s uses %.*s, which is neither in GROUP BY nor in an aggregate function", over->clause,
-                     SLICE_ARG(what));
+                     "%s uses %.*s, which is neither in GROUP BY nor in an aggregate function; group by it too, or take one "
+                     "such as %s(%.*s)", over->clause, SLICE_ARG(what), aggregate, SLICE_ARG(what));
 }
 
 static weir_rc intercept(binder *over, const expr *e, bound **out)
@@ -247,7 +270,8 @@ static weir_rc intercept(binder *over, const expr *e, bound **out)
     if (e->kind == EXPR_COLUMN && bind_parameter(over, e, out)) return WEIR_OK;
     if (expr_is_call_of(e, FUNCTION_AGGREGATE)) return bind_aggregate(g, e, out);
     if (expr_is_call_of(e, FUNCTION_TABLE)) {
-        return weir_fail(g->b->err, WEIR_SEMANTIC, e->at, "the table function %.*s cannot be used with GROUP BY",
+        return weir_fail(g->b->err, WEIR_SEMANTIC, e->at,
+                         "the table function %.*s cannot be used with GROUP BY; make a stream of its rows first, and group that",
                          SLICE_ARG(e->call.name.name));
     }
     binder below = input_binder(g, over->clause);
@@ -461,9 +485,10 @@ weir_rc plan_grouping(builder *b, const select_query *q, rel *r, select_list *li
 
     WEIR_TRY(check_window(&g));
     WEIR_TRY(check_final(&g));
-    WEIR_TRY(bind_keys(&g, list));
+    WEIR_TRY(bind_keys(&g));
     for (uint32_t i = 0; i < list->count; i++) WEIR_TRY(bind_expr(&above, list->items[i].e, &list->items[i].bound));
     if (q->having != NULL) WEIR_TRY(bind_condition(&having, q->having, &predicate));
+    WEIR_TRY(name_keys(&g, list)); /* once all names are known: what is not grouped by is the better message */
     if (g.call_count == 0) {
         return weir_fail(b->err, WEIR_SEMANTIC, q->group_by_at,
                          "GROUP BY needs an aggregate function, such as COUNT(*), in SELECT or HAVING");

@@ -1,6 +1,5 @@
 /* planner/insert_values.c - INSERT INTO ... VALUES: one record, its values computed here. */
 #include "planner/build.h"
-#include "planner/nearest.h"
 
 typedef struct insertion {
     const planner_env *env;
@@ -25,6 +24,15 @@ static bool is_same_number(arena *a, const bound *given, const bound *brought)
     return value_equal(given->type, &given->literal, &back);
 }
 
+/* The error there is, of the value of a column. */
+static weir_rc fail_value(insertion *in, slice column)
+{
+    char why[WEIR_MESSAGE_BYTES];
+
+    memcpy(why, in->err->message, sizeof why);
+    return weir_fail(in->err, in->err->rc, in->err->at, "column %.*s: %s", SLICE_ARG(column), why);
+}
+
 /* Constants only, but NOW() and its like may be asked. column: for messages. */
 static weir_rc compute(insertion *in, const expr *e, slice column, const type *to, value *out)
 {
@@ -37,7 +45,7 @@ static weir_rc compute(insertion *in, const expr *e, slice column, const type *t
     given = node;
     if (rc == WEIR_OK) rc = bind_literal_as(&b, node, to, &done, &node);
     release_unused(held, NULL);
-    if (rc != WEIR_OK) return rc;
+    if (rc != WEIR_OK) return fail_value(in, column);
     if (done && node->kind == BOUND_LITERAL && !is_same_number(in->arena, given, node)) {
         slice what = expr_text(in->arena, e), wanted = type_text(in->arena, to);
         return weir_fail(in->err, WEIR_SEMANTIC, e->at, "%.*s does not fit column %.*s, which is %.*s", SLICE_ARG(what),
@@ -66,7 +74,7 @@ static weir_rc set_column(insertion *in, uint32_t i, const expr *e, sql_pos at)
     const schema_column *c = &in->into->schema.columns[i];
 
     if (is_header(c)) {
-        return weir_fail(in->err, WEIR_SEMANTIC, at, "column %.*s holds headers and cannot be inserted", SLICE_ARG(c->name));
+        return weir_fail(in->err, WEIR_SEMANTIC, at, "column %.*s holds headers and cannot be inserted; leave it out", SLICE_ARG(c->name));
     }
     if (in->given[i]) return weir_fail(in->err, WEIR_SEMANTIC, at, "column %.*s is given twice", SLICE_ARG(c->name));
     in->given[i] = true;
@@ -88,10 +96,7 @@ static weir_rc set_named(insertion *in, const identifier *name, const expr *e)
     }
     int32_t i = schema_find(&in->into->schema, name->name);
     if (i >= 0) return set_column(in, (uint32_t)i, e, name->at);
-    nearest n = nearest_to(name->name);
-    for (uint32_t k = 0; k < in->into->schema.count; k++) nearest_offer(&n, in->into->schema.columns[k].name);
-    return weir_fail(in->err, WEIR_SEMANTIC, name->at, "unknown column %.*s in %.*s%s", SLICE_ARG(name->name),
-                     SLICE_ARG(in->into->name), nearest_hint(&n));
+    return catalog_fail_column(in->into, name->name, name->at, in->err);
 }
 
 static weir_rc set_all(insertion *in)
@@ -107,8 +112,9 @@ static weir_rc set_all(insertion *in)
         }
     }
     if (values->count != s->count) {
-        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%.*s has %u columns, and %u values are given",
-                         SLICE_ARG(in->into->name), s->count, values->count);
+        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%.*s has %u columns, and %u value%s given; to give some, name them: INSERT INTO %.*s (%.*s, ...) VALUES ...",
+                         SLICE_ARG(in->into->name), s->count, values->count, values->count == 1 ? " is" : "s are", SLICE_ARG(in->into->name),
+                         SLICE_ARG(s->columns[0].name));
     }
     for (uint32_t i = 0; i < s->count; i++) WEIR_TRY(set_column(in, i, values->items[i], values->items[i]->at));
     return WEIR_OK;
@@ -120,8 +126,8 @@ static weir_rc set_listed(insertion *in)
     const expr_list *values = &in->s->values.values;
 
     if (values->count != names->count) {
-        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%u columns are named, and %u values are given",
-                         names->count, values->count);
+        return weir_fail(in->err, WEIR_SEMANTIC, in->s->values.target.at, "%u column%s named, and %u value%s given: each named column takes one",
+                         names->count, names->count == 1 ? " is" : "s are", values->count, values->count == 1 ? " is" : "s are");
     }
     for (uint32_t i = 0; i < names->count; i++) WEIR_TRY(set_named(in, &names->items[i], values->items[i]));
     return WEIR_OK;
@@ -133,9 +139,7 @@ static weir_rc check_target(insertion *in)
     builder b = { .arena = in->arena, .env = in->env, .err = in->err };
 
     WEIR_TRY(find_source(&b, name, &in->into));
-    if (in->into->is_source) {
-        return weir_fail(in->err, WEIR_SEMANTIC, name->at, "%.*s is read-only (SOURCE)", SLICE_ARG(name->name));
-    }
+    if (in->into->is_source) return catalog_fail_read_only(in->into, name->at, in->err);
     if (in->into->windowed != WINDOW_NONE) {
         return weir_fail(in->err, WEIR_SEMANTIC, name->at, "the key of %.*s is windowed: VALUES cannot give a window",
                          SLICE_ARG(name->name));

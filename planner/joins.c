@@ -264,6 +264,24 @@ static weir_rc fail_kafka(builder *b, const relation *from, const source *s)
                      "make a copy WITH (VALUE_FORMAT = 'JSON') first", SLICE_ARG(s->name));
 }
 
+static const char *window_word(window_kind kind)
+{
+    static const char *const words[] = { [WINDOW_NONE] = "no", [WINDOW_TUMBLING] = "TUMBLING", [WINDOW_HOPPING] = "HOPPING",
+                                         [WINDOW_SESSION] = "SESSION" };
+
+    return words[kind];
+}
+
+static weir_rc fail_windows(builder *b, const relation *join, const source *l, const source *r)
+{
+    bool is_one_plain = l->windowed == WINDOW_NONE || r->windowed == WINDOW_NONE;
+
+    return weir_fail(b->err, WEIR_SEMANTIC, join->at, "the key of %.*s has %s windows, that of %.*s has %s windows: they never meet; %s",
+                     SLICE_ARG(l->name), window_word(l->windowed), SLICE_ARG(r->name), window_word(r->windowed),
+                     is_one_plain ? "join sources whose keys both have windows, or neither"
+                                  : "sessions can be joined with sessions only, TUMBLING and HOPPING windows with each other");
+}
+
 static weir_rc check_sources(builder *b, const relation *join, const side *left, const side *right)
 {
     const source *r = right->sources[0];
@@ -272,7 +290,8 @@ static weir_rc check_sources(builder *b, const relation *join, const side *left,
         const source *l = left->sources[i];
         if (slice_equal(l->name, r->name)) {
             return weir_fail(b->err, WEIR_SEMANTIC, join->join.right->at,
-                             "%.*s cannot be joined with itself; make a copy with CREATE ... AS SELECT first", SLICE_ARG(r->name));
+                             "%.*s cannot be joined with itself; make a copy first: CREATE %s ... AS SELECT * FROM %.*s",
+                             SLICE_ARG(r->name), r->is_table ? "TABLE" : "STREAM", SLICE_ARG(r->name));
         }
         if (slice_equal(left->aliases[i], right->aliases[0])) {
             return weir_fail(b->err, WEIR_SEMANTIC, join->join.right->at, "two sources are called %.*s; give one another alias",
@@ -280,13 +299,9 @@ static weir_rc check_sources(builder *b, const relation *join, const side *left,
         }
         if (left->source_count == 1 && slice_equal_nocase(l->value.name, SLICE("KAFKA"))) WEIR_TRY(fail_kafka(b, join->join.left, l));
         if (slice_equal_nocase(r->value.name, SLICE("KAFKA"))) WEIR_TRY(fail_kafka(b, join->join.right, r));
-        if ((l->windowed == WINDOW_NONE) != (r->windowed == WINDOW_NONE)) {
-            return weir_fail(b->err, WEIR_SEMANTIC, join->at, "the key of %.*s is windowed, that of %.*s is not: they never meet",
-                             SLICE_ARG(l->windowed != WINDOW_NONE ? l->name : r->name),
-                             SLICE_ARG(l->windowed != WINDOW_NONE ? r->name : l->name));
-        }
-        if ((l->windowed == WINDOW_SESSION) != (r->windowed == WINDOW_SESSION)) {
-            return weir_fail(b->err, WEIR_SEMANTIC, join->at, "sessions can be joined with sessions only");
+        if ((l->windowed == WINDOW_NONE) != (r->windowed == WINDOW_NONE) ||
+            (l->windowed == WINDOW_SESSION) != (r->windowed == WINDOW_SESSION)) {
+            return fail_windows(b, join, l, r);
         }
     }
     return WEIR_OK;
@@ -297,17 +312,23 @@ static weir_rc check_kinds(builder *b, const relation *join, const side *left, c
     bool is_stream_stream = !left->is_table && !right->is_table;
 
     if (left->is_table && !right->is_table) {
-        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a stream can be joined with a table, not a table with a stream: begin with %.*s",
-                         SLICE_ARG(right->aliases[0]));
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at,
+                         "a stream can be joined with a table, not a table with a stream: begin with %.*s, and join %.*s",
+                         SLICE_ARG(right->aliases[0]), SLICE_ARG(left->aliases[0]));
     }
     if (!left->is_table && right->is_table && join->join.type != INNER_JOIN && join->join.type != LEFT_JOIN) {
-        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a stream and a table join as INNER or LEFT only: a table's row starts nothing");
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at,
+                         "%.*s is a stream and %.*s a table: they join as INNER or LEFT only, not %s, since a row of the table starts "
+                         "nothing", SLICE_ARG(left->aliases[0]), SLICE_ARG(right->aliases[0]),
+                         join->join.type == FULL_JOIN ? "FULL" : "RIGHT");
     }
     if (is_stream_stream && !join->join.has_within) {
-        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "streams are joined within a time: add WITHIN, such as WITHIN 1 HOUR");
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "%.*s and %.*s are streams, which are joined within a time: add WITHIN, such as WITHIN 1 HOUR",
+                         SLICE_ARG(left->aliases[0]), SLICE_ARG(right->aliases[0]));
     }
     if (!is_stream_stream && join->join.has_within) {
-        return weir_fail(b->err, WEIR_SEMANTIC, join->join.within_at, "WITHIN is for joins of two streams");
+        return weir_fail(b->err, WEIR_SEMANTIC, join->join.within_at, "WITHIN is for joins of two streams, and %.*s is a table; leave it out",
+                         SLICE_ARG(right->aliases[0]));
     }
     return WEIR_OK;
 }
@@ -397,12 +418,13 @@ static weir_rc check_keys(builder *b, const relation *join, const join_condition
     WEIR_TRY(check_windowed_key(b, join, right, right_key));
     *is_foreign = left->is_table && !left_key->is_own;
     slice shown = expr_text(b->arena, join->join.on);
-    bool is_one = right->sources[0]->schema.key_count == 1;
+    const schema *of_right = &right->sources[0]->schema;
 
     if (right->is_table && !right_key->is_own) {
-        return weir_fail(b->err, WEIR_SEMANTIC, on->right->at, "in %.*s, %.*s must be met by its primary key%s%.*s",
-                         SLICE_ARG(shown), SLICE_ARG(right->aliases[0]), is_one ? " " : ", and joins need one of a single column",
-                         SLICE_ARG(is_one ? right->sources[0]->schema.columns[0].name : SLICE("")));
+        return weir_fail(b->err, WEIR_SEMANTIC, on->right->at, "in %.*s, %.*s must be met by its primary key%s%.*s%s",
+                         SLICE_ARG(shown), SLICE_ARG(right->aliases[0]), of_right->key_count > 1 ? ", of which " : " ",
+                         SLICE_ARG(of_right->columns[0].name),
+                         of_right->key_count > 1 ? " is but a part: only a key of a single column can be joined by" : "");
     }
     if (!type_equal(left_key->bound->type, right_key->bound->type)) {
         slice l = type_text(b->arena, left_key->bound->type), r = type_text(b->arena, right_key->bound->type);
@@ -414,10 +436,14 @@ static weir_rc check_keys(builder *b, const relation *join, const join_condition
     if (!is_leaf(left)) {
         slice key = expr_text(b->arena, on->left);
         return weir_fail(b->err, WEIR_SEMANTIC, on->left->at,
-                         "%.*s is not the key of what stands before it: a foreign-key join can only be the first of several", SLICE_ARG(key));
+                         "%.*s is not the key of what stands before it: a foreign-key join can only be the first of several; make a table of "
+                         "the joins before it, and join that", SLICE_ARG(key));
     }
     if (join->join.type != INNER_JOIN && join->join.type != LEFT_JOIN) {
-        return weir_fail(b->err, WEIR_SEMANTIC, join->at, "a foreign-key join is INNER or LEFT");
+        slice key = expr_text(b->arena, on->left);
+        return weir_fail(b->err, WEIR_SEMANTIC, join->at,
+                         "%.*s is not the key of %.*s: a join by a foreign key is INNER or LEFT, not %s", SLICE_ARG(key),
+                         SLICE_ARG(left->aliases[0]), join->join.type == FULL_JOIN ? "FULL" : "RIGHT");
     }
     return WEIR_OK;
 }
@@ -446,8 +472,9 @@ static weir_rc choose_meeting(builder *b, const relation *join, const side *left
         out->moves_right = !is_spread_alike(left, right) || (counts_differ && left->is_exchanged);
         if (counts_differ && !out->moves_right) {
             return weir_fail(b->err, WEIR_SEMANTIC, join->at,
-                             "%.*s has %d partitions and %.*s %d: rows of one key would not meet; copy one of them WITH (PARTITIONS = ...)",
-                             SLICE_ARG(left->aliases[0]), left->partitions, SLICE_ARG(right->aliases[0]), right->partitions);
+                             "%.*s has %d partition%s and %.*s %d: rows of one key would not meet; copy one of them WITH (PARTITIONS = %d)",
+                             SLICE_ARG(left->aliases[0]), left->partitions, left->partitions == 1 ? "" : "s",
+                             SLICE_ARG(right->aliases[0]), right->partitions, left->partitions);
         }
     }
     const side *stays = !out->moves_left ? left : !out->moves_right ? right : NULL;
@@ -762,8 +789,8 @@ static weir_rc plan_join(builder *b, const relation *from, bool is_last, use_lis
     used->count = used_above;
     WEIR_TRY(plan_leaf(b, from->join.right, &right));
     WEIR_TRY(check_sources(b, from, &left, &right));
-    WEIR_TRY(check_kinds(b, from, &left, &right));
     WEIR_TRY(split_condition(b, from, &left, &right, &on));
+    WEIR_TRY(check_kinds(b, from, &left, &right));
     WEIR_TRY(find_key(b, &left, on.left, &left_key));
     WEIR_TRY(find_key(b, &right, on.right, &right_key));
     WEIR_TRY(check_keys(b, from, &on, &left, &right, &left_key, &right_key, &is_foreign));

@@ -32,8 +32,8 @@ static weir_rc intercept_table_call(binder *over, const expr *e, bound **out)
 
     if (!expr_is_call_of(e, FUNCTION_TABLE)) return WEIR_OK;
     if (b->steps[f->input->step].is_table) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "the table function %.*s needs a stream; this is a table",
-                         SLICE_ARG(e->call.name.name));
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "the table function %.*s needs a stream; %.*s is a table",
+                         SLICE_ARG(e->call.name.name), SLICE_ARG(b->leftmost->name));
     }
     binder args_over = binder_over(b, &f->input->scope, "the argument of a table function");
     bound **args = ARENA_ZEROS(b->arena, bound *, e->call.args.count);
@@ -119,6 +119,11 @@ static weir_rc partition_keys(projection *p)
         }
         WEIR_TRY(bind_expr(&over, by->items[i], &p->keys[i]));
         p->key_exprs[i] = by->items[i];
+        for (uint32_t k = 0; k < i; k++) {
+            if (!expr_same(&over, by->items[k], by->items[i])) continue;
+            slice twice = expr_text(p->b->arena, by->items[i]);
+            return weir_fail(p->b->err, WEIR_SEMANTIC, by->items[i]->at, "%.*s stands twice in PARTITION BY", SLICE_ARG(twice));
+        }
     }
     p->key_count = by->count;
     return WEIR_OK;
@@ -274,7 +279,8 @@ static weir_rc check_columns(projection *p, const schema *s)
     }
     if (s->count == s->key_count) {
         return weir_fail(p->b->err, WEIR_SEMANTIC, p->q->at,
-                         "the SELECT list has key columns only; AS_VALUE() copies one into the value");
+                         "the SELECT list has key columns only; add another column, or a copy of one: AS_VALUE(%.*s) AS ...",
+                         SLICE_ARG(s->columns[0].name));
     }
     return WEIR_OK;
 }
@@ -290,7 +296,9 @@ static weir_rc project_to_sink(projection *p)
     for (uint32_t key = 0; key < p->key_count; key++) {
         uint32_t entry = p->entries[key];
         slice name = entry != UINT32_MAX ? p->list->items[entry].name : implicit_key_name(p, key, &next);
-        WEIR_TRY(check_key_type(p->b, p->keys[key]->type, name, entry != UINT32_MAX ? p->list->items[entry].at : p->q->at));
+        slice shown = p->key_exprs != NULL ? key_text(p, key) : name;
+        sql_pos at = p->key_exprs != NULL ? p->key_exprs[key]->at : entry != UINT32_MAX ? p->list->items[entry].at : p->q->at;
+        WEIR_TRY(check_key_type(p->b, p->keys[key]->type, shown, at));
         columns[count] = (schema_column){ .name = name, .type = p->keys[key]->type };
         exprs[count++] = p->keys[key];
     }

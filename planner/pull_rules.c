@@ -38,7 +38,7 @@ weir_rc check_pull(builder *b, const select_query *q)
 
     if (q->limit >= 0 && setting_is(b->env, "ksql.query.pull.limit.clause.enabled", "false")) {
         return weir_fail(b->err, WEIR_SEMANTIC, q->limit_at, "LIMIT in pull queries is switched off by "
-                         "'ksql.query.pull.limit.clause.enabled'");
+                         "'ksql.query.pull.limit.clause.enabled' = 'false'; set it to 'true', or leave LIMIT out");
     }
     if (s != NULL && !s->is_table && setting_is(b->env, "ksql.query.pull.stream.enabled", "false")) {
         return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "pull queries on streams are switched off by "
@@ -56,8 +56,10 @@ static weir_rc check_places(builder *b, const bound *e, const char *clause)
 
     if (!has_partition && !bound_holds(e, BOUND_ROWOFFSET)) return WEIR_OK;
     if (b->use != USE_SNAPSHOT && !is_ksqldb(b)) return WEIR_OK;
-    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "pull queries do not know %s in %s", has_partition ? "ROWPARTITION" : "ROWOFFSET",
-                     clause);
+    return weir_fail(b->err, WEIR_SEMANTIC, e->at, "pull queries do not know %s in %s; %s",
+                     has_partition ? "ROWPARTITION" : "ROWOFFSET", clause,
+                     b->use == USE_SNAPSHOT ? "a row of a table's state stands nowhere in a topic: leave it out"
+                                            : "it needs 'pull.dialect' = 'weir', or EMIT CHANGES");
 }
 
 weir_rc check_pull_list(builder *b, const select_list *list)
@@ -151,6 +153,7 @@ static bool names_key(builder *b, const schema *of, const bound *e)
 typedef struct in_list {
     const schema *of;
     const expr *found;
+    const schema_column *key; /* that it is compared with */
 } in_list;
 
 static bool is_of_kind(const expr *item, const type *t)
@@ -168,9 +171,23 @@ static bool find_strange_item(void *self, const expr *e)
         if (!slice_equal(in->of->columns[k].name, e->in.value->column.name.name)) continue;
         for (uint32_t i = 0; i < e->in.list.count && in->found == NULL; i++) {
             if (!is_of_kind(e->in.list.items[i], in->of->columns[k].type)) in->found = e->in.list.items[i];
+            in->key = &in->of->columns[k];
         }
     }
     return true;
+}
+
+static weir_rc fail_scan(builder *b, const select_query *q, const schema *of)
+{
+    text keys = TEXT_EMPTY;
+
+    for (uint32_t k = 0; k < of->key_count; k++) text_printf(&keys, "%s%.*s", k > 0 ? " and " : "", SLICE_ARG(of->columns[k].name));
+    weir_rc rc = weir_fail(b->err, WEIR_SEMANTIC, q->where == NULL ? q->from->at : q->where->at,
+                           "%s leaves %.*s to be scanned, which 'ksql.query.pull.table.scan.enabled' = 'false' forbids; say by one = or IN "
+                           "which %s", q->where == NULL ? "no WHERE" : "this WHERE", SLICE_ARG(b->leftmost->name),
+                           keys.len > 0 ? keys.data : "key");
+    text_free(&keys);
+    return rc;
 }
 
 weir_rc check_pull_where(builder *b, const select_query *q, uint32_t below, const bound *predicate)
@@ -182,12 +199,13 @@ weir_rc check_pull_where(builder *b, const select_query *q, uint32_t below, cons
     if (!b->leftmost->is_table || q->from->kind != RELATION_SOURCE) return WEIR_OK;
     if (q->where != NULL && is_ksqldb(b)) expr_walk(q->where, find_strange_item, &in);
     if (in.found != NULL) {
-        return weir_fail(b->err, WEIR_SEMANTIC, in.found->at, "the values that a key is looked up by have its type, and are not NULL");
+        slice found = expr_text(b->arena, in.found), wanted = type_text(b->arena, in.key->type);
+        return weir_fail(b->err, WEIR_SEMANTIC, in.found->at,
+                         "the key column %.*s is looked up by values of its type, %.*s, that are not NULL; %.*s is none",
+                         SLICE_ARG(in.key->name), SLICE_ARG(wanted), SLICE_ARG(found));
     }
     if (setting_is(b->env, "ksql.query.pull.table.scan.enabled", "false") && (predicate == NULL || !names_key(b, &s->schema, predicate))) {
-        return weir_fail(b->err, WEIR_SEMANTIC, q->where == NULL ? q->from->at : q->where->at,
-                         "this would scan the table, which 'ksql.query.pull.table.scan.enabled' forbids; give each key column by "
-                         "one = or IN");
+        return fail_scan(b, q, &s->schema);
     }
     return WEIR_OK;
 }

@@ -49,8 +49,10 @@ static weir_rc check_grouping(builder *b, const select_query *q, bool *groups)
 {
     const expr *found = aggregate_in(q);
 
+    bool may_be_whole = b->use == USE_PUSH || (b->use != USE_PERSISTENT && !setting_is(b->env, "pull.dialect", "ksqldb"));
+
     *groups = is_aggregation(q) || found != NULL;
-    if (found != NULL && !is_aggregation(q) && b->use == USE_PERSISTENT) {
+    if (found != NULL && !is_aggregation(q) && !may_be_whole) {
         return weir_fail(b->err, WEIR_SEMANTIC, found->at, "the aggregate function %.*s needs a GROUP BY here",
                          SLICE_ARG(found->call.name.name));
     }

@@ -47,7 +47,7 @@ weir_rc settle_schema(const planner_env *env, const with_values *with, slice own
     }
     if (o->name.data != NULL && !(traits & FORMAT_SCHEMAS)) {
         return weir_fail(err, WEIR_SEMANTIC, o->name_at,
-                         "the name of a schema is for formats with a schema registry (AVRO, JSON_SR, PROTOBUF); %.*s has none",
+                         "%s_SCHEMA_FULL_NAME is for formats with a schema registry (AVRO, JSON_SR, PROTOBUF); %.*s has none", side,
                          SLICE_ARG(spec->name));
     }
     if (o->nulls >= 0 && !(traits & FORMAT_NULLS)) {
@@ -90,7 +90,7 @@ static weir_rc infer_side(const planner_env *env, const with_values *with, slice
     uint32_t traits = traits_of(spec.name);
 
     if (columns->count > 0 && o->id > 0) {
-        return weir_fail(err, WEIR_SEMANTIC, o->id_at, "%s_SCHEMA_ID gives the columns of the %s: they cannot be declared as well",
+        return weir_fail(err, WEIR_SEMANTIC, o->id_at, "%s_SCHEMA_ID gives the columns of the %s: they cannot be declared as well; leave one of the two out",
                          side_word(is_key), is_key ? "key" : "value");
     }
     if (columns->count > 0) return WEIR_OK;

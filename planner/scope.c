@@ -1,8 +1,9 @@
 /* planner/scope.c - finding names: columns, qualified or not, pseudo columns; and what to say when there is none. */
 #include "planner/bind.h"
-
 #include "parser/parser.h"
-#include "planner/nearest.h"
+
+#include "core/nearest.h"
+#include "core/utf8.h"
 
 static const struct {
     const char *name;
@@ -35,7 +36,8 @@ scope scope_of(arena *a, const schema *s, slice alias, bool is_windowed)
     slice *sources = ARENA_NEW(a, slice);
 
     for (uint32_t i = 0; i < s->count; i++) {
-        columns[i] = (scope_column){ .source = alias, .name = s->columns[i].name, .column = i, .type = s->columns[i].type };
+        columns[i] = (scope_column){ .source = alias, .name = s->columns[i].name, .column = i, .type = s->columns[i].type,
+                                     .is_key = i < s->key_count };
     }
     *sources = alias;
     return (scope){ columns, s->count, sources, alias.data == NULL ? 0 : 1, true, is_windowed };
@@ -55,7 +57,31 @@ static void fail_unknown_source(binder *b, const identifier *from)
 
     for (uint32_t i = 0; i < b->scope.source_count; i++) nearest_offer(&n, b->scope.sources[i]);
     (void)weir_fail(b->err, WEIR_SEMANTIC, from->at, "%.*s is no stream, table or alias of this query%s",
-                    SLICE_ARG(from->name), nearest_hint(&n));
+                    SLICE_ARG(from->name), nearest_or_all(&n));
+}
+
+/* No column is called ROWKEY: says which the key columns are, of the source by that alias or, where it is absent, of each. */
+static void fail_rowkey(binder *b, slice where, sql_pos at)
+{
+    text keys = TEXT_EMPTY;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < b->scope.count; i++) {
+        const scope_column *c = &b->scope.columns[i];
+        if (!c->is_key || (where.data != NULL && c->source.data != NULL && !slice_equal(c->source, where))) continue;
+        text_add_c(&keys, count++ > 0 ? ", " : "");
+        if (where.data == NULL && c->source.data != NULL) text_printf(&keys, "%.*s.", SLICE_ARG(c->source));
+        text_add(&keys, c->name);
+    }
+    if (where.data == NULL) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, at, "there is no column ROWKEY%s%.*s", count == 0 ? "" : count == 1 ? ": the key column is " : ": key columns are ",
+                        SLICE_ARG(text_slice(&keys)));
+    } else {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s has no column ROWKEY: %s%.*s", SLICE_ARG(where),
+                        count == 0 ? "it has no key column; PARTITION BY gives it one" : count == 1 ? "its key column is " : "its key columns are ",
+                        SLICE_ARG(text_slice(&keys)));
+    }
+    text_free(&keys);
 }
 
 /* A name that only the SELECT list gives: true, and the error says what it stands for. */
@@ -86,18 +112,26 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
             !slice_equal(b->scope.columns[i].source, where)) {
             continue;
         }
-        nearest_offer(&n, b->scope.columns[i].name);
+        if (!b->scope.columns[i].is_hidden) nearest_offer(&n, b->scope.columns[i].name);
     }
-    if (is_reserved_name(name->name) && n.distance > 0 && slice_is((slice){ name->name.data, name->name.len < 6 ? name->name.len : 6 }, "WINDOW")) {
+    if (b->scope.count == 0) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%s cannot use columns, and %.*s would be one; a text is written in single "
+                        "quotes, '%.*s'", b->clause, SLICE_ARG(name->name), SLICE_ARG(name->name));
+    } else if (name->quoted && n.best.data == NULL) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s; a text is written in single quotes, '%.*s'",
+                        SLICE_ARG(name->name), SLICE_ARG(name->name));
+    } else if (slice_is(name->name, "ROWKEY")) {
+        fail_rowkey(b, where, name->at);
+    } else if (is_reserved_name(name->name) && n.distance > 0 && slice_is((slice){ name->name.data, name->name.len < 6 ? name->name.len : 6 }, "WINDOW")) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at,
                         "there is no %.*s here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
                         "with a WINDOW", SLICE_ARG(name->name));
     } else if (where.data != NULL) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s in %.*s%s", SLICE_ARG(name->name),
-                        SLICE_ARG(where), nearest_hint(&n));
+                        SLICE_ARG(where), nearest_or_all(&n));
     } else {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s%s", SLICE_ARG(name->name),
-                        nearest_hint(&n));
+                        nearest_or_all(&n));
     }
 }
 
@@ -135,6 +169,17 @@ slice expr_text(arena *a, const expr *e)
     slice copy = arena_copy(a, text_slice(&out));
     text_free(&out);
     return copy;
+}
+
+#define OPERAND_BYTES_SHOWN 60
+
+slice operand_text(arena *a, const expr *e, const type *t)
+{
+    slice whole = e == NULL ? NO_SLICE : expr_text(a, e), of = type_text(a, t);
+    slice shown = utf8_beginning(whole, OPERAND_BYTES_SHOWN);
+
+    if (e == NULL) return of;
+    return arena_printf(a, "%.*s%s (%.*s)", SLICE_ARG(shown), shown.len < whole.len ? "..." : "", SLICE_ARG(of));
 }
 
 /* ---- comparing and walking trees ---- */

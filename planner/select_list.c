@@ -1,6 +1,7 @@
 /* planner/select_list.c - the SELECT list: stars become columns, and every entry gets its name. */
 #include "planner/build.h"
-#include "planner/nearest.h"
+
+#include "core/nearest.h"
 
 #include <stdio.h>
 
@@ -208,7 +209,7 @@ static weir_rc add_source_star(list_maker *m, const select_item *item)
         return WEIR_OK;
     }
     return weir_fail(m->b->err, WEIR_SEMANTIC, item->source.at, "%.*s is no stream, table or alias of this query%s",
-                     SLICE_ARG(item->source.name), nearest_hint(&n));
+                     SLICE_ARG(item->source.name), nearest_or_all(&n));
 }
 
 static weir_rc add_struct_star(list_maker *m, const select_item *item)

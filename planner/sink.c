@@ -1,6 +1,5 @@
 /* planner/sink.c - persistent queries: CREATE ... AS SELECT and INSERT INTO ... SELECT, a query and what it writes to. */
 #include "planner/build.h"
-#include "planner/nearest.h"
 
 static const char *kind_word(bool is_table)
 {
@@ -19,6 +18,25 @@ static void add_sink(builder *b, const source *into, int32_t timestamp_column, s
     s->sink.partitions = into->partitions;
     s->sink.timestamp_column = timestamp_column;
     s->sink.timestamp_format = timestamp_format;
+}
+
+/* Where nothing leaves rows out (a WHERE, a HAVING, an inner join, a table function), each row written would be read and
+ * written again, for ever. Where something does, the query may come to rest, and is let go. */
+static weir_rc check_feeds_not_itself(builder *b, slice topic, sql_pos at)
+{
+    const step *from = NULL;
+
+    for (uint32_t i = 0; i < b->count; i++) {
+        const step *s = &b->steps[i];
+        if (s->kind == STEP_FILTER || s->kind == STEP_FLAT_MAP) return WEIR_OK;
+        if (s->kind == STEP_JOIN && s->join.kind == JOIN_INNER) return WEIR_OK;
+        if (s->kind == STEP_SOURCE && slice_equal(s->source.topic, topic)) from = s;
+    }
+    if (from == NULL) return WEIR_OK;
+    return weir_fail(b->err, WEIR_SEMANTIC, at,
+                     "%.*s is read from the topic %.*s, which this query writes to: it would read its own rows and write them "
+                     "again, for ever; write to another topic, or leave rows out with WHERE",
+                     SLICE_ARG(from->source.name), SLICE_ARG(topic));
 }
 
 /* ---- CREATE ... AS ---- */
@@ -48,6 +66,7 @@ static weir_rc make_sink_source(builder *b, const statement *s, const with_value
     made->sql = arena_copy(b->arena, s->text);
     source inherit = *b->leftmost;
     if (b->key_from != NULL) inherit.key = b->key_from->key;
+    if (top->schema.key_count == 0 && b->leftmost->schema.key_count > 0) inherit.key = (format_spec){ .name = SLICE("NONE") };
     WEIR_TRY(make_formats(b->env, with, &inherit, made->name, topic, &made->schema, b->arena, &made->key, &made->value, s->create.name.at, b->err));
     WEIR_TRY(find_timestamp(with, &made->schema, b->arena, &made->timestamp_column, &made->timestamp_format, b->err));
     return settle_topic(b->env, with, arena_copy(b->arena, topic), b->leftmost->partitions, b->leftmost->replicas, made,
@@ -98,6 +117,7 @@ static weir_rc make_create_as(builder *b, const statement *s, planned *out)
     WEIR_TRY(check_retention(&with, made, b->err));
     out->cleanup = cleanup_of(&with, made);
     made->query_id = query_id_of(b, s, there);
+    WEIR_TRY(check_feeds_not_itself(b, made->topic, s->create.name.at));
     add_sink(b, made, made->timestamp_column, made->timestamp_format);
     WEIR_TRY(finish_plan(b, s->text, made_plan));
     made_plan->query_id = made->query_id;
@@ -123,12 +143,10 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
 {
     WEIR_TRY(find_source(b, name, out));
     if ((*out)->is_table) {
-        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "INSERT INTO ... SELECT writes to a stream; %.*s is a table",
-                         SLICE_ARG(name->name));
+        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "INSERT INTO ... SELECT writes to a stream; %.*s is a table: CREATE TABLE ... AS SELECT makes one "
+                         "of a query's own", SLICE_ARG(name->name));
     }
-    if ((*out)->is_source) {
-        return weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is read-only (SOURCE)", SLICE_ARG(name->name));
-    }
+    if ((*out)->is_source) return catalog_fail_read_only(*out, name->at, b->err);
     for (uint32_t i = 0; i < (*out)->schema.count; i++) {
         const schema_column *c = &(*out)->schema.columns[i];
         if (!c->is_headers && c->header_key.data == NULL) continue;
@@ -139,11 +157,35 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
     return WEIR_OK;
 }
 
+/* The first column that is not as the target has it. */
+static void print_difference(text *out, const schema *wanted, const schema *found)
+{
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const schema_column *c = &wanted->columns[i];
+        int32_t at = schema_find(found, c->name);
+        bool is_key = i < wanted->key_count;
+        if (at < 0) {
+            text_printf(out, "column %.*s is missing", SLICE_ARG(c->name));
+        } else if (is_key != ((uint32_t)at < found->key_count)) {
+            text_printf(out, "column %.*s must be a %s column", SLICE_ARG(c->name), is_key ? "key" : "value");
+        } else if ((uint32_t)at != i) {
+            text_printf(out, "column %.*s stands elsewhere", SLICE_ARG(c->name));
+        } else if (!type_equal(found->columns[at].type, c->type)) {
+            text_printf(out, "column %.*s has another type", SLICE_ARG(c->name));
+        } else {
+            continue;
+        }
+        return;
+    }
+    text_printf(out, "column %.*s is too many", SLICE_ARG(found->columns[found->count - 1].name));
+}
+
 static weir_rc fail_schema(builder *b, const source *target, const schema *found, sql_pos at)
 {
     text shown = TEXT_EMPTY;
 
-    text_add_c(&shown, "the columns are ");
+    print_difference(&shown, &target->schema, found);
+    text_add_c(&shown, ": the columns of the SELECT are ");
     schema_print(&shown, found, false);
     text_printf(&shown, "; %.*s has ", SLICE_ARG(target->name));
     schema_print(&shown, &target->schema, false);
@@ -207,6 +249,7 @@ static weir_rc make_insert_query(builder *b, const statement *s, planned *out)
                          SLICE_ARG(target->name));
     }
     WEIR_TRY(fit_to_target(b, target, s->insert_query.query->at));
+    WEIR_TRY(check_feeds_not_itself(b, target->topic, s->insert_query.target.at));
     add_sink(b, target, -1, NO_SLICE);
     WEIR_TRY(finish_plan(b, s->text, made));
     WEIR_TRY(id_of_insert(b, &with, &made->query_id));

@@ -1,6 +1,8 @@
 /* planner/with.c - the properties of WITH (...): one row each in a table, and what they come to together. */
 #include "planner/build.h"
-#include "planner/nearest.h"
+
+#include "core/nearest.h"
+#include "core/utf8.h"
 
 #include <ctype.h>
 
@@ -223,8 +225,8 @@ static weir_rc read_delimiter(with_reader *r, slice *out)
 {
     WEIR_TRY(read_string(r, out));
     if (slice_equal_nocase(*out, SLICE("SPACE")) || slice_equal_nocase(*out, SLICE("TAB"))) return WEIR_OK;
-    if (out->len == 1 && out->data[0] != ' ' && out->data[0] != '\t') return WEIR_OK;
-    return fail_value(r, "is one character, or the word SPACE or TAB");
+    if (utf8_count(*out) == 1 && memchr(" \t\"\r\n", out->data[0], 5) == NULL) return WEIR_OK;
+    return fail_value(r, "is one character (no quote or line break), or the word SPACE or TAB");
 }
 
 static weir_rc read_value_delimiter(with_reader *r)
@@ -357,9 +359,12 @@ static weir_rc read_property(with_reader *r, with_use use)
         if (is_here) nearest_offer(&n, slice_of(PROPERTIES[i].name));
         if (!slice_is(r->p->name, PROPERTIES[i].name)) continue;
         if (is_here) return PROPERTIES[i].read(r);
-        return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "property %.*s cannot be given here", SLICE_ARG(r->p->name));
+        return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "property %.*s cannot be given here; it is for %s", SLICE_ARG(r->p->name),
+                         PROPERTIES[i].uses == IN_INSERT   ? "INSERT INTO ... SELECT"
+                         : PROPERTIES[i].uses == IN_CREATE ? "CREATE STREAM and CREATE TABLE over a topic, without AS"
+                                                           : "CREATE STREAM and CREATE TABLE");
     }
-    return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "unknown property %.*s%s", SLICE_ARG(r->p->name), nearest_hint(&n));
+    return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "unknown property %.*s%s", SLICE_ARG(r->p->name), nearest_or_all(&n));
 }
 
 weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err)
@@ -388,7 +393,7 @@ weir_rc read_with(const property_list *list, with_use use, arena *a, with_values
     }
     if (!is_timed && out->window_size_ms >= 0) {
         return weir_fail(err, WEIR_SEMANTIC, out->window_size_at, out->windowed == WINDOW_SESSION
-                         ? "SESSION windows have no WINDOW_SIZE" : "WINDOW_SIZE needs a WINDOW_TYPE");
+                         ? "SESSION windows have no WINDOW_SIZE: leave it out" : "WINDOW_SIZE needs a WINDOW_TYPE");
     }
     return WEIR_OK;
 }
@@ -412,7 +417,7 @@ static weir_rc traits_of(slice name, uint32_t *traits, sql_pos at, weir_error *e
     nearest n = nearest_to(name);
     static const char *const names[] = { "AVRO", "DELIMITED", "JSON", "JSON_SR", "KAFKA", "NONE", "PROTOBUF", "PROTOBUF_NOSR" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) nearest_offer(&n, slice_of(names[i]));
-    return weir_fail(err, WEIR_SEMANTIC, at, "unknown format %.*s%s", SLICE_ARG(name), nearest_hint(&n));
+    return weir_fail(err, WEIR_SEMANTIC, at, "unknown format %.*s%s", SLICE_ARG(name), nearest_or_all(&n));
 }
 
 /* Can it hold the columns, and can it be opened? */
@@ -430,8 +435,8 @@ static weir_rc check_format(const format_spec *spec, const schema_column *column
                             weir_error *err)
 {
     if (slice_is(spec->name, "NONE") && count > 0) {
-        return weir_fail(err, WEIR_SEMANTIC, at, "format NONE holds nothing, and there is the column %.*s",
-                         SLICE_ARG(columns[0].name));
+        return weir_fail(err, WEIR_SEMANTIC, at, "format NONE holds nothing, and there is the %s column %.*s; KAFKA or JSON can hold it",
+                         spec->is_key ? "key" : "value", SLICE_ARG(columns[0].name));
     }
     err->at = NOWHERE;
     weir_rc rc = count == 0 ? WEIR_OK : try_format(spec, columns, count, a, err);
@@ -455,12 +460,12 @@ static weir_rc settle_wrapping(const planner_env *env, const with_values *with, 
 
     if (with->wrap >= 0) {
         if (value_count != 1) {
-            return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "WRAP_SINGLE_VALUE is for values of a single column; there are %u",
+            return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "WRAP_SINGLE_VALUE is for values of a single column; there are %u: leave it out",
                              value_count);
         }
         if ((traits & (with->wrap ? FORMAT_WRAPS : FORMAT_UNWRAPS)) == 0 || (traits & (FORMAT_WRAPS | FORMAT_UNWRAPS)) == 0) {
-            return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "format %.*s cannot %s a single value", SLICE_ARG(spec->name),
-                             with->wrap ? "wrap" : "leave bare");
+            return weir_fail(err, WEIR_SEMANTIC, with->wrap_at, "format %.*s cannot %s a single value, as WRAP_SINGLE_VALUE = %s asks: leave it out",
+                             SLICE_ARG(spec->name), with->wrap ? "wrap" : "leave bare", with->wrap ? "TRUE" : "FALSE");
         }
         wraps = with->wrap;
     } else if (value_count == 1 && wrap_setting(env, &wraps)) {
@@ -517,7 +522,8 @@ weir_rc make_formats(const planner_env *env, const with_values *with, const sour
                                      setting_of(env, "ksql.persistence.default.format.value"));
 
     if (value_name.data == NULL || value_name.len == 0) {
-        return weir_fail(err, WEIR_SEMANTIC, at, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'");
+        return weir_fail(err, WEIR_SEMANTIC, at, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'; SET "
+                         "'ksql.persistence.default.format.value' = 'JSON' gives one to all");
     }
     *key = (format_spec){ .name = upper_case(a, first_present(with->key_format, from_key, default_key_format(env))), .is_key = true };
     *value = (format_spec){ .name = upper_case(a, value_name) };
@@ -531,7 +537,7 @@ weir_rc make_formats(const planner_env *env, const with_values *with, const sour
                 with->key_format_at.line == with->value_format_at.line &&
                 with->key_format_at.column == with->value_format_at.column;
     if (inherit != NULL && columns->key_count == 0 && with->key_format.data != NULL && !both && !slice_is(key->name, "NONE")) {
-        return weir_fail(err, WEIR_SEMANTIC, key_at, "KEY_FORMAT is given, and the result has no key columns");
+        return weir_fail(err, WEIR_SEMANTIC, key_at, "KEY_FORMAT is given, and the result has no key columns; leave it out, or PARTITION BY a column");
     }
     bool same_key = inherit != NULL && slice_equal_nocase(inherit->key.name, key->name);
     bool same_value = inherit != NULL && slice_equal_nocase(inherit->value.name, value->name);
@@ -627,7 +633,7 @@ weir_rc find_timestamp(const with_values *with, const schema *columns, arena *a,
     for (uint32_t i = 0; i < columns->count; i++) nearest_offer(&n, columns->columns[i].name);
     if (*column_index < 0) {
         return weir_fail(err, WEIR_SEMANTIC, with->timestamp_at, "TIMESTAMP names the column %.*s, which there is not%s",
-                         SLICE_ARG(with->timestamp), nearest_hint(&n));
+                         SLICE_ARG(with->timestamp), nearest_or_all(&n));
     }
     const type *t = columns->columns[*column_index].type;
     bool has_format = with->timestamp_format.data != NULL;
@@ -637,7 +643,8 @@ weir_rc find_timestamp(const with_values *with, const schema *columns, arena *a,
                          "TIMESTAMP_FORMAT is for a STRING; the TIMESTAMP column %.*s needs none", SLICE_ARG(with->timestamp));
     }
     if (t->kind == TYPE_BIGINT || t->kind == TYPE_TIMESTAMP) return WEIR_OK;
+    slice found = type_text(a, t);
     return weir_fail(err, WEIR_SEMANTIC, with->timestamp_at,
-                     "TIMESTAMP column %.*s must be a BIGINT, a TIMESTAMP, or a STRING with a TIMESTAMP_FORMAT",
-                     SLICE_ARG(with->timestamp));
+                     "TIMESTAMP column %.*s must be a BIGINT, a TIMESTAMP, or a STRING with a TIMESTAMP_FORMAT; it is %.*s%s",
+                     SLICE_ARG(with->timestamp), SLICE_ARG(found), t->kind == TYPE_STRING ? " without one" : "");
 }

@@ -71,6 +71,7 @@ static bool take_pair(reading *r, slice name, void *into)
     pairs *all = into;
     slice given;
 
+    if (name.len == 0) return no_json(r, "this belongs to a name that is empty");
     if (!read_scalar(r, &given)) return false;
     if (all->count == all->room) {
         pair *larger = ARENA_ARRAY(r->doc.arena, pair, all->room * 2 + 8);

@@ -34,6 +34,7 @@ static int hex(char c)
 /* The parameter's value, %XX and + undone. False: it is not there. */
 static bool read_parameter(slice query, slice name, text *into)
 {
+    if (query.len == 0) return false;
     const char *at = query.data, *end = query.data + query.len;
 
     while (at < end) {

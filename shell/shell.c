@@ -10,6 +10,7 @@
 #include "shell/editor.h"
 #include "shell/interrupt.h"
 #include "shell/report.h"
+#include "shell/spool.h"
 #include "shell/statements.h"
 
 static const char HELP[] =
@@ -21,6 +22,7 @@ static const char HELP[] =
     "  CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;\n"
     "  EXPLAIN ...;  EXPLAIN ANALYZE SELECT ...;  EXPLAIN ANALYZE query;\n"
     "  DROP TABLE t;  TERMINATE query;  SET 'auto.offset.reset'='earliest';\n"
+    "  SPOOL 'file';  SPOOL OFF;             what is typed and answered, to a file as well\n"
     "In short:\n"
     "  \\d          streams and tables          \\d NAME     one of them\n"
     "  \\dq         queries and what they do    \\dt         topics\n"
@@ -110,7 +112,7 @@ static bool is_whole(slice typed)
 }
 
 /* False: to leave. */
-static bool do_typed(editor *e, const statements *s, slice typed)
+static bool do_typed(editor *e, statements *s, spool *to, slice typed)
 {
     slice word = trim(typed);
     text sql = TEXT_EMPTY;
@@ -122,13 +124,14 @@ static bool do_typed(editor *e, const statements *s, slice typed)
         fputs(HELP, stdout);
         return true;
     }
+    if (spool_command(to, word)) return true;
     if (word.data[0] != '\\') {
         text_add(&sql, typed);
     } else if (!expand(word, &sql)) {
         printf("There is no %.*s; \\? tells what there is.\n", SLICE_ARG(word));
         return true;
     }
-    (void)!statements_run(s, text_slice(&sql));
+    (void)!spool_run(to, s, text_slice(&sql));
     if (interrupt_seen()) {
         putchar('\n');
         interrupt_clear(); /* from here on a Ctrl-C is meant for what is typed next */
@@ -140,14 +143,16 @@ static bool do_typed(editor *e, const statements *s, slice typed)
 
 static void type_statements(door *d, options *o, int64_t owner)
 {
-    const statements s = { .door = d, .first_line = 1, .messages = stdout };
+    statements s = { .door = d, .first_line = 1, .messages = stdout };
+    spool to = { 0 };
     editor *e = editor_open(d, is_whole);
     editor_got got;
     slice typed;
 
     greet(o, owner);
-    while ((got = editor_read(e, &typed)) != EDITOR_END && (got == EDITOR_ABANDONED || do_typed(e, &s, typed))) continue;
+    while ((got = editor_read(e, &typed)) != EDITOR_END && (got == EDITOR_ABANDONED || do_typed(e, &s, &to, typed))) continue;
     if (got == EDITOR_END) putchar('\n');
+    spool_close(&to);
     editor_close(e);
 }
 
@@ -162,6 +167,7 @@ static weir_rc read_statements(door *d)
 {
     FILE *input = fopencookie(NULL, "r", (cookie_io_functions_t){ .read = read_input });
     statements s = { .door = d, .file = "stdin", .first_line = 1, .messages = stdout };
+    spool to = { 0 };
     text sql = TEXT_EMPTY;
     char *line = NULL;
     size_t line_room = 0;
@@ -174,17 +180,18 @@ static weir_rc read_statements(door *d)
         slice word = trim((slice){ line, (size_t)got });
         lines++;
         if (sql.len == 0 && is_exit(word)) break;
-        if (sql.len == 0 && word.len == 0) {
+        if (sql.len == 0 && (word.len == 0 || spool_command(&to, word))) {
             s.first_line = lines + 1;
             continue;
         }
         text_add(&sql, (slice){ line, (size_t)got });
         if (memchr(line, ';', (size_t)got) == NULL || !weir_is_complete(text_slice(&sql))) continue;
-        rc = statements_run(&s, text_slice(&sql));
+        rc = spool_run(&to, &s, text_slice(&sql));
         s.first_line = lines + 1;
         text_clear(&sql);
     }
-    if (rc == WEIR_OK && sql.len > 0) rc = statements_run(&s, text_slice(&sql));
+    if (rc == WEIR_OK && sql.len > 0) rc = spool_run(&to, &s, text_slice(&sql));
+    spool_close(&to);
     fclose(input);
     free(line);
     text_free(&sql);

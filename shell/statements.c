@@ -7,7 +7,7 @@
 static weir_rc print_answer(const statements *s, const answer *a, weir_error *err)
 {
     if (s->messages == NULL && a->kind == WEIR_RESULT_MESSAGE) return WEIR_OK;
-    return output_answer(stdout, s->messages, s->door, a, s->form, err);
+    return output_answer(s->rows == NULL ? stdout : s->rows, s->messages, s->door, a, s->form, err);
 }
 
 weir_rc statements_run(const statements *s, slice sql)
@@ -27,6 +27,7 @@ weir_rc statements_run(const statements *s, slice sql)
     if (rc != WEIR_OK && rc != WEIR_CANCELLED) {
         fflush(stdout);
         report_error(s->file, sql, s->first_line, &err);
+        if (s->errors != NULL) fprintf(s->errors, "%s: %s\n", weir_rc_name(err.rc), err.message);
     }
     door_end(s->door);
     return rc;

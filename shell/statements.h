@@ -11,6 +11,8 @@ typedef struct statements {
     bool resumes;        /* statements that equal stored ones continue them */
     output_form form;
     FILE *messages;      /* NULL: they are not shown */
+    FILE *rows;          /* NULL: stdout */
+    FILE *errors;        /* where they are told beside stderr; NULL: nowhere */
 } statements;
 
 /* Executes the text; the first error is reported and ends it. WEIR_CANCELLED is not reported. */

@@ -5,6 +5,8 @@
 
 #include "storage/storage.h"
 
+#include <stdatomic.h>
+
 typedef struct storage_class {
     const char *name;
     void (*close)(storage *s); /* ends and frees what storage_init() did not make; not s itself, which storage_close() frees */
@@ -16,6 +18,7 @@ typedef struct storage_class {
     weir_rc (*topic_append)(storage *s, slice name, const record *records, const int32_t *partition, uint32_t count,
                             int64_t *offsets, weir_error *err);
     weir_rc (*topic_record_bytes_max)(storage *s, slice name, uint64_t *bytes, weir_error *err);
+    void (*waits)(storage *s, const char *doing, weir_error *err);
     weir_rc (*drop_query)(storage *s, slice query, weir_error *err);
     weir_rc (*client_open)(client **out, storage *s, const client_spec *spec, weir_error *err);
     void (*client_close)(client *c);
@@ -51,6 +54,7 @@ struct storage {
     int engine_lock; /* file descriptor, -1 when not held */
     slice dir;       /* the data directory, with a NUL behind it */
     slice internal_prefix;
+    atomic_bool is_cut_off; /* see storage_is_cut_off() */
 };
 
 struct client {

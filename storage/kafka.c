@@ -226,6 +226,7 @@ weir_rc kafka_fail(kafka_storage *s, rd_kafka_resp_err_t code, const char *why, 
     memcpy(problem, s->last_problem, sizeof problem);
     pthread_mutex_unlock(&s->lock);
     if (is_no_answer(code)) {
+        atomic_store(&s->base.is_cut_off, true);
         return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: no answer from Kafka at %s: %s", doing, s->brokers,
                              problem[0] != '\0' ? problem : rd_kafka_err2str(code));
     }
@@ -234,6 +235,11 @@ weir_rc kafka_fail(kafka_storage *s, rd_kafka_resp_err_t code, const char *why, 
                              doing, why != NULL ? why : rd_kafka_err2str(code));
     }
     return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: %s", doing, why != NULL ? why : rd_kafka_err2str(code));
+}
+
+void kafka_waits(storage *s, const char *doing, weir_error *err)
+{
+    (void)!kafka_fail((kafka_storage *)s, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, doing, err);
 }
 
 /* ---- the shared handle ---- */
@@ -413,6 +419,7 @@ const storage_class kafka_storage_class = {
     .topic_offsets = kafka_topic_offsets,
     .topic_append = kafka_topic_append,
     .topic_record_bytes_max = kafka_topic_record_bytes_max,
+    .waits = kafka_waits,
     .drop_query = kafka_drop_query,
     .client_open = kafka_client_open,
     .client_close = kafka_client_close,

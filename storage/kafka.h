@@ -12,7 +12,7 @@
 #define WEIR_STORAGE_KAFKA_H
 
 #include "storage/backend.h"
-#include "storage/state_lmdb.h"
+#include "storage/state_runs.h"
 
 #include "core/text.h"
 
@@ -69,6 +69,7 @@ typedef enum kafka_role { KAFKA_SHARED, KAFKA_CONSUMER, KAFKA_PRODUCER } kafka_r
  * depends on. configure(conf) may be NULL: sets callbacks. */
 weir_rc kafka_handle_new(rd_kafka_t **out, kafka_storage *s, kafka_role role, const char *const *settings,
                          kafka_handle *handle, void (*configure)(rd_kafka_conf_t *), weir_error *err) WEIR_CHECKED;
+void kafka_waits(storage *s, const char *doing, weir_error *err);
 /* The shared handle, made on demand; valid until the storage closes. */
 weir_rc kafka_shared(kafka_storage *s, rd_kafka_t **out, weir_error *err) WEIR_CHECKED;
 /* "cannot <doing>: <why>", with the act that fits the code. */
@@ -223,6 +224,7 @@ struct kafka_task {
     kafka_client *client;
     lmdb_env *env;
     state_space space;
+    run_filters filters;
     int32_t partition;
     const char *changelog; /* NULL: it has none */
     char *path;            /* of the environment; NULL: temporary */

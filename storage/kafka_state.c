@@ -448,7 +448,7 @@ static weir_rc open_task(kafka_task *t, const state_spec *spec, weir_error *err)
         WEIR_TRY(ensure_changelog(t, spec, err));
     }
     WEIR_TRY(open_env(t, spec, err));
-    t->space.dbi = t->env->dbi[STATE];
+    t->space = (state_space){ .dbi = t->env->dbi[STATE], .env = t->env, .filters = &t->filters };
     WEIR_TRY(load(t, spec, err));
     return kafka_task_restore(t, err);
 }
@@ -485,6 +485,7 @@ void kafka_task_close(task_state *base)
         if (t->path != NULL && mdb_env_sync(t->env->env, 1) == 0) remove_marker(t->path);
         lmdb_env_close(t->env);
     }
+    run_filters_free(&t->filters);
     free(t->path);
     free(t);
 }

@@ -442,6 +442,7 @@ weir_rc kafka_look_up_offsets(kafka_storage *s, rd_kafka_t *rk, rd_kafka_topic_p
         }
         sleep_ms(20);
     }
+    atomic_store(&s->base.is_cut_off, false);
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *answer =
             rd_kafka_topic_partition_list_find(asked, list->elems[i].topic, list->elems[i].partition);

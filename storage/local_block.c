@@ -104,6 +104,7 @@ static bool compress_body(text *out)
     }
     memcpy(packed.data, out->data, BLOCK_HEADER_BYTES);
     packed.len = BLOCK_HEADER_BYTES + (size_t)bytes;
+    text_trim(&packed);
     text_free(out);
     *out = packed;
     return true;

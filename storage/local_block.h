@@ -11,7 +11,7 @@
 
 #include "core/batch.h"
 
-#define BLOCK_BYTES ((size_t)512 << 10) /* a block this large is closed */
+#define BLOCK_BYTES ((size_t)256 << 10) /* a block this large is closed */
 #define BLOCK_HEADER_BYTES 48
 #define BLOCK_TAIL_BYTES 64 /* readable bytes behind an unpacked body */
 

@@ -12,8 +12,10 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define POLL_BYTES_MAX ((size_t)8 << 20) /* unpacked in one poll; a block more than that is taken on its own */
+#define POLL_BYTES_MAX ((size_t)4 << 20) /* unpacked in one poll; a block more than that is taken on its own */
+#define ROWS_A_BLOCK_WEIGH 2 /* so many times their bytes: a record of a repartition topic is many rows, of few columns */
 #define SMALL_BODY_BYTES ((size_t)32 << 10)
+#define BODY_STEP_BYTES ((size_t)64 << 10) /* sizes are multiples, so that one body can take another's place */
 #define SPARE_BODY_BYTES ((size_t)4 << 20) /* a larger one is not kept for reuse */
 #define SPARE_BODIES_MAX 16
 #define FORGET_BYTES_MIN ((size_t)32 << 10)
@@ -333,9 +335,7 @@ static block_body *take_body(local_client *c, size_t bytes)
         c->spare_count--;
         return b;
     }
-    size_t held = 4096;
-    while (held < bytes && held < SPARE_BODY_BYTES) held *= 2;
-    if (held < bytes) held = bytes;
+    size_t held = (bytes + BODY_STEP_BYTES - 1) / BODY_STEP_BYTES * BODY_STEP_BYTES;
     block_body *b = malloc(sizeof *b + held);
     if (b != NULL) b->held_bytes = held;
     return b;
@@ -399,7 +399,7 @@ static weir_rc load_block(local_client *c, part *p, uint32_t rows_wanted, weir_e
         return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory to read a block of %zu bytes of %s", need, p->topic->name);
     }
     p->is_open = true;
-    c->unpacked_bytes += need;
+    c->unpacked_bytes += p->topic->is_repartition ? need * ROWS_A_BLOCK_WEIGH : need;
     bool good = block_open(&p->block, stored, is_passed_at_once ? arena_alloc(c->lent, need) : p->body->bytes);
     forget_pages(stored);
     if (good && p->block.next_offset < p->position) {

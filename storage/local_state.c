@@ -1,5 +1,6 @@
 /* storage/local_state.c - tasks' state in the embedded log, and readers' snapshots of it. */
 #include "storage/local.h"
+#include "storage/state_runs.h"
 
 #include "core/bytes.h"
 
@@ -14,6 +15,7 @@ typedef struct local_state {
     uint32_t id;
     int32_t partition;
     state_space space;
+    run_filters filters;
 } local_state;
 
 static local_state *state_of(task_state *t) { return (local_state *)t; }
@@ -105,11 +107,17 @@ weir_rc local_task_state_open(task_state **out, client *c, const state_spec *spe
                         .id = id,
                         .partition = spec->partition,
                         .space = space_of(s, id, spec->partition) };
+    t->space.env = s->env;
+    t->space.filters = &t->filters;
     *out = &t->base;
     return WEIR_OK;
 }
 
-void local_task_state_close(task_state *t) { free(t); }
+void local_task_state_close(task_state *t)
+{
+    run_filters_free(&state_of(t)->filters);
+    free(t);
+}
 
 /* ---- reading ---- */
 

@@ -19,6 +19,7 @@ typedef struct registry_http {
     registry_http_options options;
     CURL *curl;
     struct curl_slist *headers;
+    slice shown_url; /* the address without a user and password in it: for messages */
     text url, answer;
     long status;
     char reason[CURL_ERROR_SIZE]; /* curl's own words, more than those of its code; may be empty */
@@ -67,6 +68,17 @@ static void set_options(registry_http *h)
     set_text(h, CURLOPT_KEYPASSWD, o->key_password);
 }
 
+/* http://ann:secret@host is shown as http://host. */
+static slice without_user(arena *a, slice url)
+{
+    const char *begin = (const char *)memmem(url.data, url.len, "://", 3) + 3, *end = url.data + url.len;
+    const char *path = memchr(begin, '/', (size_t)(end - begin));
+    const char *at = memrchr(begin, '@', (size_t)((path != NULL ? path : end) - begin));
+
+    if (at == NULL) return url;
+    return arena_printf(a, "%.*s%.*s", (int)(begin - url.data), url.data, (int)(end - at - 1), at + 1);
+}
+
 weir_rc registry_open_http(registry **out, const registry_http_options *options, weir_error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -83,6 +95,7 @@ weir_rc registry_open_http(registry **out, const registry_http_options *options,
     h->arena = r->arena;
     h->options = *options;
     h->options.url = arena_copy(r->arena, url);
+    h->shown_url = without_user(r->arena, h->options.url);
     if (h->options.timeout_ms <= 0) h->options.timeout_ms = 10000;
     if (h->options.attempts == 0) h->options.attempts = 5;
     h->curl = curl_easy_init();
@@ -133,16 +146,34 @@ static slice message_of(registry_http *h, arena *a)
     return said.data != NULL ? said : SLICE("no reason given");
 }
 
+/* "/subjects/t-value/versions": what the last request was for. */
+static slice asked_for(const registry_http *h)
+{
+    return (slice){ h->url.data + h->options.url.len, h->url.len - h->options.url.len };
+}
+
 static weir_rc fail_unwell(registry_http *h, CURLcode code, weir_error *err)
 {
+    slice asked = asked_for(h);
+
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+        return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "the schema registry at %.*s has not answered %.*s within %lld ms, asked %u "
+                             "time%s", SLICE_ARG(h->shown_url), SLICE_ARG(asked), (long long)h->options.timeout_ms, h->options.attempts,
+                             h->options.attempts == 1 ? "" : "s");
+    }
+    if (code == CURLE_WRITE_ERROR) {
+        return weir_fail(err, WEIR_BROKER, NOWHERE, "the schema registry at %.*s answers %.*s with more than %zu bytes", SLICE_ARG(h->shown_url),
+                         SLICE_ARG(asked), (size_t)ANSWER_BYTES_MAX);
+    }
     if (code != CURLE_OK) {
         return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "the schema registry at %.*s cannot be reached: %s",
-                             SLICE_ARG(h->options.url), h->reason[0] != '\0' ? h->reason : curl_easy_strerror(code));
+                             SLICE_ARG(h->shown_url), h->reason[0] != '\0' ? h->reason : curl_easy_strerror(code));
     }
     arena *a = arena_new(0);
     slice said = message_of(h, a);
-    weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "the schema registry at %.*s answers with status %ld: %.*s",
-                  SLICE_ARG(h->options.url), h->status, SLICE_ARG(said));
+    weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "the schema registry at %.*s answers %.*s with status %ld, asked %u time%s: %.*s",
+                  SLICE_ARG(h->shown_url), SLICE_ARG(asked), h->status, h->options.attempts, h->options.attempts == 1 ? "" : "s",
+                  SLICE_ARG(said));
     arena_free(a);
     return WEIR_BROKER;
 }
@@ -203,22 +234,31 @@ static void add_escaped(registry_http *h, slice part)
 
 static weir_rc fail_answer(registry_http *h, const char *what, weir_error *err)
 {
+    slice asked = asked_for(h);
+
     /* A proxy in between, perhaps, that speaks for a server that is away. */
-    return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "%.*s answers as no schema registry does: %s", SLICE_ARG(h->options.url), what);
+    return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "%.*s answers %.*s as no schema registry does: %s", SLICE_ARG(h->shown_url),
+                         SLICE_ARG(asked), what);
 }
 
 static weir_rc fail_refused(registry_http *h, arena *a, weir_error *err)
 {
-    slice said = message_of(h, a);
+    slice said = message_of(h, a), asked = asked_for(h);
 
-    if (h->status == 401 || h->status == 403) {
+    if (h->status == 401) {
+        bool has_user = h->options.user_info.data != NULL || h->options.bearer_token.data != NULL;
         return weir_fail(err, WEIR_BROKER, NOWHERE,
-                         "the schema registry at %.*s refuses access (status %ld); schema.registry.basic.auth.user.info gives user and "
-                         "password",
-                         SLICE_ARG(h->options.url), h->status);
+                         "the schema registry at %.*s refuses access to %.*s (status 401): %s; schema.registry.basic.auth.user.info gives "
+                         "user and password, schema.registry.bearer.auth.token a token", SLICE_ARG(h->shown_url), SLICE_ARG(asked),
+                         has_user ? "it does not take the user and password, or the token, that were given" : "no user was given");
     }
-    return weir_fail(err, WEIR_BROKER, NOWHERE, "the schema registry at %.*s answers with status %ld: %.*s",
-                     SLICE_ARG(h->options.url), h->status, SLICE_ARG(said));
+    if (h->status == 403) {
+        return weir_fail(err, WEIR_BROKER, NOWHERE,
+                         "the schema registry at %.*s refuses access to %.*s (status 403): %.*s; the user is known there and lacks the right",
+                         SLICE_ARG(h->shown_url), SLICE_ARG(asked), SLICE_ARG(said));
+    }
+    return weir_fail(err, WEIR_BROKER, NOWHERE, "the schema registry at %.*s answers %.*s with status %ld: %.*s",
+                     SLICE_ARG(h->shown_url), SLICE_ARG(asked), h->status, SLICE_ARG(said));
 }
 
 static bool language_of(slice name, schema_language *out)
@@ -258,11 +298,21 @@ static weir_rc read_schema(registry_http *h, arena *a, registered_schema *out, w
     return WEIR_OK;
 }
 
+/* A registry that has not what is asked for says so with a code; a server of something else has but no such page. */
+static bool is_registrys_own(registry_http *h, arena *a)
+{
+    node whole;
+    size_t at;
+
+    return node_parse(text_slice(&h->answer), a, &whole, &at) && node_member_i64(&whole, "error_code", 0) != 0;
+}
+
 static weir_rc get_schema(registry_http *h, arena *a, registered_schema *out, bool *found, weir_error *err)
 {
     *found = false;
     WEIR_TRY(request(h, NO_SLICE, err));
-    if (h->status == 404) return WEIR_OK;
+    if (h->status == 404 && is_registrys_own(h, a)) return WEIR_OK;
+    if (h->status == 404) return fail_answer(h, "status 404 without an error_code; is this its address, path and all?", err);
     if (h->status != 200) return fail_refused(h, a, err);
     *found = true;
     return read_schema(h, a, out, err);
@@ -341,8 +391,11 @@ weir_rc http_register(registry_http *h, slice subject, const schema_text *what, 
     text_free(&body);
     if (rc == WEIR_OK && (h->status == 409 || h->status == 422)) {
         slice said = message_of(h, a);
-        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the schema registry does not take the schema of %.*s (status %ld): %.*s",
-                       SLICE_ARG(subject), h->status, SLICE_ARG(said));
+        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the schema registry does not take the schema of %.*s (status %ld): %.*s; %s",
+                       SLICE_ARG(subject), h->status, SLICE_ARG(said),
+                       h->status == 409 ? "keep to what the subject's earlier schemas allow, change its compatibility, or write to "
+                                          "another topic"
+                                        : "it takes it for invalid: other names or types of columns, or another format, may do");
     } else if (rc == WEIR_OK && h->status != 200 && h->status != 201) {
         rc = fail_refused(h, a, err);
     } else if (rc == WEIR_OK) {

@@ -1,7 +1,9 @@
-/* storage/state_cursor.c - keyed state over LMDB: encoding of keys, look-up, changes, and the one cursor. */
+/* storage/state_cursor.c - keyed state over LMDB: the tree's keys, look-up, changes, and the one cursor over tree and runs. */
 #include "storage/state_lmdb.h"
 
 #include "core/bytes.h"
+#include "core/text.h"
+#include "storage/state_runs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -75,7 +77,7 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
     key_start(&k, space, store);
     key_finish(&k, key, false);
     int code = mdb_get(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data);
-    if (code == MDB_NOTFOUND) return 0;
+    if (code == MDB_NOTFOUND) return runs_get(txn, space, store, key, content, found);
     if (code != 0) return code;
     if (!is_long(key)) {
         *content = lmdb_slice(data);
@@ -108,49 +110,138 @@ static int list_without(slice list, slice key, text *rest, state_growth *before)
     return 0;
 }
 
-static int apply_one(MDB_cursor *cursor, const state_space *space, const state_change *change, text *list,
-                     state_growth *growth)
+typedef struct tree_writer {
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    const state_space *space;
+    run_book *book;
+    text list; /* of a long key */
+    state_growth *growth;
+} tree_writer;
+
+static int put_in_tree(tree_writer *w, const state_change *change)
 {
     lmdb_key k;
     MDB_val data = { 0, NULL };
     state_growth before = { 0, 0 };
     slice stored = change->value;
 
-    key_start(&k, space, change->store);
+    key_start(&k, w->space, change->store);
     key_finish(&k, change->key, false);
     MDB_val at = { k.len, k.bytes };
-    int code = mdb_cursor_get(cursor, &at, &data, MDB_SET);
+    int code = mdb_cursor_get(w->cursor, &at, &data, MDB_SET);
     if (code != 0 && code != MDB_NOTFOUND) return code;
     bool exists = code == 0;
     if (is_long(change->key)) {
-        text_clear(list);
-        if (exists && (code = list_without(lmdb_slice(data), change->key, list, &before)) != 0) return code;
-        if (stored.data != NULL) list_add(list, change->key, change->value);
-        stored = list->len > 0 ? text_slice(list) : NO_SLICE;
+        text_clear(&w->list);
+        if (exists && (code = list_without(lmdb_slice(data), change->key, &w->list, &before)) != 0) return code;
+        if (stored.data != NULL) list_add(&w->list, change->key, change->value);
+        stored = w->list.len > 0 ? text_slice(&w->list) : NO_SLICE;
     } else if (exists) {
         before = (state_growth){ 1, (int64_t)(change->key.len + data.mv_size) };
     }
-    growth->entries += (change->value.data != NULL) - before.entries;
-    growth->bytes -= before.bytes;
-    if (change->value.data != NULL) growth->bytes += (int64_t)(change->key.len + change->value.len);
+    w->growth->entries += (change->value.data != NULL) - before.entries;
+    w->growth->bytes -= before.bytes;
+    if (change->value.data != NULL) w->growth->bytes += (int64_t)(change->key.len + change->value.len);
 
-    if (stored.data == NULL) return exists ? mdb_cursor_del(cursor, 0) : 0;
+    if (stored.data == NULL) return exists ? mdb_cursor_del(w->cursor, 0) : 0;
     data = lmdb_val(stored);
     at = (MDB_val){ k.len, k.bytes };
-    return mdb_cursor_put(cursor, &at, &data, exists ? MDB_CURRENT : 0);
+    return mdb_cursor_put(w->cursor, &at, &data, exists ? MDB_CURRENT : 0);
+}
+
+/* only_long: the others go to a run. */
+static int put_all_in_tree(MDB_txn *txn, const state_space *space, run_book *book, const state_change *changes, uint32_t count,
+                           bool only_long, state_growth *growth)
+{
+    tree_writer w = { .txn = txn, .space = space, .book = book, .list = TEXT_EMPTY, .growth = growth };
+    int64_t bytes_before = growth->bytes;
+    int code = mdb_cursor_open(txn, space->dbi, &w.cursor);
+
+    if (code != 0) return code;
+    for (uint32_t i = 0; i < count && code == 0; i++) {
+        const state_change *change = &changes[i];
+        if (only_long && !is_long(change->key)) continue;
+        if ((code = put_in_tree(&w, change)) != 0) break;
+        code = change->value.data == NULL ? runs_erase(txn, space, book, change->store, change->key)
+                                          : runs_restore(txn, space, book, change->store, change->key);
+    }
+    mdb_cursor_close(w.cursor);
+    text_free(&w.list);
+    if (only_long) return code;
+    int64_t bytes = (int64_t)book->tree_bytes + growth->bytes - bytes_before;
+    book->tree_bytes = bytes < 0 ? 0 : (uint64_t)bytes;
+    return code;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const state_change *x = *(const state_change *const *)a, *y = *(const state_change *const *)b;
+
+    if (x->store != y->store) return x->store < y->store ? -1 : 1;
+    int order = slice_compare(x->key, y->key);
+    return order != 0 ? order : (x > y) - (x < y);
+}
+
+/* Changes as they came, some keys several times: in order, the last of each. To be freed. */
+static state_change *sort_changes(const state_change *changes, uint32_t *count)
+{
+    const state_change **order = malloc(*count * sizeof *order);
+    state_change *sorted = malloc(*count * sizeof *sorted);
+    uint32_t kept = 0;
+
+    if (order == NULL || sorted == NULL) abort();
+    for (uint32_t i = 0; i < *count; i++) order[i] = &changes[i];
+    qsort(order, *count, sizeof *order, by_place);
+    for (uint32_t i = 0; i < *count; i++) {
+        bool is_same = kept > 0 && sorted[kept - 1].store == order[i]->store && slice_equal(sorted[kept - 1].key, order[i]->key);
+        sorted[is_same ? kept - 1 : kept++] = *order[i];
+    }
+    free(order);
+    *count = kept;
+    return sorted;
+}
+
+static int put_in_run(MDB_txn *txn, const state_space *space, run_book *book, const state_change *changes, uint32_t count,
+                      bool is_sorted, state_growth *growth)
+{
+    int code = put_all_in_tree(txn, space, book, changes, count, true, growth);
+    state_change *sorted = is_sorted || code != 0 ? NULL : sort_changes(changes, &count);
+
+    if (code == 0) code = runs_add(txn, space, book, sorted == NULL ? changes : sorted, count, growth);
+    free(sorted);
+    return code;
+}
+
+/* A state that has no runs may change the same keys again and again: until it is large, its tree does not grow by that. */
+static bool is_for_tree(const run_book *book, size_t bytes)
+{
+    const run_limits *limits = &state_run_limits;
+
+    if (book->run_count == 0) return bytes <= limits->tree_bytes && book->tree_bytes <= limits->tree_bytes;
+    return bytes <= limits->epoch_bytes && book->tree_bytes + bytes <= limits->tree_bytes;
 }
 
 int state_lmdb_apply(MDB_txn *txn, const state_space *space, const state_change *changes, uint32_t count,
                      state_growth *growth)
 {
-    MDB_cursor *cursor;
-    text list = TEXT_EMPTY;
-    int code = mdb_cursor_open(txn, space->dbi, &cursor);
+    size_t bytes = 0;
+    bool is_sorted = true;
+    run_book book;
+    int code = runs_load(txn, space, &book);
 
-    if (code != 0) return code;
-    for (uint32_t i = 0; i < count && code == 0; i++) code = apply_one(cursor, space, &changes[i], &list, growth);
-    mdb_cursor_close(cursor);
-    text_free(&list);
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += changes[i].key.len + changes[i].value.len;
+        if (i == 0 || changes[i].store > changes[i - 1].store) continue;
+        is_sorted &= changes[i].store == changes[i - 1].store && slice_compare(changes[i - 1].key, changes[i].key) < 0;
+    }
+    if (code == 0) {
+        code = is_for_tree(&book, bytes) ? put_all_in_tree(txn, space, &book, changes, count, false, growth)
+                           : put_in_run(txn, space, &book, changes, count, is_sorted, growth);
+    }
+    if (code == 0) code = runs_merge(txn, space, &book, bytes, growth);
+    if (code == 0) code = runs_store(txn, space, &book);
+    runs_free(&book);
     return code;
 }
 
@@ -158,8 +249,8 @@ int state_lmdb_apply(MDB_txn *txn, const state_space *space, const state_change 
 
 struct state_cursor {
     const lmdb_env *env;
-    MDB_cursor *cursor;
-    lmdb_key start; /* prefix and store: what every key here begins with */
+    layers layers;
+    uint16_t store;
     text lowest, to; /* the range */
     text from;       /* where to start, or go on after a seek: never below lowest */
     bool has_to;
@@ -174,15 +265,16 @@ weir_rc state_lmdb_scan(state_cursor **out, const lmdb_env *e, MDB_txn *txn, con
                         slice from, slice to, void (*release)(void *holder), void *holder, weir_error *err)
 {
     state_cursor *c = calloc(1, sizeof *c);
-    int code = c == NULL ? ENOMEM : mdb_cursor_open(txn, space->dbi, &c->cursor);
+    int code = c == NULL ? ENOMEM : layers_open(&c->layers, txn, space);
 
     if (code != 0) {
+        if (c != NULL) layers_close(&c->layers);
         free(c);
         if (release != NULL) release(holder);
         return lmdb_fail(e, code, "read state", err);
     }
     c->env = e;
-    key_start(&c->start, space, store);
+    c->store = store;
     if (from.data != NULL) text_add(&c->lowest, from);
     text_add(&c->from, text_slice(&c->lowest));
     if (to.data != NULL) text_add(&c->to, to);
@@ -196,7 +288,7 @@ weir_rc state_lmdb_scan(state_cursor **out, const lmdb_env *e, MDB_txn *txn, con
 void state_cursor_close(state_cursor *c)
 {
     if (c == NULL) return;
-    mdb_cursor_close(c->cursor);
+    layers_close(&c->layers);
     if (c->release != NULL) c->release(c->holder);
     text_free(&c->lowest);
     text_free(&c->from);
@@ -217,25 +309,20 @@ weir_rc state_cursor_seek(state_cursor *c, slice key, weir_error *err)
     return WEIR_OK;
 }
 
-/* The next LMDB entry: 0, MDB_NOTFOUND at the end of the store, or what went wrong. */
-static int next_entry(state_cursor *c, slice *rest_of_key, MDB_val *data)
+/* The next entry of the store that is not erased; a long key's is a list. MDB_NOTFOUND: there is none. */
+static int next_entry(state_cursor *c, slice *key, slice *content)
 {
-    lmdb_key first = c->start;
-    MDB_val at;
-    int code;
+    const state_change *entry;
+    int code = c->is_positioned ? 0 : layers_seek(&c->layers, c->store, text_slice(&c->from));
 
-    if (c->is_positioned) {
-        code = mdb_cursor_get(c->cursor, &at, data, MDB_NEXT);
-    } else {
-        key_finish(&first, text_slice(&c->from), true);
-        at = (MDB_val){ first.len, first.bytes };
-        code = mdb_cursor_get(c->cursor, &at, data, MDB_SET_RANGE);
-        c->is_positioned = true;
+    c->is_positioned = true;
+    while (code == 0 && (code = layers_next(&c->layers, &entry)) == 0) {
+        if (entry == NULL || entry->store != c->store) return MDB_NOTFOUND;
+        *key = entry->key;
+        *content = entry->value;
+        if (content->data != NULL) return 0;
     }
-    if (code != 0) return code;
-    if (at.mv_size < c->start.len || memcmp(at.mv_data, c->start.bytes, c->start.len) != 0) return MDB_NOTFOUND;
-    *rest_of_key = (slice){ (char *)at.mv_data + c->start.len, at.mv_size - c->start.len };
-    return 0;
+    return code;
 }
 
 /* A key past the end of the range: do only such follow? Not among long keys that begin alike. */
@@ -246,17 +333,14 @@ static bool ends_range(slice key, slice to)
 
 weir_rc state_cursor_next(state_cursor *c, slice *key, slice *content, bool *more, weir_error *err)
 {
-    MDB_val data;
-
     *more = false;
     while (!c->is_over) {
         if (c->list.len > 0) {
             if (!list_next(&c->list, key, content)) return lmdb_fail(c->env, MDB_CORRUPTED, "read state", err);
         } else {
-            int code = next_entry(c, key, &data);
+            int code = next_entry(c, key, content);
             if (code == MDB_NOTFOUND) break;
             if (code != 0) return lmdb_fail(c->env, code, "read state", err);
-            *content = lmdb_slice(data);
             if (is_long(*key)) {
                 c->list = *content;
                 continue;

@@ -15,8 +15,12 @@
 #define STATE_KEY_WHOLE_MAX 480
 #define STATE_LMDB_KEY_MAX 511
 
+struct run_filters;
+
 typedef struct state_space {
     MDB_dbi dbi;
+    lmdb_env *env;               /* whose pages are forgotten while much is read; NULL: none are */
+    struct run_filters *filters; /* of the task that writes here, see state_runs.h; readers have none */
     uint32_t prefix_len;
     char prefix[STATE_PREFIX_MAX];
 } state_space;

@@ -55,6 +55,11 @@ weir_rc storage_open_local(storage **out, slice dir, const local_options *option
 weir_rc storage_open_kafka(storage **out, slice dir, const kafka_options *options, weir_error *err) WEIR_CHECKED;
 void storage_close(storage *s); /* NULL is fine; all clients, states and snapshots must be closed before */
 bool storage_is_kafka(const storage *s);
+/* Kafka: a request was left without an answer, and none has had one since. From any thread. */
+bool storage_is_cut_off(const storage *s);
+/* Kafka: of a call that has not come back for some seconds, the error that it is likely to come back with; from then on the storage
+ * is taken to be cut off. From any thread. */
+void storage_waits(storage *s, const char *doing, weir_error *err);
 /* The data directory; absent: a temporary storage has none. */
 slice storage_directory(const storage *s);
 /* Put before the names of weir's own topics: "" on the local log, "<service>-" on Kafka. Lives as long as the storage. */

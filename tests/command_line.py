@@ -221,6 +221,19 @@ def a_reader_that_leaves(h):
 
 
 @test
+def a_spool_has_what_is_typed_and_answered(h):
+    out, err = h.weir('shell', stdin="SPOOL 'kept.txt';\nSHOW\n  TYPES;\nSPOOL other.txt;\nSPOOL OFF;\nSPOOL off\nSHOW TYPES;\n"
+                                     "spool nowhere/at/all;\nSPOOL bare.txt;\nNOPE;\n", status=1)
+    types = ' Type Name | Schema\n-----------+--------\n(0 rows)\n'
+    equal(out, 'Session will be spooled to kept.txt\n' + types + 'There is a spool already; SPOOL OFF ends it.\n'
+               'The spool is closed.\nThere is no spool.\n' + types + 'Cannot write nowhere/at/all: No such file or directory\n'
+               'Session will be spooled to bare.txt\n')
+    equal(open(os.path.join(h.path, 'kept.txt')).read(), 'weir> SHOW\n  TYPES;\n' + types)
+    equal(open(os.path.join(h.path, 'bare.txt')).read(), "weir> NOPE;\nsyntax: unexpected 'NOPE'; expected a statement\n")
+    contains(err, 'unexpected')
+
+
+@test
 def a_signal_ends_consume(h):
     h.weir('produce', 't', stdin='one\n')
     p = h.start('consume', 't', '--from-beginning')
@@ -231,15 +244,16 @@ def a_signal_ends_consume(h):
 
 @test
 def a_signal_ends_who_waits_for_input(h):
+    h.weir('produce', 't', stdin='none\n')
     p = h.start('produce', 't')
     p.stdin.write(b'one\nhalf a line')
     p.stdin.flush()
     end = time.time() + 60
-    while h.weir('consume', 't', '--from-beginning', '--until-end')[0] == '' and time.time() < end:
+    while h.weir('consume', 't', '--from-beginning', '--until-end')[0] == 'none\n' and time.time() < end:
         time.sleep(0.02)
     p.send_signal(signal.SIGTERM)
     equal(p.wait(60), 0)
-    equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], 'one\n')
+    equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], 'none\none\n')
 
     p = h.start('shell')
     p.stdin.write(b'SHOW TOPICS;\n')

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What users do on a Kafka broker: kafka.py WEIR, with the broker's address in WEIR_TEST_BROKER."""
 import collections
+import http.client
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -375,6 +377,126 @@ def a_broker_paused_under_load(h):
         wait_for_counts(h, engine, 2)
     finally:
         engine.stop()
+
+
+class Server:
+    """Answers while its broker does not."""
+
+    def __init__(self, h, *options):
+        self.log = os.path.join(h.path, 'server-messages')
+        with open(self.log, 'wb') as messages:
+            self.process = subprocess.Popen([WEIR, 'server', *h.common, '--set', 'auto.offset.reset=earliest', '--listen', '127.0.0.1:0',
+                                             '--announce-ready', *options], stdout=subprocess.PIPE, stderr=messages)
+        line = self.process.stdout.readline().decode()
+        assert line.startswith('LISTENING '), self.messages()
+        self.port = int(line.rsplit(':', 1)[1])
+
+    def messages(self):
+        with open(self.log) as f:
+            return f.read()
+
+    def ask(self, path, sql):
+        c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+        c.request('POST', path, json.dumps({'ksql': sql, 'sessionVariables': {'p': ''}}))
+        r = c.getresponse()
+        got = json.loads(r.read())
+        c.close()
+        return r.status, got
+
+    def ksql(self, sql):
+        status, got = self.ask('/ksql', sql)
+        assert status == 200, got
+        return got
+
+    def wait_until(self, holds, what, seconds=60):
+        end = time.time() + seconds
+        while not holds():
+            assert self.process.poll() is None, 'the server ended: ' + self.messages()
+            assert time.time() < end, '%s: not within %d s\n%s' % (what, seconds, self.messages())
+            time.sleep(0.05)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        equal(self.process.wait(90), 0)
+        self.process.stdout.close()
+
+
+def queries_of(server):
+    return server.ksql('SHOW QUERIES EXTENDED;')[0]['queryDescriptions']
+
+
+def an_outage_is_told(h, leaves, returns):
+    """Within seconds: on stderr, by SHOW QUERIES and DESCRIBE, which do not wait for the broker themselves."""
+    feed_many(h)
+    server = Server(h, *SLOWLY)
+    counted = lambda: sorted(x['row']['columns'] for x in server.ask('/query', 'SELECT v, n FROM t;')[1] if 'row' in x)
+    try:
+        server.ksql(COUNTING.replace('${p}', h.name + '-'))
+        server.wait_until(lambda: counted() != [], 'the first rows')
+        broker(leaves)
+        began = time.time()
+        try:
+            server.wait_until(lambda: 'waits and tries again' in server.messages(), 'a message', 15)
+            told = time.time()
+            contains(server.messages(), 'query CTAS_T', 'no answer from Kafka at ' + BROKER)
+            query = queries_of(server)[0]
+            assert query['queryErrors'] and 'no answer from Kafka' in query['queryErrors'][0]['errorMessage'], query
+            contains(json.dumps(server.ksql('DESCRIBE t EXTENDED;')), 'no answer from Kafka')
+            shown = time.time()
+            assert shown - told < 12, 'asking took %.1f s' % (shown - told)
+            print('    told after %.1f s, shown within %.1f s' % (told - began, shown - told))
+        finally:
+            broker(returns)
+        server.wait_until(lambda: 'goes on' in server.messages().split('waits and tries again')[-1], 'that it goes on', 120)
+        server.wait_until(lambda: counted() == [[v, sum(i % 7 == v for i in range(MANY))] for v in range(7)], 'the counts', 120)
+    finally:
+        server.stop()
+
+
+@test
+def a_commit_that_a_paused_broker_keeps_waiting(h):
+    an_outage_is_told(h, 'pause', 'resume')
+
+
+@test
+def a_commit_that_a_dead_broker_keeps_waiting(h):
+    an_outage_is_told(h, 'kill', 'again')
+
+
+@test
+def topics_that_do_not_exist(h):
+    contains(h.fails('consume', h.topic('none'), '--from-beginning', '--until-end'), 'there is no topic', h.topic('none'))
+
+
+def delete_topic(name):
+    """As a stranger does: another service, which does not know of the query."""
+    other = Home('stranger')
+    try:
+        other.weir('query', "CREATE STREAM x (v INT) WITH (kafka_topic='%s', value_format='JSON'); DROP STREAM x DELETE TOPIC;" % name)
+    finally:
+        shutil.rmtree(other.path, ignore_errors=True)
+
+
+@test
+def a_topic_deleted_under_a_query(h):
+    """Its query ends or waits, with a word that names the topic; the others go on."""
+    for name in 's', 'o':
+        h.weir('produce', h.topic(name), '--key-separator', ':', stdin='a:{"v":1}\n')
+    server = Server(h)
+    try:
+        server.ksql(COUNTING.replace('${p}', h.name + '-'))
+        server.ksql("CREATE STREAM other (k STRING KEY, v INT) WITH (kafka_topic='%s', value_format='JSON');"
+                    "CREATE TABLE u WITH (kafka_topic='%s') AS SELECT v, COUNT(*) AS n FROM other GROUP BY v;" % (h.topic('o'), h.topic('u')))
+        counted = lambda t: [x['row']['columns'][1] for x in server.ask('/query', 'SELECT v, n FROM %s;' % t)[1] if 'row' in x]
+        server.wait_until(lambda: counted('t') == [1] and counted('u') == [1], 'the first rows')
+        delete_topic(h.topic('s'))
+        errors = lambda: {q['sinks'][0]: ' '.join(e['errorMessage'] for e in q['queryErrors']) for q in queries_of(server)}
+        server.wait_until(lambda: h.topic('s') in errors()['T'], 'an error that names the topic', 60)
+        h.weir('produce', h.topic('o'), '--key-separator', ':', stdin='a:{"v":1}\n')
+        server.wait_until(lambda: counted('u') == [2], 'the other query')
+        print('    %s' % errors()['T'])
+    finally:
+        server.stop()
 
 
 def main():

@@ -247,6 +247,9 @@ def bad_input(s):
     equal(s.request('PUT', '/info')[0].getheader('allow'), 'GET, HEAD')
     for body in '', '{', '[]', '{"ksql":1}', '{"ksql":"x"} more', '{"ksql":"x",}', '{"ksql":"x" "y":1}', '\xff', 'null':
         equal(s.json('POST', '/ksql', body.encode('latin-1'), 400)['error_code'], 40000)
+    for member in 'sessionVariables', 'streamsProperties', 'properties':
+        got = s.json('POST', '/ksql', json.dumps({'ksql': 'SHOW STREAMS;', member: {'': 'x'}}), 400)
+        assert 'a name that is empty' in got['message'], got
     assert b' 400 ' in s.bare(b'GET / HTTP/9 nonsense\r\n\r\n')
     assert b' 400 ' in s.bare(b'\x00\x01\x02\r\n\r\n')
     assert b' 431 ' in s.bare(b'GET /info HTTP/1.1\r\nX: ' + b'a' * 40000)

@@ -50,6 +50,9 @@ if(TARGET weir)
   weir_test(replay crash 600 replay.py --weir ${WEIR} --count 6)
   weir_test(crash_local crash 600 crash_local.py --weir ${WEIR} --rounds 8)
   weir_test(crash_server crash 600 crash_server.py --weir ${WEIR} --rounds 4)
+  if(TARGET fault_shim) # not under sanitizers
+    weir_test(faults crash 120 faults/faults.py --weir ${WEIR} --shim $<TARGET_FILE:fault_shim>)
+  endif()
   # ksqlDB's clients as published: they are installed once.
   weir_test(clients clients 900 clients/run ${WEIR})
 

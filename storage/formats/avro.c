@@ -94,6 +94,8 @@ static weir_rc avro_columns(const format_spec *spec, arena *a, const schema_colu
 
 typedef struct avro_in {
     reader_bytes r;
+    const char *begin; /* of what the schema describes */
+    int32_t schema_id;
     arena *arena;
     uint32_t depth;
     char reason[REASON_BYTES];
@@ -137,7 +139,8 @@ static inline double read_float(avro_in *in)
 
 static bool fail_bytes(avro_in *in)
 {
-    snprintf(in->reason, REASON_BYTES, "the bytes are not of their schema: they end too early, or hold what it does not allow");
+    snprintf(in->reason, REASON_BYTES, "the bytes are not of schema %d: by byte %zu of %zu they end too early, or hold what it does not allow",
+             in->schema_id, (size_t)(in->r.at - in->begin), (size_t)(in->r.end - in->begin));
     return false;
 }
 
@@ -148,8 +151,32 @@ static bool fail_type(avro_in *in, const avro_schema *s, const type *t)
     text wanted = TEXT_EMPTY;
 
     type_print(&wanted, t);
-    snprintf(in->reason, REASON_BYTES, "%.100s expected, the schema has %s", wanted.data, names[s->kind]);
+    snprintf(in->reason, REASON_BYTES, "%.100s expected, schema %d has %s", wanted.data, in->schema_id, names[s->kind]);
     text_free(&wanted);
+    return false;
+}
+
+static bool fail_items(avro_in *in)
+{
+    snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
+    return false;
+}
+
+static bool fail_in_field(avro_in *in, slice name)
+{
+    reason_in_field(in->reason, name);
+    return false;
+}
+
+static bool fail_in_item(avro_in *in, uint32_t index)
+{
+    reason_in_item(in->reason, index);
+    return false;
+}
+
+static bool fail_in_column(avro_in *in, slice name)
+{
+    reason_in_column(in->reason, name);
     return false;
 }
 
@@ -177,7 +204,7 @@ static bool skip_items(avro_in *in, const avro_schema *s)
             if (in->r.bad || read_bytes(&in->r, (size_t)bytes) == NULL) return fail_bytes(in);
             continue;
         }
-        if ((total += (uint64_t)count) > ITEMS_MAX) return fail_bytes(in);
+        if ((total += (uint64_t)count) > ITEMS_MAX) return fail_items(in);
         for (int64_t i = 0; i < count; i++) {
             if (s->kind == AVRO_MAP) read_string(in);
             if (!skip(in, s->items)) return false;
@@ -311,7 +338,8 @@ static bool read_decimal(avro_in *in, const avro_schema *s, slice bytes, const t
     char digits[DECIMAL_TEXT_MAX + 8];
 
     if (!decimal_of(bytes, &number)) {
-        snprintf(in->reason, REASON_BYTES, "a decimal of more than %d digits", DECIMAL_DIGITS_MAX);
+        snprintf(in->reason, REASON_BYTES, "DECIMAL(%u, %u) expected, here is one of more than %d digits", t->precision, t->scale,
+                 DECIMAL_DIGITS_MAX);
         return false;
     }
     if (s->scale != t->scale || !has_digits(number, t->precision)) { /* by its text: seldom, and rounded as everywhere */
@@ -349,7 +377,7 @@ static bool read_text(avro_in *in, const avro_schema *s, const type *t, value *o
         out->str = read_string(in);
         if (in->r.bad) return fail_bytes(in);
         if (utf8_fault(out->str) >= 0) {
-            snprintf(in->reason, REASON_BYTES, "a string is not UTF-8");
+            snprintf(in->reason, REASON_BYTES, "STRING expected, here is no UTF-8 at byte %lld of it", (long long)utf8_fault(out->str));
             return false;
         }
     }
@@ -366,8 +394,7 @@ static bool make_room(avro_in *in, items *list, bool has_keys)
 {
     if (list->count < list->room) return true;
     if (list->room >= ITEMS_MAX) {
-        snprintf(in->reason, REASON_BYTES, "more than %d items in an array or map", ITEMS_MAX);
-        return false;
+        return fail_items(in);
     }
     uint32_t room = list->room == 0 ? 8 : list->room * 2;
     value *values = ARENA_ARRAY(in->arena, value, room);
@@ -429,10 +456,11 @@ static bool read_items(avro_in *in, const avro_schema *s, const type *t, value *
         for (int64_t i = 0; i < count; i++) {
             if (!make_room(in, &list, is_map)) return false;
             if (!is_map) {
-                if (!read_value(in, s->items, t->element, &list.values[list.count++])) return false;
+                if (!read_value(in, s->items, t->element, &list.values[list.count])) return fail_in_item(in, list.count);
+                list.count++;
                 continue;
             }
-            if (!read_entry(in, s, t, &key, &v)) return false;
+            if (!read_entry(in, s, t, &key, &v)) return fail_in_item(in, list.count);
             put_entry(&list, t, key, v);
         }
     }
@@ -460,7 +488,7 @@ static bool read_record(avro_in *in, const avro_schema *s, const type *t, value 
     for (uint32_t i = 0; i < s->count; i++) {
         int32_t at = find_field(t, s->fields[i].name);
         if (at < 0 ? !skip(in, s->fields[i].schema) : !read_value(in, s->fields[i].schema, t->fields[at].type, &fields[at])) {
-            return false;
+            return fail_in_field(in, s->fields[i].name);
         }
     }
     out->list = (value_list){ fields, t->field_count };
@@ -560,7 +588,7 @@ static bool make_plan(avro_format *f, int32_t id, read_plan **out, char *reason)
     p->next = f->plans;
     if (avro_parse(found->schema.text, f->arena, &p->root, &err) != WEIR_OK) {
         p->root = NULL;
-        p->reason = arena_c_string(f->arena, slice_of(err.message));
+        p->reason = arena_printf(f->arena, "of schema %d: %s", id, err.message).data;
     } else if (!f->base.spec.is_unwrapped) {
         const avro_schema *record = avro_not_null(p->root);
         if (record->kind != AVRO_RECORD) {
@@ -600,7 +628,7 @@ static bool read_row(avro_format *f, avro_in *in, slice bytes, column *columns, 
     read_plan *p;
 
     if (!frame_read(bytes, &id, &body)) {
-        snprintf(in->reason, REASON_BYTES, FRAME_REASON);
+        frame_reason(in->reason, bytes);
         return false;
     }
     if (f->plans != NULL && f->plans->id == id) p = f->plans;
@@ -610,10 +638,14 @@ static bool read_row(avro_format *f, avro_in *in, slice bytes, column *columns, 
         return false;
     }
     in->r = read_from(body);
+    in->begin = body.data;
+    in->schema_id = id;
     in->depth = 0;
     if (f->base.spec.is_unwrapped) {
         bool is_wanted = f->base.wanted_count > 0;
-        if (is_wanted ? !read_column(in, p->root, &columns[0], r) : !skip(in, p->root)) return false;
+        if (is_wanted ? !read_column(in, p->root, &columns[0], r) : !skip(in, p->root)) {
+            return fail_in_column(in, f->base.columns[0].name);
+        }
     } else {
         if (p->root->kind == AVRO_UNION) {
             int64_t branch = read_long(in);
@@ -623,12 +655,9 @@ static bool read_row(avro_format *f, avro_in *in, slice bytes, column *columns, 
         for (uint32_t i = 0; i < p->count; i++) {
             const read_field *field = &p->fields[i];
             if (field->column < 0) {
-                if (!skip(in, field->schema)) return false;
+                if (!skip(in, field->schema)) return fail_in_field(in, avro_not_null(p->root)->fields[i].name);
             } else if (!read_column(in, field->schema, &columns[field->column], r)) {
-                char why[REASON_BYTES];
-                memcpy(why, in->reason, sizeof why);
-                snprintf(in->reason, REASON_BYTES, "column `%.*s`: %.150s", SLICE_ARG(f->base.columns[field->column].name), why);
-                return false;
+                return fail_in_column(in, f->base.columns[field->column].name);
             }
         }
     }

@@ -311,8 +311,8 @@ static weir_rc list_type(typing *t, const avro_schema *s, const type **out)
 static weir_rc nested_type(typing *t, const avro_schema *s, const type **out)
 {
     if (++t->depth > DEPTH_MAX || ++t->made > TYPES_MAX) {
-        return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Avro schema holds itself, or is too large%s%.*s",
-                         s->name.len > 0 ? ": " : "", SLICE_ARG(s->name));
+        return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Avro schema holds itself, or is too large%s%.*s: no SQL type does; "
+                         "declare the columns that are wanted", s->name.len > 0 ? ", in record " : "", SLICE_ARG(s->name));
     }
     weir_rc rc = s->kind == AVRO_ARRAY || s->kind == AVRO_MAP ? list_type(t, s, out) : struct_type(t, s, out);
     t->depth--;

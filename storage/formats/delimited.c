@@ -163,6 +163,8 @@ static const char *store_field(column *c, uint32_t r, slice field, arena *a)
     }
 }
 
+#define FIELD_BYTES_SHOWN 40
+
 static bool read_line(delimited *d, slice bytes, arena *a, column *columns, uint32_t r, char *reason)
 {
     const format *f = &d->base;
@@ -171,7 +173,7 @@ static bool read_line(delimited *d, slice bytes, arena *a, column *columns, uint
 
     while (l.at < l.end && (*l.at == '\n' || *l.at == '\r')) l.at++;
     if (l.at == l.end && f->count != 1) {
-        snprintf(reason, REASON_BYTES, "has no fields where %u are declared", f->count);
+        snprintf(reason, REASON_BYTES, "an empty line where %u columns are declared", f->count);
         return false;
     }
     for (;; l.at += l.delimiter.len) {
@@ -185,16 +187,24 @@ static bool read_line(delimited *d, slice bytes, arena *a, column *columns, uint
         if (is_wanted && (why = store_field(&columns[fields], r, field, a)) != NULL) {
             text name = TEXT_EMPTY;
             type_print(&name, columns[fields].type);
-            snprintf(reason, REASON_BYTES, "column `%.*s`: the field %s for %s", SLICE_ARG(f->columns[fields].name), why,
-                     name.data);
+            slice shown = utf8_beginning(field, FIELD_BYTES_SHOWN);
+            snprintf(reason, REASON_BYTES, "%s expected, here is a text that %s: %.*s%s", name.data, why, SLICE_ARG(shown),
+                     shown.len < field.len ? "..." : "");
             text_free(&name);
+            reason_in_column(reason, f->columns[fields].name);
             return false;
         }
         fields++;
         if (is_line_end(&l, l.at)) break;
     }
     if (fields != f->count) {
-        snprintf(reason, REASON_BYTES, "has %u fields where %u are declared", fields, f->count);
+        snprintf(reason, REASON_BYTES, "%u field%s where %u column%s declared", fields, fields == 1 ? "" : "s", f->count,
+                 f->count == 1 ? " is" : "s are");
+        if (fields < f->count) {
+            size_t end = strlen(reason);
+            slice name = utf8_beginning(f->columns[fields].name, FIELD_BYTES_SHOWN);
+            snprintf(reason + end, REASON_BYTES - end, ": `%.*s` is missing", SLICE_ARG(name));
+        }
         return false;
     }
     return true;

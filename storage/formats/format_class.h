@@ -3,9 +3,8 @@
 #ifndef WEIR_STORAGE_FORMATS_FORMAT_CLASS_H
 #define WEIR_STORAGE_FORMATS_FORMAT_CLASS_H
 
+#include "core/reason.h"
 #include "storage/formats/format.h"
-
-#define REASON_BYTES 256
 
 typedef struct format_class {
     const char *name;

@@ -37,6 +37,16 @@ weir_rc frame_schema(const format_spec *spec, schema_language language, const re
                      language_name((*out)->schema.language), SLICE_ARG(spec->name));
 }
 
+void frame_reason(char *reason, slice bytes)
+{
+    if (bytes.len < FRAME_BYTES) {
+        snprintf(reason, REASON_BYTES, "no schema id stands before the record: its %zu bytes are fewer than the %d of one", bytes.len, FRAME_BYTES);
+        return;
+    }
+    snprintf(reason, REASON_BYTES, "no schema id stands before the record: it begins with the byte 0x%02X, not 0x00, and was not written "
+             "with a schema registry", (unsigned char)bytes.data[0]);
+}
+
 bool frame_schema_of_record(format *f, int32_t id, schema_language language, const registered_schema **out, char *reason)
 {
     *out = NULL;
@@ -50,7 +60,8 @@ bool frame_schema_of_record(format *f, int32_t id, schema_language language, con
         return false;
     }
     if ((*out)->schema.language == language) return true;
-    snprintf(reason, REASON_BYTES, "the record's schema %d is a %s schema", id, language_name((*out)->schema.language));
+    snprintf(reason, REASON_BYTES, "the record's schema %d is a %s schema, and the format is %.*s", id,
+             language_name((*out)->schema.language), SLICE_ARG(f->spec.name));
     return false;
 }
 

@@ -23,7 +23,8 @@ static inline void frame_write(char *at, int32_t id)
     put_u32(at + 1, (uint32_t)id);
 }
 
-#define FRAME_REASON "no schema id stands before the record: it was not written with a schema registry"
+/* Why no frame stands before them. */
+void frame_reason(char *reason, slice bytes);
 
 /* Semantic error without one. */
 weir_rc need_registry(const format_spec *spec, weir_error *err) WEIR_CHECKED;

@@ -49,8 +49,13 @@ static weir_rc check_type(const type *t, slice column, weir_error *err)
     case TYPE_ARRAY: return check_type(t->element, column, err);
     case TYPE_MAP:
         if (t->key->kind != TYPE_STRING) {
-            return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "JSON has maps with STRING keys only; column `%.*s` has others",
-                             SLICE_ARG(column));
+            text shown = TEXT_EMPTY;
+            type_print(&shown, t);
+            weir_rc rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE,
+                                   "JSON has maps with STRING keys only, and column `%.*s` holds %s; let its keys be STRING", SLICE_ARG(column),
+                                   shown.data);
+            text_free(&shown);
+            return rc;
         }
         return check_type(t->element, column, err);
     case TYPE_STRUCT:
@@ -217,11 +222,7 @@ static bool is_given_again(const json_format *f, json_doc *doc, uint32_t i, uint
 
 static bool name_column(const json_format *f, json_doc *doc, uint32_t column)
 {
-    char why[REASON_BYTES];
-
-    if (doc->is_malformed) return false;
-    snprintf(why, sizeof why, "%s", doc->reason);
-    snprintf(doc->reason, sizeof doc->reason, "column `%.*s`: %.*s", SLICE_ARG(f->base.columns[column].name), 160, why);
+    if (!doc->is_malformed) reason_in_column(doc->reason, f->base.columns[column].name);
     return false;
 }
 
@@ -249,19 +250,7 @@ static bool read_object(json_format *f, json_doc *doc, column *columns, uint32_t
     guess stranger;
 
     if (json_char(doc, 0) != '{') {
-        if (!json_is_null(doc, 0)) {
-            switch (json_char(doc, 0)) {
-            case '[':
-            case '"':
-            case 't':
-            case 'f':
-            case '-':
-            case '0' ... '9':
-                snprintf(doc->reason, sizeof doc->reason, "a JSON object expected, here is another value");
-                return false;
-            default: return json_fail_at(doc, 0, "an object expected");
-            }
-        }
+        if (!json_is_null(doc, 0)) return json_fail_object(doc, 0);
         if (doc->count == 1) return true; /* null: so are all columns */
         return json_fail_at(doc, 1, "there is more behind the value");
     }

@@ -17,6 +17,7 @@ typedef struct reading {
     arena *arena;
     weir_error *err;
     uint32_t depth, made;
+    bool is_endless; /* it holds itself, or is too large */
 } reading;
 
 static weir_rc type_of(reading *r, const node *from, const type **out);
@@ -148,12 +149,15 @@ static weir_rc object_type(reading *r, const node *from, const type **out)
     if (count == 0) return fail_schema(r, "an object without properties", NO_SLICE);
     type_field *fields = ARENA_ARRAY(r->arena, type_field, count);
     int64_t *place = ARENA_ARRAY(r->arena, int64_t, count);
+    uint32_t made_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         const node *p = &properties->items[i];
         type_field made = { .name = cased(r, properties->names[i]) };
         int64_t index = node_member_i64(p, "connect.index", i);
-        uint32_t at = i;
-        WEIR_TRY(type_of(r, p, &made.type));
+        weir_rc rc = type_of(r, p, &made.type);
+        if (rc != WEIR_OK && r->is_endless) return rc;
+        if (rc != WEIR_OK) continue; /* SQL has no such type: the others are columns */
+        uint32_t at = made_count++;
         for (; at > 0 && place[at - 1] > index; at--) { /* few, and mostly in order */
             fields[at] = fields[at - 1];
             place[at] = place[at - 1];
@@ -161,7 +165,8 @@ static weir_rc object_type(reading *r, const node *from, const type **out)
         fields[at] = made;
         place[at] = index;
     }
-    *out = type_struct(r->arena, fields, count);
+    if (made_count == 0) return fail_schema(r, "an object without properties that have a type in SQL", NO_SLICE);
+    *out = type_struct(r->arena, fields, made_count);
     return WEIR_OK;
 }
 
@@ -196,7 +201,10 @@ static weir_rc plain_type(reading *r, const node *from, const type **out)
 static weir_rc type_of(reading *r, const node *from, const type **out)
 {
     if (from->kind != NODE_OBJECT) return fail_schema(r, "no schema is", from->raw);
-    if (++r->depth > DEPTH_MAX || ++r->made > TYPES_MAX) return fail_schema(r, "it holds itself, or is too large", NO_SLICE);
+    if (++r->depth > DEPTH_MAX || ++r->made > TYPES_MAX) {
+        r->is_endless = true;
+        return fail_schema(r, "it holds itself, or is too large; declare the columns that are wanted", NO_SLICE);
+    }
     weir_rc rc = plain_type(r, from, out);
     r->depth--;
     return rc;

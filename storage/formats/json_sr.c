@@ -80,7 +80,9 @@ static row_set json_sr_decode(format *self, const slice *bytes, row_set rows, ar
         int32_t id;
         bodies[r] = NO_SLICE;
         if (bytes[r].data != NULL && !frame_read(bytes[r], &id, &bodies[r])) {
-            row_is_lost(&alive, a, r, FRAME_REASON, report);
+            char reason[REASON_BYTES];
+            frame_reason(reason, bytes[r]);
+            row_is_lost(&alive, a, r, reason, report);
             continue;
         }
         row_survives(&alive, r);

@@ -11,8 +11,9 @@ static weir_rc kafka_check(const format_spec *spec, const schema_column *columns
 {
     if (count > 1) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE,
-                         "format KAFKA holds a single column; the %s has %u: `%.*s`, `%.*s` ...; JSON can hold them",
-                         spec->is_key ? "key" : "value", count, SLICE_ARG(columns[0].name), SLICE_ARG(columns[1].name));
+                         "format KAFKA holds a single column; the %s has %u: `%.*s`, `%.*s`%s; JSON can hold them",
+                         spec->is_key ? "key" : "value", count, SLICE_ARG(columns[0].name), SLICE_ARG(columns[1].name),
+                         count > 2 ? " ..." : "");
     }
     if (count == 0) return WEIR_OK;
     switch (columns[0].type->kind) {
@@ -26,7 +27,7 @@ static weir_rc kafka_check(const format_spec *spec, const schema_column *columns
         type_print(&name, columns[0].type);
         weir_rc rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE,
                                "format KAFKA has no %s, the type of column `%.*s`; it has INTEGER, BIGINT, DOUBLE, STRING "
-                               "and BYTES",
+                               "and BYTES; JSON can hold it",
                                name.data, SLICE_ARG(columns[0].name));
         text_free(&name);
         return rc;
@@ -69,16 +70,18 @@ static row_set kafka_decode(format *self, const slice *bytes, row_set rows, aren
         if (bytes[r].data != NULL) {
             int64_t fault = -1;
             if (expected != 0 && bytes[r].len != expected) {
-                snprintf(reason, sizeof reason, "%s takes %zu bytes in format KAFKA, here are %zu",
+                snprintf(reason, sizeof reason, "%s takes %zu bytes in format KAFKA, not %zu",
                          t->kind == TYPE_INTEGER  ? "INTEGER"
                          : t->kind == TYPE_BIGINT ? "BIGINT"
                                                   : "DOUBLE",
                          expected, bytes[r].len);
+                reason_in_column(reason, self->columns[0].name);
                 row_is_lost(&alive, a, r, reason, report);
                 continue;
             }
             if (t->kind == TYPE_STRING && (fault = utf8_fault(bytes[r])) >= 0) {
-                snprintf(reason, sizeof reason, "not UTF-8 at byte %lld", (long long)fault);
+                snprintf(reason, sizeof reason, "STRING expected, here is no UTF-8 at byte %lld", (long long)fault);
+                reason_in_column(reason, self->columns[0].name);
                 row_is_lost(&alive, a, r, reason, report);
                 continue;
             }

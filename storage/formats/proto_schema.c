@@ -26,6 +26,19 @@ const proto_message *proto_at(const proto_file *f, const int32_t *path, uint32_t
     return NULL;
 }
 
+const char *proto_kind_name(proto_kind kind)
+{
+    static const char *const names[] = {
+        [PROTO_DOUBLE] = "double",     [PROTO_FLOAT] = "float",     [PROTO_INT64] = "int64",       [PROTO_UINT64] = "uint64",
+        [PROTO_INT32] = "int32",       [PROTO_FIXED64] = "fixed64", [PROTO_FIXED32] = "fixed32",   [PROTO_BOOL] = "bool",
+        [PROTO_STRING] = "string",     [PROTO_GROUP] = "group",     [PROTO_MESSAGE] = "message",   [PROTO_BYTES] = "bytes",
+        [PROTO_UINT32] = "uint32",     [PROTO_ENUM] = "enum",       [PROTO_SFIXED32] = "sfixed32", [PROTO_SFIXED64] = "sfixed64",
+        [PROTO_SINT32] = "sint32",     [PROTO_SINT64] = "sint64",
+    };
+
+    return names[kind];
+}
+
 /* ---- as types ---- */
 
 typedef struct typing {
@@ -107,7 +120,8 @@ static weir_rc message_type(typing *t, const proto_message *m, const type **out)
         return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Protobuf message %.*s has no fields, and so no columns", SLICE_ARG(m->name));
     }
     if (++t->depth > DEPTH_MAX || ++t->made > TYPES_MAX) {
-        return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Protobuf message %.*s holds itself, or is too large: no SQL type does",
+        return weir_fail(t->err, WEIR_SEMANTIC, NOWHERE, "the Protobuf message %.*s holds itself, or is too large: no SQL type does; "
+                         "declare the columns that are wanted",
                          SLICE_ARG(m->name));
     }
     for (uint32_t i = 0; i < m->count; i++) {

@@ -36,6 +36,9 @@ typedef enum proto_kind {
     PROTO_SINT64
 } proto_kind;
 
+/* "int32": as .proto files have it. */
+const char *proto_kind_name(proto_kind kind);
+
 /* Messages that stand for one value. */
 typedef enum proto_known {
     KNOWN_NONE,

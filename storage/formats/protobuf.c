@@ -32,6 +32,7 @@ typedef struct read_plan {
     const char *reason;  /* why the schema is unfit */
     proto_file file;
     link **roots;        /* by message; made when first met */
+    const char **unfit;  /* by message: why the columns are not to be had of it */
     struct read_plan *next;
 } read_plan;
 
@@ -147,12 +148,23 @@ static weir_rc protobuf_columns(const format_spec *spec, arena *a, const schema_
     return frame_columns_of(spec, found->id, t, a, columns, count, err);
 }
 
+#define SCHEMA_WORDS_BYTES 32
+
+/* "schema 5"; 0: the one that the columns make. */
+static const char *schema_words(int32_t id, char *words)
+{
+    if (id > 0) snprintf(words, SCHEMA_WORDS_BYTES, "schema %d", id);
+    else snprintf(words, SCHEMA_WORDS_BYTES, "the columns' schema");
+    return words;
+}
+
 /* ---- linking ---- */
 
 typedef struct linking {
     arena *arena;
     const bool *is_wanted; /* at the top, by place; NULL: all */
     char *reason;
+    int32_t schema_id;
     uint32_t depth;
 } linking;
 
@@ -252,14 +264,21 @@ static link *make_link(linking *l, const proto_message *m, const type *t)
         if (!fits(f, wanted)) {
             text shown = TEXT_EMPTY;
             type_print(&shown, wanted);
-            snprintf(l->reason, REASON_BYTES, "`%.*s`: %.100s expected, the schema has another type", (int)(f->name.len > 100 ? 100 : f->name.len),
-                     f->name.data, shown.data);
+            char schema[SCHEMA_WORDS_BYTES];
+            const proto_field *entry = f->is_map ? f->message->fields : NULL;
+            snprintf(l->reason, REASON_BYTES, "%.100s expected, %s has %s%s%s%s%s", shown.data, schema_words(l->schema_id, schema),
+                     f->is_map ? "map<" : f->is_repeated ? "repeated " : "", proto_kind_name(f->is_map ? entry[0].kind : f->kind),
+                     f->is_map ? ", " : "", f->is_map ? proto_kind_name(entry[1].kind) : "", f->is_map ? ">" : "");
             text_free(&shown);
+            reason_in_field(l->reason, t->fields[at].name);
             return NULL;
         }
         made->within[i] = link_within(l, f, wanted);
         bool is_nested = f->kind == PROTO_MESSAGE && (f->is_map || f->message->known == KNOWN_NONE);
-        if (is_nested && made->within[i] == NULL) return NULL;
+        if (is_nested && made->within[i] == NULL) {
+            reason_in_field(l->reason, t->fields[at].name);
+            return NULL;
+        }
     }
     l->depth--;
     return made;
@@ -270,6 +289,7 @@ static link *make_link(linking *l, const proto_message *m, const type *t)
 typedef struct proto_in {
     arena *arena;
     uint32_t depth;
+    int32_t schema_id;
     char reason[REASON_BYTES];
 } proto_in;
 
@@ -277,7 +297,32 @@ static bool read_message(proto_in *in, const link *l, slice bytes, value *out);
 
 static bool fail_bytes(proto_in *in)
 {
-    snprintf(in->reason, REASON_BYTES, "the bytes are no Protobuf message of their schema: they end too early, or hold what it does not allow");
+    char schema[SCHEMA_WORDS_BYTES];
+
+    snprintf(in->reason, REASON_BYTES, "the bytes are no Protobuf message of %s: they end too early, or hold what it does not allow",
+             schema_words(in->schema_id, schema));
+    return false;
+}
+
+static bool fail_in_field(proto_in *in, slice name)
+{
+    reason_in_field(in->reason, name);
+    return false;
+}
+
+static bool fail_in_item(proto_in *in, uint32_t index)
+{
+    reason_in_item(in->reason, index);
+    return false;
+}
+
+/* Another type of field stands in the record than its schema says. */
+static bool fail_wire(proto_in *in, const proto_field *f, uint32_t wire)
+{
+    char schema[SCHEMA_WORDS_BYTES];
+
+    snprintf(in->reason, REASON_BYTES, "%s expected by %s, here is a field of wire type %u", proto_kind_name(f->kind),
+             schema_words(in->schema_id, schema), wire);
     return false;
 }
 
@@ -437,7 +482,7 @@ static bool read_item(proto_in *in, const proto_field *f, const link *within, re
     }
     out->str = bytes;
     if (f->kind == PROTO_BYTES || utf8_fault(bytes) < 0) return true;
-    snprintf(in->reason, REASON_BYTES, "a string is not UTF-8");
+    snprintf(in->reason, REASON_BYTES, "STRING expected, here is no UTF-8 at byte %lld of it", (long long)utf8_fault(bytes));
     return false;
 }
 
@@ -514,7 +559,7 @@ static bool add_item(proto_in *in, value *list, uint32_t *room, const value *ite
 {
     if (list->list.count == *room) {
         if (*room >= ITEMS_MAX) {
-            snprintf(in->reason, REASON_BYTES, "more than %d items in an array or map", ITEMS_MAX);
+            snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
             return false;
         }
         *room = *room == 0 ? 4 : *room * 2;
@@ -533,7 +578,7 @@ static bool add_entry(proto_in *in, value *map, uint32_t *room, const type *key_
     }
     if (map->map.count == *room) {
         if (*room >= ITEMS_MAX) {
-            snprintf(in->reason, REASON_BYTES, "more than %d items in an array or map", ITEMS_MAX);
+            snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
             return false;
         }
         *room = *room == 0 ? 4 : *room * 2;
@@ -552,8 +597,9 @@ static bool read_repeated(proto_in *in, const proto_field *f, const link *within
 
     if (f->is_map) {
         slice bytes = read_slice(r);
-        if (r->bad || wire != 2) return fail_bytes(in);
-        if (!read_message(in, within, bytes, &item)) return false;
+        if (wire != 2) return fail_wire(in, f, wire);
+        if (r->bad) return fail_bytes(in);
+        if (!read_message(in, within, bytes, &item)) return fail_in_item(in, out->map.count);
         return add_entry(in, out, room, t->key, &item.list.items[0], &item.list.items[1]);
     }
     if (wire == 2 && wire_of(f->kind) != 2) { /* packed */
@@ -561,12 +607,14 @@ static bool read_repeated(proto_in *in, const proto_field *f, const link *within
         if (r->bad) return fail_bytes(in);
         reader_bytes inner = read_from(bytes);
         while (inner.at < inner.end) {
-            if (!read_item(in, f, NULL, &inner, t->element, &item) || !add_item(in, out, room, &item)) return false;
+            if (!read_item(in, f, NULL, &inner, t->element, &item)) return fail_in_item(in, out->list.count);
+            if (!add_item(in, out, room, &item)) return false;
         }
         return true;
     }
-    if (wire != wire_of(f->kind)) return fail_bytes(in);
-    return read_item(in, f, within, r, t->element, &item) && add_item(in, out, room, &item);
+    if (wire != wire_of(f->kind)) return fail_wire(in, f, wire);
+    if (!read_item(in, f, within, r, t->element, &item)) return fail_in_item(in, out->list.count);
+    return add_item(in, out, room, &item);
 }
 
 static int32_t find_number(const link *l, uint64_t number)
@@ -604,11 +652,12 @@ static bool read_fields(proto_in *in, const link *l, slice bytes, value *places)
         value *out = &places[l->place[i]];
         const type *t = l->type->fields[l->place[i]].type;
         if (f->is_repeated) {
-            if (!read_repeated(in, f, l->within[i], &r, wire, t, out, &rooms[i])) return false;
+            if (!read_repeated(in, f, l->within[i], &r, wire, t, out, &rooms[i])) return fail_in_field(in, l->type->fields[l->place[i]].name);
         } else if (wire != wire_of(f->kind)) {
-            return fail_bytes(in);
+            fail_wire(in, f, wire);
+            return fail_in_field(in, l->type->fields[l->place[i]].name);
         } else if (!read_item(in, f, l->within[i], &r, t, out)) {
-            return false;
+            return fail_in_field(in, l->type->fields[l->place[i]].name);
         }
     }
     return true;
@@ -634,6 +683,7 @@ static bool make_plan(protobuf_format *f, int32_t id, read_plan **out, char *rea
     const schema_text *schema = &own;
     read_plan *p = ARENA_NEW(f->arena, read_plan);
     text made = TEXT_EMPTY;
+    char schema_name[SCHEMA_WORDS_BYTES];
     weir_error err;
     weir_rc rc = WEIR_OK;
 
@@ -653,8 +703,9 @@ static bool make_plan(protobuf_format *f, int32_t id, read_plan **out, char *rea
         f->base.failure = err;
         return false;
     }
-    if (rc != WEIR_OK) p->reason = arena_c_string(f->arena, slice_of(err.message));
+    if (rc != WEIR_OK) p->reason = arena_printf(f->arena, "of %s: %s", schema_words(id, schema_name), err.message).data;
     p->roots = ARENA_ZEROS(f->arena, link *, p->file.count);
+    p->unfit = ARENA_ZEROS(f->arena, const char *, p->file.count);
     f->plans = *out = p;
     return true;
 }
@@ -698,9 +749,13 @@ static const link *root_of(protobuf_format *f, read_plan *p, const int32_t *path
     }
     for (uint32_t i = 0; i < p->file.count; i++) {
         if (p->file.messages[i] != m) continue;
-        if (p->roots[i] != NULL) return p->roots[i];
-        linking l = { .arena = f->arena, .is_wanted = f->base.is_wanted, .reason = reason };
-        return p->roots[i] = make_link(&l, m, f->type);
+        if (p->roots[i] == NULL && p->unfit[i] == NULL) {
+            linking l = { .arena = f->arena, .is_wanted = f->base.is_wanted, .reason = reason, .schema_id = p->id };
+            p->roots[i] = make_link(&l, m, f->type);
+            if (p->roots[i] == NULL) p->unfit[i] = arena_c_string(f->arena, slice_of(reason));
+        }
+        if (p->roots[i] == NULL) snprintf(reason, REASON_BYTES, "%s", p->unfit[i]);
+        return p->roots[i];
     }
     return NULL;
 }
@@ -714,9 +769,10 @@ static bool read_row(protobuf_format *f, proto_in *in, slice bytes, value *place
 
     if (f->has_registry) {
         if (!frame_read(bytes, &id, &body)) {
-            snprintf(in->reason, REASON_BYTES, FRAME_REASON);
+            frame_reason(in->reason, bytes);
             return false;
         }
+        in->schema_id = id;
         reader_bytes r = read_from(body);
         if (!read_path(&r, path, &count)) return fail_bytes(in);
         body = (slice){ r.at, (size_t)(r.end - r.at) };
@@ -729,7 +785,9 @@ static bool read_row(protobuf_format *f, proto_in *in, slice bytes, value *place
     }
     const link *root = root_of(f, p, path, count, in->reason);
     in->depth = 0;
-    return root != NULL && read_fields(in, root, body, places);
+    if (root != NULL && read_fields(in, root, body, places)) return true;
+    if (in->reason[0] == '`') reason_begin(in->reason, "column "); /* the path begins with it */
+    return false;
 }
 
 static row_set protobuf_decode(format *self, const slice *bytes, row_set rows, arena *a, column *columns, const row_report *report)

@@ -28,6 +28,7 @@ static const struct { const char *name; const type *of; bool has_count; } AGGREG
     { "HISTOGRAM", &type_string, false },      { "STDDEV_SAMP", &type_double, false },
     { "EARLIEST_BY_OFFSET", &type_string, false }, { "LATEST_BY_OFFSET", &STRUCT, false },
     { "EARLIEST_BY_OFFSET", &type_string, true },  { "LATEST_BY_OFFSET", &type_bigint, true },
+    { "LATEST_BY_OFFSET", &DEC, false },       { "EARLIEST_BY_OFFSET", &type_boolean, false },
 };
 
 /* Byte by byte: a map with a key twice, as only broken bytes have, does not equal itself. */

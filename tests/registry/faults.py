@@ -145,18 +145,48 @@ def another_schema_than_the_writers(h):
     h.await_rows('SELECT * FROM o;', [row(1), row(8)])
     found = reasons(h)
     equal(len(found), 11)
-    for part in 'INTEGER', 'Protobuf', '9999':
-        assert any(part in r for r in found), found
+    for part in ('column `V`: INTEGER expected, schema %d has string' % other,
+                 'of schema %d: the Avro schema is no JSON' % wrong,
+                 "the record's schema %d is a Protobuf schema, and the format is AVRO" % proto,
+                 'the schema registry has no schema of id 9999, which the record names',
+                 'no schema id stands before the record: its 2 bytes are fewer than the 5 of one',
+                 'no schema id stands before the record: it begins with the byte 0x7B, not 0x00',
+                 'column `V`: the bytes are not of schema %d: by byte 0 of 0 they end too early' % good,
+                 'column `S`: the bytes are not of schema %d: by byte ' % good):
+        assert any(part in r for r in found), (part, found)
 
 
 @test()
 def a_password(h):
     h.stand_in.user_info = 'ann:s3cret:x'
     text = h.weir('run', '--until-end', h.script(JOB), status=1)
-    assert '401' in text and 'schema.registry.basic.auth.user.info' in text and 's3cret' not in text, text
+    assert '(status 401): no user was given; schema.registry.basic.auth.user.info' in text and 's3cret' not in text, text
     text = h.weir('run', '-X', 'schema.registry.basic.auth.user.info=ann:wrong', '--until-end', h.script(JOB), status=1)
-    assert '401' in text and 'wrong' not in text, text
+    assert '(status 401): it does not take the user and password' in text and 'wrong' not in text, text
     h.weir('run', '-X', 'schema.registry.basic.auth.user.info=ann:s3cret:x', '--until-end', h.script(JOB))
+
+
+@test('403', '404', '409', '422')
+def refuses(h, status):
+    """What a statement needs is refused: which request, why, and what may do."""
+    status = int(status)
+    h.stand_in.status = status
+    text = h.weir('run', '--until-end', h.script(JOB), status=1)
+    assert {403: 'refuses access to /subjects/%s-value/versions/latest (status 403): told to; the user is known there and lacks the right',
+            404: 'answers /subjects/%s-value/versions with status 404: told to',
+            409: 'answers /subjects/%s-value/versions/latest with status 409: told to',
+            422: 'answers /subjects/%s-value/versions/latest with status 422: told to'}[status] % h.topic('s') in text, text
+    h.stand_in.status = None
+    h.run(JOB)
+
+
+@test()
+def a_schema_that_does_not_fit(h):
+    """The subject has a schema that the columns cannot be read by, or written with."""
+    h.stand_in.add(h.topic('o') + '-value', OTHER)
+    h.stand_in.refuses = {h.topic('o') + '-value': (409, 'incompatible with an earlier schema')}
+    text = h.weir('run', '--until-end', h.script(JOB.replace("value_format='JSON'", "value_format='AVRO'")), status=1)
+    assert 'does not take the schema of %s-value (status 409): incompatible with an earlier schema; keep to' % h.topic('o') in text, text
 
 
 @test()

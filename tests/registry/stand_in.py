@@ -15,6 +15,7 @@ class StandIn:
         self.subjects, self.schemas = {}, []
         self.delay = threading.Event()  # set: requests hang until it is cleared
         self.status = None              # answered to every request instead
+        self.refuses = {}               # by subject: status and message for whoever registers a schema there
         self.answer = None              # bytes answered to every GET instead
         self.user_info = user_info
         self.requests = 0
@@ -116,5 +117,9 @@ class StandIn:
         refused = self.before(headers)
         if refused:
             return refused
+        subject = path.split('/')[2]
+        if subject in self.refuses:
+            status, message = self.refuses[subject]
+            return status, {'error_code': status, 'message': message}
         given = json.loads(body)
-        return 200, {'id': self.add(path.split('/')[2], given['schema'], given.get('schemaType', 'AVRO'))}
+        return 200, {'id': self.add(subject, given['schema'], given.get('schemaType', 'AVRO'))}

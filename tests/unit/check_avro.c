@@ -177,14 +177,14 @@ START_TEST(wrong_bytes_are_bad_rows)
         const char *reason;
     } CASES[] = {
         { { "\0\0\0\0\1\2", 6 }, NULL },
-        { { "", 0 }, "no schema id" },
-        { { "\1\0\0\0\1\2", 6 }, "no schema id" },
-        { { "\0\0\0\0\1", 5 }, "end too early" },
-        { { "\0\0\0\0\1\2\2", 7 }, "end too early" },
+        { { "", 0 }, "no schema id stands before the record: its 0 bytes are fewer than the 5 of one" },
+        { { "\1\0\0\0\1\2", 6 }, "no schema id stands before the record: it begins with the byte 0x01, not 0x00" },
+        { { "\0\0\0\0\1", 5 }, "column `A`: the bytes are not of schema 1: by byte 0 of 0 they end too early" },
+        { { "\0\0\0\0\1\2\2", 7 }, "the bytes are not of schema 1: by byte 1 of 2 they end too early" },
         { { "\0\0\0\0\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16 }, "end too early" },
-        { { "\0\0\0\0\2\2a", 7 }, "BIGINT expected" },
-        { { "\0\0\0\0\3\2", 6 }, "no type" },
-        { { "\0\0\0\0\4\2", 6 }, "Protobuf schema" },
+        { { "\0\0\0\0\2\2a", 7 }, "column `A`: BIGINT expected, schema 2 has string" },
+        { { "\0\0\0\0\3\2", 6 }, "of schema 3: the Avro schema is wrong: " },
+        { { "\0\0\0\0\4\2", 6 }, "the record's schema 4 is a Protobuf schema, and the format is AVRO" },
         { { "\0\0\0\0\x63\2", 6 }, "no schema of id 99" },
     };
 
@@ -194,6 +194,46 @@ START_TEST(wrong_bytes_are_bad_rows)
         ck_assert_msg(is_good == (CASES[i].reason == NULL), "case %zu", i);
         ck_assert_msg(is_good || strstr(b.reason, CASES[i].reason) != NULL, "case %zu: %s", i, b.reason);
     }
+    bench_close(&b);
+}
+END_TEST
+
+/* A reason tells the way to the value, what was found there and what was expected. */
+START_TEST(reasons_tell_the_way)
+{
+    static const type_field IN[] = { { { "L", 1 }, &LIST } };
+    static const type OUTER = { .kind = TYPE_STRUCT, .fields = IN, .field_count = 1 };
+    static const type INTS = { .kind = TYPE_MAP, .key = &type_string, .element = &type_integer };
+    const schema_column columns[] = { NAMED("R", &OUTER), NAMED("M", &INTS) };
+    bench b = bench_open();
+    column row[2];
+
+    register_avro(&b, "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"R\",\"type\":{\"type\":\"record\",\"name\":\"i\",\"fields\":"
+                      "[{\"name\":\"L\",\"type\":{\"type\":\"array\",\"items\":\"string\"}}]}},"
+                      "{\"name\":\"M\",\"type\":{\"type\":\"map\",\"values\":\"long\"}}]}");
+    open_format(&b, "AVRO", columns, 2, false, false);
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\1" "\2\2x\0" "\0"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "column `R`->`L`[1]: BIGINT expected, schema 1 has string");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\1" "\0" "\4" "\2k\2" "\2l\2" "\0"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "column `M`[1]: INTEGER expected, schema 1 has long");
+
+    /* A count of more items than may be, in a field that nobody wants. */
+    register_avro(&b, "{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"x\",\"type\":{\"type\":\"map\",\"values\":\"null\"}}]}");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\2" "\xfe\xff\xff\xff\x0f"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "`x`: an array or map of more than 8000000 items");
+
+    registry_put(b.registry, SLICE("p"), &(schema_text){ .language = SCHEMA_PROTOBUF, .text = SLICE("syntax = \"proto3\"; message O { I r = 1;"
+                 " map<string, string> m = 2; message I { repeated int64 l = 1; } } message P { I r = 1; message I { repeated string l = 1; } }") }, 0);
+    open_format(&b, "PROTOBUF", columns, 2, false, false);
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\0"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "column `M`: MAP<STRING, INTEGER> expected, schema 3 has map<string, string>");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\2\2"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "column `R`->`L`: ARRAY<BIGINT> expected, schema 3 has repeated string");
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\2\x7e"), columns, 2, row));
+    ck_assert_str_eq(b.reason, "the record names a message that its schema 3 has not");
+    open_format(&b, "PROTOBUF", columns, 1, false, false);
+    ck_assert(!decode(&b, BYTES("\0\0\0\0\3" "\0" "\x0a\3\x0a\1\x80"), columns, 1, row));
+    ck_assert_str_eq(b.reason, "column `R`->`L`[1]: the bytes are no Protobuf message of schema 3: they end too early, or hold what it does not allow");
     bench_close(&b);
 }
 END_TEST
@@ -219,8 +259,14 @@ START_TEST(protobuf_bytes_are_those_of_the_specification)
     ck_assert_int_eq(row[1].null[0], 0);
     ck_assert_uint_eq(row[2].nested[0].list.count, 2);
     ck_assert(!decode(&b, BYTES("\x12\x07test"), columns, 3, row));
+    ck_assert_str_eq(b.reason, "column `B`: the bytes are no Protobuf message of the columns' schema: they end too early, or hold what it does "
+                               "not allow");
+    ck_assert(!decode(&b, BYTES("\x12\x02" "a\xff"), columns, 3, row));
+    ck_assert_str_eq(b.reason, "column `B`: STRING expected, here is no UTF-8 at byte 1 of it");
     ck_assert(!decode(&b, BYTES("\x0b"), columns, 3, row));
+    ck_assert_str_eq(b.reason, "column `A`: int32 expected by the columns' schema, here is a field of wire type 3");
     ck_assert(!decode(&b, BYTES("\x0d\1\2\3\4"), columns, 3, row));
+    ck_assert_str_eq(b.reason, "column `A`: int32 expected by the columns' schema, here is a field of wire type 5");
     bench_close(&b);
 }
 END_TEST
@@ -262,6 +308,9 @@ START_TEST(schemas_tell_columns)
                               "\"definitions\":{\"t\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}", false,
                    "`A` INTEGER, `B` DOUBLE, `C` ARRAY<STRING>");
     assert_columns("JSON_SR", "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}}}", false, "holds itself");
+    assert_columns("JSON_SR", "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{\"type\":\"boolean\"},\"c\":{\"type\":[\"string\","
+                              "\"integer\"]},\"d\":{\"type\":\"string\"}}}", false, "`B` BOOLEAN, `D` STRING");
+    assert_columns("JSON_SR", "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"null\"}}}", false, "without properties that have a type");
     assert_columns("PROTOBUF", "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message M { map<string, N> m = 1; repeated uint32 u = 2;"
                                " google.protobuf.Timestamp t = 3; message N { bool b = 1; } }", false,
                    "`M` MAP<STRING, STRUCT<`B` BOOLEAN>>, `U` ARRAY<BIGINT>, `T` TIMESTAMP");
@@ -283,6 +332,7 @@ int main(void)
     tcase_add_test(all, avro_bytes_are_those_of_the_specification);
     tcase_add_test(all, avro_schemas_are_resolved_by_name);
     tcase_add_test(all, wrong_bytes_are_bad_rows);
+    tcase_add_test(all, reasons_tell_the_way);
     tcase_add_test(all, protobuf_bytes_are_those_of_the_specification);
     tcase_add_test(all, schemas_tell_columns);
     suite_add_tcase(suite, all);

@@ -1,11 +1,15 @@
-/* tests/unit/check_core.c - core: arena, text, slab, hash, bytes, and the packed form of values. */
+/* tests/unit/check_core.c - core: arena, text, slab, hash, bytes, the packed form of values, names that are near, reasons. */
 #include "core/arena.h"
 #include "core/bytes.h"
 #include "core/hash.h"
+#include "core/nearest.h"
+#include "core/reason.h"
 #include "core/slab.h"
+#include "core/utf8.h"
 #include "core/value.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static uint64_t next_random(uint64_t *state)
@@ -264,6 +268,54 @@ START_TEST(values_are_ordered)
 }
 END_TEST
 
+static const char *hint_of(const char *wanted, const char *const *names, bool lists)
+{
+    nearest n = nearest_to(slice_of(wanted));
+
+    for (; *names != NULL; names++) nearest_offer(&n, slice_of(*names));
+    return lists ? nearest_or_all(&n) : nearest_hint(&n);
+}
+
+START_TEST(nearest_names)
+{
+    static const char *const FEW[] = { "URL", "USR", NULL }, *const ONE[] = { "URL", NULL }, *const NONE[] = { NULL };
+    static const char *const MANY[] = { "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", NULL };
+    static const char *const TEXTS[] = { "SUBSTRING", "INSTR", "TOPK", NULL };
+
+    ck_assert_str_eq(hint_of("urll", FEW, false), "; did you mean URL?");
+    ck_assert_str_eq(hint_of("rul", FEW, false), "; did you mean URL?"); /* neighbours swapped */
+    ck_assert_str_eq(hint_of("substr", TEXTS, false), "; did you mean SUBSTRING?");
+    ck_assert_str_eq(hint_of("nope", TEXTS, false), "");
+    ck_assert_str_eq(hint_of("su", TEXTS, false), ""); /* too short to be the beginning of one */
+    ck_assert_str_eq(hint_of("", FEW, false), "");
+    ck_assert_str_eq(hint_of("nope", FEW, true), "; there are URL, USR");
+    ck_assert_str_eq(hint_of("nope", ONE, true), "; there is URL");
+    ck_assert_str_eq(hint_of("nope", NONE, true), "");
+    ck_assert_str_eq(hint_of("nope", MANY, true), "; there are A1, A2, A3, A4, A5, A6, A7, A8 ...");
+    ck_assert_str_eq(hint_of("urll", ONE, true), "; did you mean URL?");
+}
+END_TEST
+
+START_TEST(reasons_and_their_ways)
+{
+    char reason[REASON_BYTES] = "INTEGER expected";
+
+    reason_in_item(reason, 1);
+    reason_in_field(reason, SLICE("B"));
+    reason_in_key(reason, SLICE("k"));
+    reason_in_column(reason, SLICE("A"));
+    ck_assert_str_eq(reason, "column `A`['k']->`B`[2]: INTEGER expected");
+    /* However long the way is, the front of it stays, and no character is cut in two. */
+    for (int i = 0; i < 100; i++) reason_in_field(reason, SLICE("\xC3\xA9\xC3\xA9\xC3\xA9"));
+    ck_assert_uint_le(strlen(reason), REASON_BYTES - 1);
+    ck_assert_uint_ge(strlen(reason), REASON_BYTES - 2);
+    ck_assert_int_eq(utf8_fault(slice_of(reason)), -1);
+    snprintf(reason, sizeof reason, "why");
+    reason_in_field(reason, SLICE("a name of more than the forty bytes of it that are shown"));
+    ck_assert_str_eq(reason, "`a name of more than the forty bytes of i...`: why");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core");
@@ -279,6 +331,8 @@ int main(void)
     tcase_add_test(all, hashes_differ);
     tcase_add_test(all, values_pack_and_unpack);
     tcase_add_test(all, values_are_ordered);
+    tcase_add_test(all, nearest_names);
+    tcase_add_test(all, reasons_and_their_ways);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

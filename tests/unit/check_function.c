@@ -741,6 +741,25 @@ START_TEST(least_and_greatest)
 }
 END_TEST
 
+/* State says itself how a value is held; where that does not go with the type, it is damaged. */
+START_TEST(damaged_offset_state)
+{
+    static const char fixed[18] = { 2, 1 }, in_slab[] = { 3, 1, 3, 'a', 'b' };
+    const type *of[] = { &type_string, &type_bytes, type_array(a, &type_integer), &type_bigint, &type_boolean };
+
+    for (int i = 0; i < 5; i++) {
+        aggregation g;
+        aggregation_open(&g, i % 2 ? "LATEST_BY_OFFSET" : "EARLIEST_BY_OFFSET", &of[i], 1, NULL);
+        char *acc = g.memory[0] + 16;
+        reader_bytes in = read_from(i < 3 ? (slice){ fixed, sizeof fixed } : (slice){ in_slab, sizeof in_slab });
+        ck_assert(!g.c.fn->agg->decode(&g.c, g.x.slab, &in, acc));
+        in = read_from(i < 3 ? (slice){ in_slab, sizeof in_slab } : (slice){ fixed, sizeof fixed });
+        ck_assert(g.c.fn->agg->decode(&g.c, g.x.slab, &in, acc));
+        aggregation_close(&g);
+    }
+}
+END_TEST
+
 /* Steps all rows into group 0 and gives the last running value as text; then the same through bytes, through a merge of
  * two halves, and, if it can, with the first row undone and stepped again. */
 static const char *aggregate_text(const char *name, const column *args, uint32_t count, const value *const *constants,
@@ -1423,6 +1442,7 @@ int main(void)
     tcase_add_test(tests, average);
     tcase_add_test(tests, least_and_greatest);
     tcase_add_test(tests, by_offset);
+    tcase_add_test(tests, damaged_offset_state);
     tcase_add_test(tests, collections);
     tcase_add_test(tests, statistics);
     tcase_add_test(tests, many_distinct);

@@ -400,9 +400,9 @@ START_TEST(rules_of_joins)
     make_sources();
     run("CREATE STREAM other (ip STRING KEY, n BIGINT) WITH (kafka_topic='other', value_format='JSON')");
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = o.ip EMIT CHANGES", 24,
-             "A has 4 partitions and O 1: rows of one key would not meet; copy one of them WITH (PARTITIONS = ...)");
+             "A has 4 partitions and O 1: rows of one key would not meet; copy one of them WITH (PARTITIONS = 4)");
     semantic("SELECT * FROM access a JOIN other o ON a.ip = o.ip", 24,
-             "streams are joined within a time: add WITHIN, such as WITHIN 1 HOUR");
+             "A and O are streams, which are joined within a time: add WITHIN, such as WITHIN 1 HOUR");
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.n = o.n", 54,
              "in A.N = O.N the types differ, INTEGER and BIGINT; CAST() one of them");
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = 'x'", 54,
@@ -410,9 +410,9 @@ START_TEST(rules_of_joins)
     semantic("SELECT * FROM access a JOIN other o WITHIN 1 HOUR ON a.ip = n", 61, "column N is ambiguous; say A.N or O.N");
     semantic("SELECT * FROM access a JOIN users u ON a.n = u.age", 46, "in A.N = U.AGE, U must be met by its primary key ID");
     semantic("SELECT * FROM users u JOIN access a ON a.n = u.id", 23,
-             "a stream can be joined with a table, not a table with a stream: begin with A");
+             "a stream can be joined with a table, not a table with a stream: begin with A, and join U");
     semantic("SELECT * FROM access a FULL JOIN users u ON a.n = u.id", 24,
-             "a stream and a table join as INNER or LEFT only: a table's row starts nothing");
+             "A is a stream and U a table: they join as INNER or LEFT only, not FULL, since a row of the table starts nothing");
 }
 END_TEST
 
@@ -466,16 +466,16 @@ START_TEST(errors_name_the_thing_and_the_place)
 {
     make_sources();
     semantic("SELECT ipp FROM access", 8, "unknown column IPP in ACCESS; did you mean IP?");
-    semantic("SELECT a.ip FROM access x", 8, "A is no stream, table or alias of this query");
+    semantic("SELECT a.ip FROM access x", 8, "A is no stream, table or alias of this query; there is X");
     semantic("SELECT x.nn FROM access x", 10, "unknown column NN in X; did you mean N?");
     semantic("SELECT addr->tow FROM access", 14,
              "no field TOW in STRUCT<`TOWN` STRING, `NO` INTEGER>; did you mean TOWN?");
     semantic("SELECT * FROM acces", 15, "there is no stream or table ACCES; did you mean ACCESS?");
     semantic("SELECT UCAS(line) FROM access", 8, "unknown function UCAS; did you mean UCASE?");
-    semantic("SELECT * FROM access WHERE n", 28, "WHERE needs a BOOLEAN, this is INTEGER");
-    semantic("SELECT * FROM access WHERE SUM(n) > 3", 28, "WHERE cannot use SUM, which is an aggregate function");
-    semantic("SELECT CAST(n AS ARRAY<INT>) FROM access", 8, "INTEGER cannot be cast to ARRAY<INTEGER>");
-    semantic("SELECT * FROM access WHERE n = NULL", 28, "a comparison with NULL is never true; use IS [NOT] NULL");
+    semantic("SELECT * FROM access WHERE n", 28, "WHERE needs a BOOLEAN, not N (INTEGER); compare it with a value");
+    semantic("SELECT * FROM access WHERE SUM(n) > 3", 28, "WHERE cannot use SUM, which is an aggregate function; HAVING can");
+    semantic("SELECT CAST(n AS ARRAY<INT>) FROM access", 8, "N (INTEGER) cannot be cast to ARRAY<INTEGER>");
+    semantic("SELECT * FROM access WHERE n = NULL", 28, "N = NULL: a comparison with NULL is never true; use IS [NOT] NULL");
     semantic("SELECT * FROM access WHERE windowstart > 3", 28, "there is no WINDOWSTART here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
              "with a WINDOW");
 }
@@ -485,7 +485,7 @@ START_TEST(rules_of_grouping)
 {
     make_sources();
     semantic("CREATE TABLE t AS SELECT ip, n, COUNT(*) FROM access GROUP BY ip", 30,
-             "SELECT uses N, which is neither in GROUP BY nor in an aggregate function");
+             "SELECT uses N, which is neither in GROUP BY nor in an aggregate function; group by it too, or take one such as LATEST_BY_OFFSET(N)");
     semantic("CREATE TABLE t AS SELECT COUNT(*) AS c FROM access GROUP BY ip", 61,
              "T needs its key: add the grouping expression IP to the SELECT list");
     semantic("CREATE TABLE t AS SELECT ip, ip AS k, COUNT(*) FROM access GROUP BY ip", 30,
@@ -496,13 +496,13 @@ START_TEST(rules_of_grouping)
     semantic("CREATE STREAM t AS SELECT ip, COUNT(*) FROM access GROUP BY ip", 1,
              "this SELECT gives a table: use CREATE TABLE T AS");
     semantic("CREATE TABLE t AS SELECT id, MAX(age) FROM users GROUP BY id", 30,
-             "MAX cannot aggregate a table, whose rows change: it cannot take a row back; it can a stream");
+             "MAX cannot aggregate the table USERS, whose rows change, as it cannot take a row back; COUNT, SUM, AVG and COLLECT_LIST can");
     semantic("CREATE TABLE t AS SELECT ip, COUNT(*) FROM access GROUP BY ip EMIT FINAL", 63,
              "EMIT FINAL gives one result a window: GROUP BY needs a window");
     semantic("CREATE TABLE t AS SELECT ip, COUNT(*) FROM access GROUP BY ip, TUMBLING(10s) HAVING windowstart > 3", 85,
              "WINDOWSTART of a windowed aggregation can be used in the SELECT list only, not in HAVING");
     semantic("CREATE TABLE t AS SELECT ip, n, COUNT(*) FROM access GROUP BY ip, n", 14,
-             "format KAFKA holds a single column; the key has 2: `IP`, `N` ...; JSON can hold them");
+             "format KAFKA holds a single column; the key has 2: `IP`, `N`; JSON can hold them");
 }
 END_TEST
 
@@ -527,12 +527,12 @@ START_TEST(rules_of_with)
 {
     semantic("CREATE STREAM s (a INT) WITH (kafka_topc='t', value_format='JSON')", 31,
              "unknown property KAFKA_TOPC; did you mean KAFKA_TOPIC?");
-    semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t')", 15, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'");
+    semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t')", 15, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'; SET 'ksql.persistence.default.format.value' = 'JSON' gives one to all");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSN')", 61, "unknown format JSN; did you mean JSON?");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='there', value_format='JSON', partitions=2)", 84,
              "topic there exists and has 4 partitions, not 2");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSON', timestamp='b')", 79,
-             "TIMESTAMP names the column B, which there is not");
+             "TIMESTAMP names the column B, which there is not; there is A");
     semantic("CREATE STREAM s (k INT KEY, a INT) WITH (kafka_topic='t', value_format='JSON', window_type='TUMBLING')", 92,
              "TUMBLING and HOPPING windows need a WINDOW_SIZE");
 }
@@ -560,7 +560,7 @@ START_TEST(what_is_not_there_yet_says_so)
     expect_error("SELECT DISTINCT n FROM access", WEIR_UNSUPPORTED, 1, 1, "SELECT DISTINCT is not supported yet");
     expect_error("SELECT * FROM (SELECT * FROM access) EMIT CHANGES", WEIR_UNSUPPORTED, 1, 15,
                  "a query in FROM of one that goes on for ever is not supported yet");
-    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, this is BIGINT");
+    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, not ROWTIME (BIGINT)");
 }
 END_TEST
 
@@ -578,10 +578,10 @@ START_TEST(values_are_brought_to_their_columns)
     run("INSERT INTO users (id) VALUES (7)");
     ck_assert(f.planned.row[1].is_null && f.planned.row[2].is_null); /* a row of nulls, no deletion */
     ck_assert_int_eq(f.planned.timestamp_ms, 77);
-    semantic("INSERT INTO users VALUES (1, 'a')", 13, "USERS has 3 columns, and 2 values are given");
+    semantic("INSERT INTO users VALUES (1, 'a')", 13, "USERS has 3 columns, and 2 values are given; to give some, name them: INSERT INTO USERS (ID, ...) VALUES ...");
     semantic("INSERT INTO users (name) VALUES ('a')", 13, "the primary key column ID needs a value");
     semantic("INSERT INTO users (id, nam) VALUES (1, 'a')", 24, "unknown column NAM in USERS; did you mean NAME?");
-    semantic("INSERT INTO users (id, age) VALUES (1, 'a')", 40, "'a' is no INTEGER: the text is not a number");
+    semantic("INSERT INTO users (id, age) VALUES (1, 'a')", 40, "column AGE: 'a' is no INTEGER: the text is not a number");
     semantic("INSERT INTO users (id, age) VALUES (1, 99999999999)", 40, "99999999999 does not fit column AGE, which is INTEGER");
     semantic("INSERT INTO users (id, age) VALUES (1, 2.5)", 40, "2.5 does not fit column AGE, which is INTEGER");
     semantic("INSERT INTO users (id, age) VALUES (1, true)", 40, "column AGE is INTEGER, this is BOOLEAN");
@@ -599,16 +599,16 @@ START_TEST(drop_names_those_who_use_it)
     run("CREATE STREAM b AS SELECT * FROM a");
     run("INSERT INTO b SELECT * FROM a");
     semantic("DROP STREAM access", 13, "ACCESS is used by CSAS_A_2: TERMINATE that first");
-    semantic("DROP STREAM a", 13, "A is used by CSAS_B_3, INSERTQUERY_4: TERMINATE that first");
+    semantic("DROP STREAM a", 13, "A is used by CSAS_B_3, INSERTQUERY_4: TERMINATE them first");
     semantic("DROP STREAM b", 13, "B is written by INSERTQUERY_4: TERMINATE that first");
-    semantic("DROP TABLE b", 12, "B is a stream, not a table");
+    semantic("DROP TABLE b", 12, "B is a stream, not a table; say STREAM");
     run("TERMINATE INSERTQUERY_4");
     run("DROP STREAM b");
     ck_assert_ptr_null(catalog_source(f.catalog, SLICE("B")));
     ck_assert_ptr_null(catalog_query(f.catalog, SLICE("CSAS_B_3")));
     run("DROP STREAM IF EXISTS b");
     ck_assert_int_eq(f.planned.kind, PLANNED_NOTHING);
-    semantic("DROP STREAM b", 13, "there is no stream B");
+    semantic("DROP STREAM b", 13, "there is no stream B; SHOW STREAMS and SHOW TABLES list those there are");
 }
 END_TEST
 
@@ -624,7 +624,7 @@ START_TEST(replacing_keeps_state_or_is_refused)
              "T cannot be replaced by this: its state holds \"aggregate by (STRING): COUNT() BIGINT\", the new query needs "
              "\"aggregate by (STRING): COUNT() BIGINT, SUM(INTEGER) INTEGER\"; drop it and create it again to start over");
     semantic("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS d FROM access GROUP BY ip", 25,
-             "T cannot be replaced by this: column C would be missing or elsewhere");
+             "T cannot be replaced by this: column C BIGINT would be missing; keep the columns there are and add new ones behind them, or drop T and create it again");
     run("ALTER STREAM access ADD COLUMN extra STRING");
     ck_assert_uint_eq(catalog_source(f.catalog, SLICE("ACCESS"))->schema.count, 7);
 }

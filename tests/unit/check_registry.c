@@ -170,7 +170,7 @@ START_TEST(a_server_that_stays_ill_is_an_error_to_retry)
 
     ck_assert_int_eq(registry_by_id(r, 1, &found, &err), WEIR_BROKER);
     ck_assert_int_eq(err.act, WEIR_ACT_RETRY);
-    assert_message(&err, "status 500");
+    assert_message(&err, "answers /schemas/ids/1 with status 500, asked 2 times: no reason given");
     ck_assert_int_eq(s.requests, 2);
     registry_close(r);
     server_stop(&s);
@@ -186,7 +186,7 @@ START_TEST(a_slow_server_is_given_up)
 
     ck_assert_int_eq(registry_by_id(r, 1, &found, &err), WEIR_BROKER);
     ck_assert_int_eq(err.act, WEIR_ACT_RETRY);
-    assert_message(&err, "cannot be reached");
+    assert_message(&err, "has not answered /schemas/ids/1 within 100 ms, asked 1 time");
     registry_close(r);
     server_stop(&s);
 }
@@ -215,7 +215,12 @@ START_TEST(answers_of_something_else_are_told)
         { "200 <html>hello</html>", "no JSON" },
         { "200 {\"id\":1}", "no schema" },
         { "200 {\"schema\":\"x\",\"schemaType\":\"THRIFT\"}", "unknown type" },
-        { "401 {}", "user" },
+        { "200 {\"schema\":\"x\",\"references\":[{}]}", "a reference lacks its name" },
+        { "401 {}", "refuses access to /schemas/ids/1 (status 401): it does not take the user and password, or the token, that were given" },
+        { "403 {\"error_code\":40301,\"message\":\"User is denied operation Read\"}", "refuses access to /schemas/ids/1 (status 403): User is "
+          "denied operation Read; the user is known there and lacks the right" },
+        { "404 <html>nothing here</html>", "answers /schemas/ids/1 as no schema registry does: status 404 without an error_code; is this its address" },
+        { "418 {\"message\":\"a teapot\"}", "answers /schemas/ids/1 with status 418: a teapot" },
     };
 
     for (size_t i = 0; i < sizeof ANSWERS / sizeof *ANSWERS; i++) {
@@ -283,6 +288,51 @@ START_TEST(an_incompatible_schema_is_the_users_matter)
 }
 END_TEST
 
+START_TEST(a_schema_that_is_refused_says_what_may_do)
+{
+    static const char *const ANSWERS[][2] = {
+        { "409 {\"message\":\"incompatible\"}", "does not take the schema of t-value (status 409): incompatible; keep to what the subject's earlier "
+          "schemas allow, change its compatibility, or write to another topic" },
+        { "422 {\"message\":\"Invalid schema\"}", "does not take the schema of t-value (status 422): Invalid schema; it takes it for invalid: other "
+          "names or types of columns, or another format, may do" },
+        { "403 {}", "refuses access to /subjects/t-value/versions (status 403)" },
+        { "200 {}", "the registered schema has no id" },
+    };
+    const schema_text schema = { .text = SLICE("\"int\"") };
+
+    for (size_t i = 0; i < sizeof ANSWERS / sizeof *ANSWERS; i++) {
+        RUN(s, ANSWERS[i][0]);
+        registry *r = open_at(s.port, 2000, 1);
+        int32_t id;
+        weir_error err;
+        ck_assert_int_eq(registry_register(r, SLICE("t-value"), &schema, &id, &err), i < 2 ? WEIR_SEMANTIC : WEIR_BROKER);
+        assert_message(&err, ANSWERS[i][1]);
+        registry_close(r);
+        server_stop(&s);
+    }
+}
+END_TEST
+
+/* A user and password in the address are for the server, and for no message. */
+START_TEST(no_message_shows_a_password)
+{
+    RUN(s, "500 oops");
+    char url[64];
+    registry *r;
+    const registered_schema *found;
+    weir_error err;
+
+    snprintf(url, sizeof url, "http://ann:s3cret@127.0.0.1:%d", s.port);
+    const registry_http_options options = { .url = slice_of(url), .timeout_ms = 2000, .attempts = 1 };
+    ck_assert_int_eq(registry_open_http(&r, &options, &err), WEIR_OK);
+    ck_assert_int_eq(registry_by_id(r, 1, &found, &err), WEIR_BROKER);
+    assert_message(&err, "the schema registry at http://127.0.0.1:");
+    ck_assert_ptr_null(strstr(err.message, "s3cret"));
+    registry_close(r);
+    server_stop(&s);
+}
+END_TEST
+
 START_TEST(an_address_is_a_url)
 {
     registry *r;
@@ -340,6 +390,8 @@ int main(void)
     tcase_add_test(all, a_schema_is_registered_once);
     tcase_add_test(all, a_lone_json_schema_says_what_it_is);
     tcase_add_test(all, an_incompatible_schema_is_the_users_matter);
+    tcase_add_test(all, a_schema_that_is_refused_says_what_may_do);
+    tcase_add_test(all, no_message_shows_a_password);
     tcase_add_test(all, an_address_is_a_url);
     tcase_add_test(all, a_local_registry_counts_ids_and_versions);
     suite_add_tcase(suite, all);

@@ -2,6 +2,7 @@
 #include "check_storage.h"
 
 #include "storage/state_lmdb.h"
+#include "storage/state_runs.h"
 
 static const char *letters(arena *a, char c, size_t count)
 {
@@ -335,8 +336,160 @@ START_TEST(state_follows_a_plain_table)
 }
 END_TEST
 
+/* ---- runs ---- */
+
+enum { MODEL_KEYS = 240, MODEL_STORES = 3 };
+
+/* What a state must hold: by store and key, the length of its value, all of one letter; -1: nothing. */
+typedef struct model {
+    char keys[MODEL_KEYS][640]; /* in order */
+    size_t key_len[MODEL_KEYS];
+    int value_len[MODEL_STORES][MODEL_KEYS];
+    char letter[MODEL_STORES][MODEL_KEYS];
+    uint64_t random;
+} model;
+
+static uint32_t draw(model *m, uint32_t below)
+{
+    m->random = m->random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(m->random >> 33) % below;
+}
+
+/* The first key is empty; some are long, each with another beginning, so that their order is that of their bytes. */
+static void model_make(model *m)
+{
+    for (int i = 0; i < MODEL_KEYS; i++) {
+        m->key_len[i] = i == 0 ? 0 : (size_t)snprintf(m->keys[i], 16, "%05d", i * 7);
+        if (i % 40 == 39) m->key_len[i] = 600, memset(m->keys[i] + 5, 'x', 595);
+        for (int s = 0; s < MODEL_STORES; s++) m->value_len[s][i] = -1;
+    }
+}
+
+static slice model_key(const model *m, int i)
+{
+    return (slice){ m->keys[i], m->key_len[i] };
+}
+
+/* An epoch: of how many keys is drawn, too. */
+static void model_step(model *m, client *c, task_state *t)
+{
+    static char letters[26][5000];
+    state_change changes[MODEL_STORES * MODEL_KEYS];
+    uint32_t count = 0, one_in = 1 + draw(m, 60), mostly_deletes = draw(m, 4) == 0;
+
+    for (int i = 0; i < 26; i++) memset(letters[i], 'a' + i, sizeof letters[i]);
+    for (int s = 0; s < MODEL_STORES; s++) {
+        for (int i = 0; i < MODEL_KEYS; i++) {
+            if (draw(m, one_in) != 0) continue;
+            bool is_deleted = draw(m, mostly_deletes ? 8 : 3) != (mostly_deletes ? 0u : 1u) && draw(m, 2) == 0;
+            m->value_len[s][i] = is_deleted ? -1 : (int)draw(m, draw(m, 20) == 0 ? 5000 : 50);
+            m->letter[s][i] = (char)('a' + draw(m, 26));
+            changes[count++] = (state_change){ (uint16_t)(s + 1), model_key(m, i),
+                                               is_deleted ? NO_SLICE : (slice){ letters[m->letter[s][i] - 'a'], (size_t)m->value_len[s][i] } };
+        }
+    }
+    epoch e = { t, changes, count };
+    if (count > 0) MUST(client_commit(c, &e, 1, NULL, 0, &test_error));
+}
+
+static void expect_value(const model *m, int s, int i, slice content)
+{
+    bool is_same = (int)content.len == m->value_len[s][i];
+
+    for (size_t k = 0; k < content.len && is_same; k++) is_same = content.data[k] == m->letter[s][i];
+    if (!is_same) ck_abort_msg("store %d, key %d: %zu bytes instead of %d", s + 1, i, content.len, m->value_len[s][i]);
+}
+
+/* A range, and within it a place to begin anew. */
+static void model_scan(model *m, task_state *t, int s)
+{
+    int from = (int)draw(m, MODEL_KEYS), to = from + (int)draw(m, (uint32_t)(MODEL_KEYS - from)), jump = from + (int)draw(m, 40);
+    state_cursor *cursor;
+    slice key, content;
+    bool more;
+
+    MUST(task_state_scan(t, (uint16_t)(s + 1), from == 0 ? NO_SLICE : model_key(m, from), model_key(m, to), &cursor, &test_error));
+    for (int round = 0; round < 2; round++) {
+        for (int i = round == 0 ? from : jump; i < to; i++) {
+            if (m->value_len[s][i] < 0) continue;
+            MUST(state_cursor_next(cursor, &key, &content, &more, &test_error));
+            if (!more || !slice_equal(key, model_key(m, i))) ck_abort_msg("store %d: not key %d", s + 1, i);
+            expect_value(m, s, i, content);
+        }
+        if (jump >= MODEL_KEYS) break;
+        MUST(state_cursor_next(cursor, &key, &content, &more, &test_error));
+        ck_assert(!more);
+        MUST(state_cursor_seek(cursor, model_key(m, jump), &test_error));
+    }
+    state_cursor_close(cursor);
+}
+
+static void model_check(model *m, task_state *t)
+{
+    uint64_t bytes, entries, have = 0;
+    slice content;
+
+    for (int s = 0; s < MODEL_STORES; s++) {
+        for (int i = 0; i < MODEL_KEYS; i++) {
+            bool found = get_state(t, (uint16_t)(s + 1), model_key(m, i), &content);
+            if (found != (m->value_len[s][i] >= 0)) ck_abort_msg("store %d, key %d is %s", s + 1, i, found ? "there" : "gone");
+            if (m->value_len[s][i] >= 0) expect_value(m, s, i, content), have++;
+        }
+        for (int i = 0; i < 5; i++) model_scan(m, t, s);
+    }
+    MUST(task_state_size(t, &bytes, &entries, &test_error));
+    ck_assert_uint_ge(entries, have); /* those that newer ones hide are counted until they are merged */
+}
+
+static const run_limits MODEL_LIMITS[] = {
+    { .tree_bytes = 4 << 20, .epoch_bytes = 1 << 20, .block_bytes = 16368, .tier_bytes = 1 << 20, .least_bytes = 65536 },
+    { .tree_bytes = 3000, .epoch_bytes = 1000, .block_bytes = 200, .tier_bytes = 500, .least_bytes = 100 },
+    { .tree_bytes = 0, .epoch_bytes = 0, .block_bytes = 64, .tier_bytes = 100, .least_bytes = 1 },
+    { .tree_bytes = 20000, .epoch_bytes = 20000, .block_bytes = 1000, .tier_bytes = 100, .least_bytes = 1 << 20 },
+    { .tree_bytes = 6000, .epoch_bytes = 200, .block_bytes = 16368, .tier_bytes = 1 << 20, .least_bytes = 10 },
+};
+
+/* Random epochs, whatever part of the state is in the tree, in runs, and in merges under way; beside it another task's. */
+START_TEST(runs_and_tree_are_one_state)
+{
+    model *m = calloc(1, sizeof *m), *beside = calloc(1, sizeof *beside);
+    storage *s = open_here();
+    client *c = open_client(s, "q", NULL, NULL);
+    task_state *t = open_state(c, "q/0", 1), *u = open_state(c, "q/0", 2);
+
+    state_run_limits = MODEL_LIMITS[_i % 5];
+    m->random = (uint64_t)_i;
+    beside->random = (uint64_t)_i + 1000;
+    model_make(m);
+    model_make(beside);
+    for (int round = 0; round < 120; round++) {
+        model_step(m, c, t);
+        if (round % 3 == 0) model_step(beside, c, u);
+        if (round % 6 == 5) model_check(m, t);
+        if (round % 40 != 39) continue;
+        model_check(beside, u);
+        task_state_close(t);
+        task_state_close(u);
+        client_close(c);
+        storage_close(s);
+        s = open_here();
+        c = open_client(s, "q", NULL, NULL);
+        t = open_state(c, "q/0", 1);
+        u = open_state(c, "q/0", 2);
+        model_check(m, t);
+    }
+    task_state_close(t);
+    task_state_close(u);
+    client_close(c);
+    storage_close(s);
+    free(m);
+    free(beside);
+}
+END_TEST
+
 static void add(TCase *all)
 {
+    tcase_add_loop_test(all, runs_and_tree_are_one_state, 0, 10);
     tcase_add_test(all, values_are_put_found_and_deleted);
     tcase_add_test(all, ranges_are_in_key_order);
     tcase_add_loop_test(all, long_keys_are_told_apart, 0, 2);

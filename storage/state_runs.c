@@ -1,0 +1,899 @@
+/* storage/state_runs.c - see state_runs.h. */
+#include "storage/state_runs.h"
+
+#include "core/bytes.h"
+#include "core/hash.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FAN_IN 4 /* runs of one tier that are merged */
+#define BOOK_HEAD_BYTES 32
+#define RUN_BYTES 32
+#define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
+
+/* A block that fills four pages of overflow but for LMDB's header. */
+run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (size_t)1 << 20, .block_bytes = 4 * 4096 - 16,
+                                .tier_bytes = (size_t)1 << 20, .least_bytes = (size_t)64 << 10 };
+
+/* ---- keys ---- */
+
+typedef struct runs_key {
+    size_t len;
+    char bytes[STATE_LMDB_KEY_MAX + 1];
+} runs_key;
+
+static runs_key key_of_kind(const state_space *space, char kind)
+{
+    runs_key k = { .len = space->prefix_len + 3 };
+
+    memcpy(k.bytes, space->prefix, space->prefix_len);
+    put_u16(k.bytes + space->prefix_len, RUNS_STORE);
+    k.bytes[space->prefix_len + 2] = kind;
+    return k;
+}
+
+static void key_add_place(runs_key *k, uint16_t store, slice key)
+{
+    size_t whole = key.len > STATE_KEY_WHOLE_MAX ? STATE_KEY_WHOLE_MAX : key.len;
+
+    put_u16(k->bytes + k->len, store);
+    if (whole > 0) memcpy(k->bytes + k->len + 2, key.data, whole);
+    k->len += 2 + whole;
+}
+
+static runs_key run_start(const state_space *space, uint64_t id)
+{
+    runs_key k = key_of_kind(space, 'r');
+
+    put_u64(k.bytes + k.len, id);
+    k.len += 8;
+    return k;
+}
+
+static bool begins_with(MDB_val at, const char *bytes, size_t len)
+{
+    return at.mv_size >= len && memcmp(at.mv_data, bytes, len) == 0;
+}
+
+static bool is_long(slice key)
+{
+    return key.len > STATE_KEY_WHOLE_MAX;
+}
+
+/* ---- the book ---- */
+
+static run read_run(const char *at)
+{
+    return (run){ get_u64(at), get_u64(at + 8), get_u64(at + 16), get_u64(at + 24) };
+}
+
+static void add_run(text *t, const run *r)
+{
+    text_add_u64(t, r->id);
+    text_add_u64(t, r->entries);
+    text_add_u64(t, r->bytes);
+    text_add_u64(t, r->into);
+}
+
+static int find_book(MDB_txn *txn, const state_space *space, slice *book, uint32_t *runs)
+{
+    runs_key k = key_of_kind(space, 'b');
+    MDB_val data;
+    int code = mdb_get(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data);
+
+    *runs = 0;
+    *book = NO_SLICE;
+    if (code != 0) return code == MDB_NOTFOUND ? 0 : code;
+    *book = lmdb_slice(data);
+    if (book->len < BOOK_HEAD_BYTES) return MDB_CORRUPTED;
+    *runs = get_u32(book->data + 24);
+    return book->len - BOOK_HEAD_BYTES < (size_t)*runs * RUN_BYTES ? MDB_CORRUPTED : 0;
+}
+
+static void *must_alloc(size_t bytes)
+{
+    void *memory = calloc(1, bytes);
+
+    if (memory == NULL) abort(); /* as all small allocations */
+    return memory;
+}
+
+int runs_load(MDB_txn *txn, const state_space *space, run_book *out)
+{
+    slice stored;
+    uint32_t count;
+    int code = find_book(txn, space, &stored, &count);
+
+    *out = (run_book){ 0 };
+    if (code != 0 || stored.data == NULL) return code;
+    reader_bytes in = read_from(stored);
+    out->last_id = read_u64(&in);
+    out->tree_bytes = read_u64(&in);
+    out->erased = read_u64(&in);
+    out->run_count = read_u32(&in);
+    out->merge_count = read_u32(&in);
+    out->runs = must_alloc((count + 2) * sizeof *out->runs); /* room for one that is added, see runs_add() */
+    for (uint32_t i = 0; i < count; i++) out->runs[i] = read_run(read_bytes(&in, RUN_BYTES));
+    if ((size_t)(in.end - in.at) / (RUN_BYTES + 4) < out->merge_count) return MDB_CORRUPTED;
+    out->merges = must_alloc((out->merge_count + count + 1) * sizeof *out->merges);
+    for (uint32_t i = 0; i < out->merge_count; i++) {
+        run_merge *m = &out->merges[i];
+        const char *at = read_bytes(&in, RUN_BYTES);
+        if (at != NULL) m->output = read_run(at);
+        m->place = read_u32(&in);
+        if (m->place > sizeof m->at || (at = read_bytes(&in, m->place)) == NULL) return MDB_CORRUPTED;
+        memcpy(m->at, at, m->place);
+    }
+    return in.bad ? MDB_CORRUPTED : 0;
+}
+
+int runs_store(MDB_txn *txn, const state_space *space, const run_book *book)
+{
+    runs_key k = key_of_kind(space, 'b');
+    text t = TEXT_EMPTY;
+
+    text_add_u64(&t, book->last_id);
+    text_add_u64(&t, book->tree_bytes);
+    text_add_u64(&t, book->erased);
+    text_add_u32(&t, book->run_count);
+    text_add_u32(&t, book->merge_count);
+    for (uint32_t i = 0; i < book->run_count; i++) add_run(&t, &book->runs[i]);
+    for (uint32_t i = 0; i < book->merge_count; i++) {
+        add_run(&t, &book->merges[i].output);
+        text_add_u32(&t, book->merges[i].place);
+        text_add(&t, (slice){ book->merges[i].at, book->merges[i].place });
+    }
+    MDB_val data = lmdb_val(text_slice(&t));
+    int code = mdb_put(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data, 0);
+    text_free(&t);
+    return code;
+}
+
+void runs_free(run_book *book)
+{
+    free(book->runs);
+    free(book->merges);
+    *book = (run_book){ 0 };
+}
+
+/* ---- filters ---- */
+
+#define KEYS_A_WORD 8
+
+static uint64_t place_hash(uint16_t store, slice key)
+{
+    return hash_bytes(key) ^ store * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* Not by the lowest bits of the hash: keys came to this partition by these. */
+static uint64_t *filter_word(const run_filter *f, uint64_t hash)
+{
+    return &f->words[hash >> 8 & f->mask];
+}
+
+/* Four bits of one word: a look is one cache line. */
+static uint64_t filter_bits(uint64_t hash)
+{
+    uint64_t bits = hash >> 40;
+
+    return (uint64_t)1 << (bits & 63) | (uint64_t)1 << (bits >> 6 & 63) | (uint64_t)1 << (bits >> 12 & 63) |
+           (uint64_t)1 << (bits >> 18 & 63);
+}
+
+static run_filter *filter_of(const state_space *space, uint64_t run)
+{
+    run_filters *all = space->filters;
+
+    for (uint32_t i = 0; all != NULL && i < all->count; i++) {
+        if (all->items[i].run == run) return &all->items[i];
+    }
+    return NULL;
+}
+
+static void filter_drop(const state_space *space, uint64_t run)
+{
+    run_filter *f = filter_of(space, run);
+
+    if (f == NULL) return;
+    free(f->words);
+    *f = space->filters->items[--space->filters->count];
+}
+
+/* An empty one for so many keys; NULL for a reader. One that an aborted transaction has left goes. */
+static run_filter *filter_make(const state_space *space, uint64_t run, uint64_t keys)
+{
+    run_filters *all = space->filters;
+    uint64_t words = 8;
+
+    if (all == NULL) return NULL;
+    filter_drop(space, run);
+    while (words * KEYS_A_WORD < keys) words *= 2;
+    if (all->count == all->room) {
+        all->room = all->room == 0 ? 16 : 2 * all->room;
+        all->items = realloc(all->items, all->room * sizeof *all->items);
+        if (all->items == NULL) abort(); /* as all small allocations */
+    }
+    run_filter *f = &all->items[all->count++];
+    *f = (run_filter){ run, calloc(words, sizeof *f->words), words - 1 };
+    if (f->words == NULL) abort();
+    return f;
+}
+
+static void filter_add(run_filter *f, uint64_t hash)
+{
+    if (f != NULL) *filter_word(f, hash) |= filter_bits(hash);
+}
+
+static bool filter_may_have(const run_filter *f, uint64_t hash)
+{
+    return (*filter_word(f, hash) & filter_bits(hash)) == filter_bits(hash);
+}
+
+void run_filters_free(run_filters *f)
+{
+    for (uint32_t i = 0; i < f->count; i++) free(f->items[i].words);
+    free(f->items);
+    *f = (run_filters){ 0 };
+}
+
+/* ---- blocks ----
+ * [items u32][end of each item u32], then the items: [key length u16, ERASED_BIT][key][value]. */
+
+typedef struct block_view {
+    slice bytes;
+    uint32_t items;
+} block_view;
+
+static bool block_see(MDB_val data, block_view *out)
+{
+    *out = (block_view){ lmdb_slice(data), 0 };
+    if (out->bytes.len < 4) return false;
+    out->items = get_u32(out->bytes.data);
+    size_t head = 4 + 4 * (size_t)out->items;
+    return out->items > 0 && head <= out->bytes.len && get_u32(out->bytes.data + head - 4) == out->bytes.len - head;
+}
+
+static bool block_item(const block_view *b, uint32_t i, slice *key, slice *value)
+{
+    const char *ends = b->bytes.data + 4, *items = ends + 4 * (size_t)b->items;
+    uint32_t from = i == 0 ? 0 : get_u32(ends + 4 * (size_t)(i - 1)), to = get_u32(ends + 4 * (size_t)i);
+
+    if (to < from || to - from < 2 || to > b->bytes.len - (size_t)(items - b->bytes.data)) return false;
+    uint16_t length = get_u16(items + from), key_len = length & (uint16_t)~ERASED_BIT;
+    if (key_len > to - from - 2) return false;
+    *key = (slice){ items + from + 2, key_len };
+    *value = (length & ERASED_BIT) != 0 ? NO_SLICE : (slice){ key->data + key_len, to - from - 2 - key_len };
+    return true;
+}
+
+/* The first item at or after the key. False: damaged. */
+static bool block_find(const block_view *b, slice key, uint32_t *out)
+{
+    uint32_t low = 0, high = b->items;
+    slice there, value;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (!block_item(b, middle, &there, &value)) return false;
+        if (slice_compare(there, key) < 0) low = middle + 1;
+        else high = middle;
+    }
+    *out = low;
+    return true;
+}
+
+/* Gathers a run's blocks in memory: nothing may be written while layers are read (a page that is written may move). */
+typedef struct run_writer {
+    const state_space *space;
+    run *output;
+    run_filter *filter; /* NULL: none is kept */
+    text ends, items; /* of the block being made */
+    text done;        /* [key length u32][block length u32][key][block], as they are to be put */
+    runs_key first;
+    uint16_t store;
+} run_writer;
+
+static void writer_end_block(run_writer *w)
+{
+    if (w->ends.len == 0) return;
+    text_add_u32(&w->done, (uint32_t)w->first.len);
+    text_add_u32(&w->done, (uint32_t)(4 + w->ends.len + w->items.len));
+    text_add(&w->done, (slice){ w->first.bytes, w->first.len });
+    text_add_u32(&w->done, (uint32_t)(w->ends.len / 4));
+    text_add(&w->done, text_slice(&w->ends));
+    text_add(&w->done, text_slice(&w->items));
+    text_clear(&w->ends);
+    text_clear(&w->items);
+}
+
+static void writer_add(run_writer *w, const state_change *entry)
+{
+    size_t more = 4 + 2 + entry->key.len + entry->value.len;
+    bool is_erased = entry->value.data == NULL;
+
+    if (w->ends.len > 0 &&
+        (entry->store != w->store || 4 + w->ends.len + w->items.len + more > state_run_limits.block_bytes)) {
+        writer_end_block(w);
+    }
+    if (w->ends.len == 0) {
+        w->store = entry->store;
+        w->first = run_start(w->space, w->output->id);
+        key_add_place(&w->first, entry->store, entry->key);
+    }
+    text_reserve(&w->items, more);
+    put_u16(w->items.data + w->items.len, (uint16_t)(entry->key.len | (is_erased ? ERASED_BIT : 0)));
+    w->items.len += 2;
+    text_add(&w->items, entry->key);
+    if (!is_erased) text_add(&w->items, entry->value);
+    text_add_u32(&w->ends, (uint32_t)w->items.len);
+    filter_add(w->filter, place_hash(entry->store, entry->key));
+    if (is_erased) return;
+    w->output->entries++;
+    w->output->bytes += entry->key.len + entry->value.len;
+}
+
+static int writer_put(run_writer *w, MDB_txn *txn)
+{
+    writer_end_block(w);
+    const char *end = w->done.data + w->done.len;
+    for (const char *at = w->done.data; at < end;) {
+        MDB_val key = { get_u32(at), (void *)(at + 8) }, data = { get_u32(at + 4), (char *)key.mv_data + key.mv_size };
+        int code = mdb_put(txn, w->space->dbi, &key, &data, 0);
+        if (code != 0) return code;
+        at = (char *)data.mv_data + data.mv_size;
+    }
+    return 0;
+}
+
+static void writer_free(run_writer *w)
+{
+    text_free(&w->ends);
+    text_free(&w->items);
+    text_free(&w->done);
+}
+
+/* ---- layers ---- */
+
+typedef enum layer_kind { LAYER_CHANGES, LAYER_TREE, LAYER_ERASED, LAYER_RUN } layer_kind;
+
+struct layer {
+    layer_kind kind;
+    bool is_over;
+    state_change at;
+    uint64_t head; /* its key's first bytes, as a number */
+    const state_change *changes; /* the next one */
+    uint32_t left;
+    MDB_cursor *cursor;
+    runs_key start; /* what its LMDB keys begin with */
+    block_view block;
+    uint32_t item;
+};
+
+static uint64_t head_of(slice key)
+{
+    char bytes[8] = { 0 };
+
+    if (key.len > 0) memcpy(bytes, key.data, key.len < 8 ? key.len : 8);
+    return get_u64(bytes);
+}
+
+static int compare_places(const layer *a, const layer *b)
+{
+    if (a->at.store != b->at.store) return a->at.store < b->at.store ? -1 : 1;
+    if (a->head != b->head) return a->head < b->head ? -1 : 1;
+    return slice_compare(a->at.key, b->at.key);
+}
+
+static void layer_stand(layer *l, state_change at)
+{
+    l->at = at;
+    l->head = head_of(at.key);
+}
+
+static int open_layer(layer *l, layer_kind kind, MDB_txn *txn, const state_space *space, uint64_t run_id)
+{
+    *l = (layer){ .kind = kind, .is_over = true };
+    switch (kind) {
+    case LAYER_RUN: l->start = run_start(space, run_id); break;
+    case LAYER_ERASED: l->start = key_of_kind(space, 'e'); break;
+    default:
+        memcpy(l->start.bytes, space->prefix, space->prefix_len);
+        l->start.len = space->prefix_len;
+        break;
+    }
+    return kind == LAYER_CHANGES ? 0 : mdb_cursor_open(txn, space->dbi, &l->cursor);
+}
+
+static void next_change(layer *l)
+{
+    while (l->left > 0 && is_long(l->changes->key)) l->changes++, l->left--;
+    l->is_over = l->left == 0;
+    if (l->is_over) return;
+    layer_stand(l, *l->changes++);
+    l->left--;
+}
+
+/* Of the tree or of what is erased: code is what LMDB said of the cursor's move. */
+static int take_tree_entry(layer *l, int code, MDB_val key, MDB_val data)
+{
+    l->is_over = code != 0 || !begins_with(key, l->start.bytes, l->start.len) || key.mv_size < l->start.len + 2;
+    if (l->is_over) return code == MDB_NOTFOUND ? 0 : code;
+    const char *at = (char *)key.mv_data + l->start.len;
+    uint16_t store = get_u16(at);
+    slice value = l->kind == LAYER_TREE ? lmdb_slice(data) : NO_SLICE;
+    l->is_over = l->kind == LAYER_TREE && store == RUNS_STORE;
+    layer_stand(l, (state_change){ store, { at + 2, key.mv_size - l->start.len - 2 }, value });
+    return 0;
+}
+
+static int take_item(layer *l)
+{
+    slice key, value;
+
+    if (!block_item(&l->block, l->item, &key, &value)) return MDB_CORRUPTED;
+    layer_stand(l, (state_change){ l->at.store, key, value });
+    return 0;
+}
+
+/* The cursor has come to a block, if it has. */
+static int take_block(layer *l, int code, MDB_val key, MDB_val data)
+{
+    l->is_over = code != 0 || !begins_with(key, l->start.bytes, l->start.len) || key.mv_size < l->start.len + 2;
+    if (l->is_over) return code == MDB_NOTFOUND ? 0 : code;
+    if (!block_see(data, &l->block)) return MDB_CORRUPTED;
+    l->at.store = get_u16((char *)key.mv_data + l->start.len);
+    l->item = 0;
+    return 0;
+}
+
+static int layer_next(layer *l)
+{
+    MDB_val key, data;
+
+    if (l->kind == LAYER_CHANGES) {
+        next_change(l);
+        return 0;
+    }
+    if (l->kind != LAYER_RUN) {
+        int code = mdb_cursor_get(l->cursor, &key, &data, MDB_NEXT);
+        return take_tree_entry(l, code, key, data);
+    }
+    if (++l->item >= l->block.items) {
+        int code = mdb_cursor_get(l->cursor, &key, &data, MDB_NEXT);
+        if ((code = take_block(l, code, key, data)) != 0 || l->is_over) return code;
+    }
+    return take_item(l);
+}
+
+/* Moves the cursor to the block that may hold the place: the last one that begins at or before it. Its key and bytes; or what
+ * comes behind all that begin before. */
+static int find_block(MDB_cursor *cursor, const runs_key *start, const runs_key *place, MDB_val *key, MDB_val *data)
+{
+    *key = (MDB_val){ place->len, (void *)place->bytes };
+    int code = mdb_cursor_get(cursor, key, data, MDB_SET_RANGE);
+
+    if (code == 0 && key->mv_size == place->len && memcmp(key->mv_data, place->bytes, place->len) == 0) return 0;
+    if (code != 0 && code != MDB_NOTFOUND) return code;
+    code = mdb_cursor_get(cursor, key, data, code == 0 ? MDB_PREV : MDB_LAST);
+    if (code == MDB_NOTFOUND) return mdb_cursor_get(cursor, key, data, MDB_FIRST);
+    if (code != 0 || begins_with(*key, start->bytes, start->len)) return code;
+    return mdb_cursor_get(cursor, key, data, MDB_NEXT);
+}
+
+static int layer_seek(layer *l, uint16_t store, slice key)
+{
+    runs_key place = l->start;
+    MDB_val at, data;
+    int code;
+
+    if (l->kind == LAYER_CHANGES) return EINVAL; /* is read once, from its beginning */
+    key_add_place(&place, store, key);
+    if (l->kind != LAYER_RUN) {
+        at = (MDB_val){ place.len, place.bytes };
+        code = mdb_cursor_get(l->cursor, &at, &data, MDB_SET_RANGE);
+        return take_tree_entry(l, code, at, data);
+    }
+    code = find_block(l->cursor, &l->start, &place, &at, &data);
+    if ((code = take_block(l, code, at, data)) != 0 || l->is_over) return code;
+    if (l->at.store == store) {
+        if (!block_find(&l->block, key, &l->item)) return MDB_CORRUPTED;
+    } else if (l->at.store < store) {
+        l->item = l->block.items;
+    }
+    if (l->item < l->block.items) return take_item(l);
+    l->item--;
+    return layer_next(l);
+}
+
+static int layers_add(layers *m, layer_kind kind, MDB_txn *txn, const state_space *space, uint64_t run_id)
+{
+    return open_layer(&m->items[m->count++], kind, txn, space, run_id);
+}
+
+static void layers_make(layers *m, uint32_t room)
+{
+    *m = (layers){ .items = must_alloc(room * sizeof *m->items) };
+}
+
+int layers_open(layers *m, MDB_txn *txn, const state_space *space)
+{
+    slice book;
+    uint32_t runs;
+    int code = find_book(txn, space, &book, &runs);
+
+    layers_make(m, runs + 2);
+    if (code == 0) code = layers_add(m, LAYER_TREE, txn, space, 0);
+    if (code == 0 && runs > 0) code = layers_add(m, LAYER_ERASED, txn, space, 0);
+    for (uint32_t i = 0; i < runs && code == 0; i++) {
+        code = layers_add(m, LAYER_RUN, txn, space, get_u64(book.data + BOOK_HEAD_BYTES + (size_t)i * RUN_BYTES));
+    }
+    return code;
+}
+
+void layers_close(layers *m)
+{
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (m->items[i].cursor != NULL) mdb_cursor_close(m->items[i].cursor);
+    }
+    free(m->items);
+    *m = (layers){ 0 };
+}
+
+int layers_seek(layers *m, uint16_t store, slice key)
+{
+    m->given = NULL;
+    for (uint32_t i = 0; i < m->count; i++) {
+        int code = layer_seek(&m->items[i], store, key);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+/* All that stand at the key that was given go on; it last, since the others are compared with it. */
+static int pass_given(layers *m)
+{
+    layer *from = NULL;
+
+    for (uint32_t i = 0; i < m->count && from == NULL; i++) {
+        if (&m->items[i].at == m->given) from = &m->items[i];
+    }
+    for (layer *l = from + 1; l < m->items + m->count; l++) {
+        int code = l->is_over || compare_places(l, from) != 0 ? 0 : layer_next(l);
+        if (code != 0) return code;
+    }
+    return layer_next(from);
+}
+
+int layers_next(layers *m, const state_change **out)
+{
+    const layer *least = NULL;
+    int code = m->given == NULL ? 0 : pass_given(m);
+
+    *out = NULL;
+    if (code != 0) return code;
+    for (uint32_t i = 0; i < m->count; i++) {
+        const layer *l = &m->items[i];
+        if (!l->is_over && (least == NULL || compare_places(l, least) < 0)) least = l;
+    }
+    m->given = *out = least == NULL ? NULL : &least->at;
+    return 0;
+}
+
+/* ---- looking up ---- */
+
+static int get_in_run(MDB_cursor *cursor, const state_space *space, uint64_t id, uint16_t store, slice key, slice *value,
+                      bool *known)
+{
+    runs_key start = run_start(space, id), place = start;
+    MDB_val at, data;
+    block_view block;
+    uint32_t item;
+    slice there;
+
+    *known = false;
+    key_add_place(&place, store, key);
+    int code = find_block(cursor, &start, &place, &at, &data);
+    if (code != 0 || !begins_with(at, place.bytes, start.len + 2)) return code == MDB_NOTFOUND ? 0 : code;
+    if (!block_see(data, &block) || !block_find(&block, key, &item)) return MDB_CORRUPTED;
+    if (item == block.items) return 0;
+    if (!block_item(&block, item, &there, value)) return MDB_CORRUPTED;
+    *known = slice_equal(there, key);
+    return 0;
+}
+
+/* The filter of a run that was written before this process came to it. */
+static int make_filter(MDB_txn *txn, const state_space *space, const run *r)
+{
+    run_filter *f = filter_make(space, r->id, r->entries);
+    layer l;
+    int code = open_layer(&l, LAYER_RUN, txn, space, r->id);
+
+    if (code == 0) code = layer_seek(&l, 0, NO_SLICE);
+    while (code == 0 && !l.is_over) {
+        filter_add(f, place_hash(l.at.store, l.at.key));
+        code = layer_next(&l);
+    }
+    if (l.cursor != NULL) mdb_cursor_close(l.cursor);
+    if (code != 0) filter_drop(space, r->id);
+    return code;
+}
+
+static int may_be_in_run(MDB_txn *txn, const state_space *space, const run *r, uint64_t hash, bool *may)
+{
+    int code = 0;
+
+    *may = true;
+    if (space->filters == NULL) return 0;
+    if (filter_of(space, r->id) == NULL && (code = make_filter(txn, space, r)) != 0) return code;
+    *may = filter_may_have(filter_of(space, r->id), hash);
+    return 0;
+}
+
+int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found)
+{
+    runs_key erased = key_of_kind(space, 'e');
+    MDB_cursor *cursor;
+    MDB_val data;
+    slice book;
+    uint32_t runs;
+    bool known = false, may;
+    int code = find_book(txn, space, &book, &runs);
+
+    *found = false;
+    if (code != 0 || runs == 0 || is_long(key)) return code;
+    if (get_u64(book.data + 16) > 0) {
+        key_add_place(&erased, store, key);
+        code = mdb_get(txn, space->dbi, &(MDB_val){ erased.len, erased.bytes }, &data);
+        if (code != MDB_NOTFOUND) return code;
+    }
+    if ((code = mdb_cursor_open(txn, space->dbi, &cursor)) != 0) return code;
+    uint64_t hash = place_hash(store, key);
+    for (uint32_t i = 0; i < runs && code == 0 && !known; i++) {
+        const run r = read_run(book.data + BOOK_HEAD_BYTES + (size_t)i * RUN_BYTES);
+        code = may_be_in_run(txn, space, &r, hash, &may);
+        if (code == 0 && may) code = get_in_run(cursor, space, r.id, store, key, value, &known);
+    }
+    mdb_cursor_close(cursor);
+    *found = code == 0 && known && value->data != NULL;
+    return code;
+}
+
+/* ---- writing ---- */
+
+int runs_erase(MDB_txn *txn, const state_space *space, run_book *book, uint16_t store, slice key)
+{
+    runs_key k = key_of_kind(space, 'e');
+    MDB_val data = { 0, NULL };
+
+    if (book->run_count == 0 || is_long(key)) return 0;
+    key_add_place(&k, store, key);
+    int code = mdb_put(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data, MDB_NOOVERWRITE);
+    if (code == 0) {
+        book->erased++;
+        book->tree_bytes += key.len;
+    }
+    return code == MDB_KEYEXIST ? 0 : code;
+}
+
+int runs_restore(MDB_txn *txn, const state_space *space, run_book *book, uint16_t store, slice key)
+{
+    runs_key k = key_of_kind(space, 'e');
+
+    if (book->erased == 0 || is_long(key)) return 0;
+    key_add_place(&k, store, key);
+    int code = mdb_del(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, NULL);
+    if (code == 0) book->erased--;
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* Deletes what begins so; *left (may be NULL) loses what goes. Long keys of the tree stay, and what is no entry of it. */
+static int delete_all(MDB_txn *txn, const state_space *space, const runs_key *start, bool is_tree, state_growth *left)
+{
+    MDB_cursor *cursor;
+    runs_key first = *start;
+    MDB_val key = { 0, first.bytes }, data;
+    int code = mdb_cursor_open(txn, space->dbi, &cursor);
+
+    if (code != 0) return code;
+    if (is_tree) key_add_place(&first, 0, NO_SLICE); /* the prefix may be empty, and LMDB looks for no such key */
+    key.mv_size = first.len;
+    code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    while (code == 0 && begins_with(key, start->bytes, start->len)) {
+        size_t len = key.mv_size - space->prefix_len - 2;
+        if (is_tree && get_u16((char *)key.mv_data + space->prefix_len) == RUNS_STORE) break;
+        if (!is_tree || len <= STATE_KEY_WHOLE_MAX) {
+            if (left != NULL) {
+                left->entries--;
+                left->bytes -= (int64_t)(len + data.mv_size);
+            }
+            if ((code = mdb_cursor_del(cursor, 0)) != 0) break;
+        }
+        code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* Everything the layers have, or so many bytes of it; *is_over: nothing is left. Deletions hide nothing where the run will be
+ * the oldest, and are left out. */
+static int write_layers(run_writer *w, layers *m, bool is_oldest, size_t bytes_max, const state_change **last, bool *is_over)
+{
+    const state_change *entry;
+    size_t bytes = 0;
+    int code;
+
+    *last = NULL;
+    while ((code = layers_next(m, &entry)) == 0 && entry != NULL) {
+        if (is_long(entry->key)) continue;
+        if (entry->value.data != NULL || !is_oldest) writer_add(w, entry);
+        bytes += entry->key.len + entry->value.len + 8;
+        if (bytes >= bytes_max) {
+            *last = entry;
+            break;
+        }
+    }
+    *is_over = entry == NULL;
+    return code;
+}
+
+int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state_change *changes, uint32_t count,
+             state_growth *growth)
+{
+    run made = { .id = ++book->last_id };
+    run_writer w = { .space = space, .output = &made,
+                     .filter = filter_make(space, made.id, count + book->erased + book->tree_bytes / 64) };
+    runs_key tree = { .len = space->prefix_len }, erased = key_of_kind(space, 'e');
+    const state_change *last;
+    bool is_over;
+    layers m;
+
+    layers_make(&m, 3);
+    int code = layers_add(&m, LAYER_CHANGES, txn, space, 0);
+    if (code == 0) code = layers_add(&m, LAYER_TREE, txn, space, 0);
+    if (code == 0) code = layers_add(&m, LAYER_ERASED, txn, space, 0);
+    m.items[0].changes = changes;
+    m.items[0].left = count;
+    next_change(&m.items[0]);
+    for (uint32_t i = 1; i < m.count && code == 0; i++) code = layer_seek(&m.items[i], 0, NO_SLICE);
+    if (code == 0) code = write_layers(&w, &m, book->run_count == 0, SIZE_MAX, &last, &is_over);
+    layers_close(&m);
+    if (code == 0) code = writer_put(&w, txn);
+    bool has_blocks = w.done.len > 0;
+    writer_free(&w);
+    memcpy(tree.bytes, space->prefix, space->prefix_len);
+    if (code == 0) code = delete_all(txn, space, &tree, true, growth);
+    if (code == 0 && book->erased > 0) code = delete_all(txn, space, &erased, false, NULL);
+    if (code != 0) return code;
+    book->tree_bytes = book->erased = 0;
+    growth->entries += (int64_t)made.entries;
+    growth->bytes += (int64_t)made.bytes;
+    if (!has_blocks) return 0;
+    if (book->runs == NULL) book->runs = must_alloc(2 * sizeof *book->runs);
+    memmove(book->runs + 1, book->runs, book->run_count++ * sizeof *book->runs);
+    book->runs[0] = made;
+    return 0;
+}
+
+/* ---- merging ---- */
+
+static void forget_pages(const state_space *space)
+{
+    if (space->env != NULL) lmdb_forget_pages(space->env);
+}
+
+static uint32_t tier_of(const run *r)
+{
+    uint64_t most = state_run_limits.tier_bytes;
+    uint32_t tier = 0;
+
+    for (; r->bytes > most && tier < 20; tier++) most *= FAN_IN;
+    return tier;
+}
+
+/* Neighbours of one tier. A run is at least of the tier of those before it, so that none is left behind. */
+static void plan_merges(const state_space *space, run_book *book)
+{
+    uint32_t tier = 0;
+
+    if (book->merges == NULL) book->merges = must_alloc((book->run_count + 1) * sizeof *book->merges);
+    for (uint32_t from = 0, to; from < book->run_count; from = to) {
+        to = from + 1;
+        if (tier_of(&book->runs[from]) > tier) tier = tier_of(&book->runs[from]);
+        if (book->runs[from].into != 0) continue;
+        while (to < book->run_count && book->runs[to].into == 0 && tier_of(&book->runs[to]) <= tier) to++;
+        if (to - from < FAN_IN) continue;
+        run_merge *m = &book->merges[book->merge_count++];
+        *m = (run_merge){ .output.id = ++book->last_id };
+        uint64_t keys = 0;
+        for (uint32_t i = from; i < to; i++) {
+            book->runs[i].into = m->output.id;
+            keys += book->runs[i].entries;
+        }
+        (void)filter_make(space, m->output.id, keys);
+    }
+}
+
+static uint32_t first_input(const run_book *book, const run_merge *m, uint32_t *count)
+{
+    uint32_t first = 0;
+
+    while (book->runs[first].into != m->output.id) first++;
+    *count = 0;
+    while (first + *count < book->run_count && book->runs[first + *count].into == m->output.id) (*count)++;
+    return first;
+}
+
+/* The output takes the inputs' place. */
+static int finish(MDB_txn *txn, const state_space *space, run_book *book, const run_merge *m, state_growth *growth)
+{
+    uint32_t count, first = first_input(book, m, &count);
+    bool is_empty = m->output.entries == 0 && first + count == book->run_count;
+    int code = 0;
+
+    for (uint32_t i = first; i < first + count && code == 0; i++) {
+        runs_key blocks = run_start(space, book->runs[i].id);
+        growth->entries -= (int64_t)book->runs[i].entries;
+        growth->bytes -= (int64_t)book->runs[i].bytes;
+        code = delete_all(txn, space, &blocks, false, NULL);
+        filter_drop(space, book->runs[i].id);
+        forget_pages(space);
+    }
+    growth->entries += (int64_t)m->output.entries;
+    growth->bytes += (int64_t)m->output.bytes;
+    book->runs[first] = m->output;
+    uint32_t kept = first + !is_empty;
+    memmove(book->runs + kept, book->runs + first + count, (book->run_count - first - count) * sizeof *book->runs);
+    book->run_count -= first + count - kept;
+    return code;
+}
+
+static int carry_on(MDB_txn *txn, const state_space *space, run_book *book, run_merge *m, size_t bytes, bool *is_over)
+{
+    uint32_t count, first = first_input(book, m, &count);
+    run_writer w = { .space = space, .output = &m->output, .filter = filter_of(space, m->output.id) };
+    const state_change *last = NULL;
+    layers in;
+    int code = 0;
+
+    layers_make(&in, count);
+    for (uint32_t i = first; i < first + count && code == 0; i++) code = layers_add(&in, LAYER_RUN, txn, space, book->runs[i].id);
+    if (code == 0 && m->place == 0) code = layers_seek(&in, 0, NO_SLICE);
+    if (code == 0 && m->place > 0) {
+        const slice done = { m->at + 2, m->place - 2 };
+        code = layers_seek(&in, get_u16(m->at), done);
+        if (code == 0) code = layers_next(&in, &last); /* the one that was written last: passed over */
+    }
+    if (code == 0) code = write_layers(&w, &in, first + count == book->run_count, bytes, &last, is_over);
+    if (code == 0 && last != NULL) {
+        put_u16(m->at, last->store);
+        if (last->key.len > 0) memcpy(m->at + 2, last->key.data, last->key.len);
+        m->place = 2 + (uint32_t)last->key.len;
+    }
+    layers_close(&in);
+    if (code == 0) code = writer_put(&w, txn);
+    writer_free(&w);
+    return code;
+}
+
+int runs_merge(MDB_txn *txn, const state_space *space, run_book *book, size_t bytes, state_growth *growth)
+{
+    size_t each = 2 * bytes < state_run_limits.least_bytes ? state_run_limits.least_bytes : 2 * bytes;
+
+    if (book->run_count == 0) return 0;
+    plan_merges(space, book);
+    for (uint32_t i = 0; i < book->merge_count;) {
+        bool is_over;
+        int code = carry_on(txn, space, book, &book->merges[i], each, &is_over);
+        forget_pages(space);
+        if (code == 0 && is_over) {
+            code = finish(txn, space, book, &book->merges[i], growth);
+            memmove(book->merges + i, book->merges + i + 1, (--book->merge_count - i) * sizeof *book->merges);
+        } else {
+            i++;
+        }
+        if (code != 0) return code;
+    }
+    return 0;
+}
