@@ -17,7 +17,7 @@
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
 #define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
-#define FORGET_EVERY_MS 20
+#define FORGET_EVERY_MS 1
 
 /* One for each environment this process has open, in a list: a second open of a directory finds the first. */
 typedef struct lmdb_sharing {
