@@ -90,7 +90,7 @@ void weir_session_shares_readers(weir_session *s);
 /* For TERMINATE of an id that no persistent query has: true where it is one of the caller's own, which ends then. It is called
  * with the engine's lock held, and must call nothing of this header. */
 void weir_session_ends(weir_session *s, bool (*ends)(void *self, slice id), void *self);
-/* Whether there is a setting of that name ("ksql.streams." may stand before it). */
+/* Whether there is a setting of that name ("ksql.streams." may stand before it), be it one without effect here. */
 bool weir_knows_setting(slice name);
 /* From any thread or a signal handler: the script that is open ends, at the result or statement under way that can wait, with
  * WEIR_CANCELLED. */

@@ -48,7 +48,7 @@ weir_rc weir_session_set(weir_session *s, slice name, slice new_value, weir_erro
     slice canonical;
 
     WEIR_TRY(setting_check(name, new_value, &canonical, err));
-    setting_put(s, canonical, new_value);
+    if (canonical.data != NULL) setting_put(s, canonical, new_value);
     return WEIR_OK;
 }
 
@@ -140,7 +140,7 @@ void weir_session_ends(weir_session *s, bool (*ends)(void *self, slice id), void
 
 bool weir_knows_setting(slice name)
 {
-    return setting_canonical(name).data != NULL;
+    return setting_canonical(name).data != NULL || setting_is_idle(name);
 }
 
 /* ---- what the planner asks ---- */
@@ -463,7 +463,9 @@ static weir_rc do_statement(weir_script *script, const statement *what, arena **
             err->at = what->setting.name_at;
             return rc;
         }
-        *out = result_message("properties", "%.*s %s", SLICE_ARG(what->setting.name), what->kind == STATEMENT_SET ? "set" : "unset");
+        *out = result_message("properties", "%.*s %s%s", SLICE_ARG(what->setting.name),
+                              what->kind == STATEMENT_SET ? "set" : "unset",
+                              setting_is_idle(what->setting.name) ? ", which has no effect here" : "");
         return WEIR_OK;
     case STATEMENT_DEFINE:
         variables_set(s->variables, what->setting.name, what->setting.value);

@@ -47,6 +47,74 @@ static const known_setting SETTINGS[] = {
                                                    "0: that, and as emit every-change" },
 };
 
+/* What ksqlDB's scripts and clients set and has no effect here. They are to run as they are, so it is taken. */
+typedef struct idle_setting {
+    const char *name;  /* without "ksql.streams.", "producer." and "consumer." */
+    const char *value; /* the only one it takes: what weir always does; NULL: any */
+} idle_setting;
+
+static const idle_setting IDLE_SETTINGS[] = {
+    { "acceptable.recovery.lag", NULL },
+    { "acks", NULL },
+    { "batch.size", NULL },
+    { "buffer.memory", NULL },
+    { "buffered.records.per.partition", NULL },
+    { "compression.type", NULL },
+    { "connections.max.idle.ms", NULL },
+    { "default.api.timeout.ms", NULL },
+    { "delivery.timeout.ms", NULL },
+    { "fetch.max.bytes", NULL },
+    { "fetch.max.wait.ms", NULL },
+    { "fetch.min.bytes", NULL },
+    { "heartbeat.interval.ms", NULL },
+    { "ksql.cast.strings.preserve.nulls", "true" },
+    { "ksql.create.or.replace.enabled", "true" },
+    { "ksql.functions.substring.legacy.args", "false" },
+    { "ksql.headers.columns.enabled", "true" },
+    { "ksql.insert.into.values.enabled", "true" },
+    { "ksql.internal.topic.min.insync.replicas", NULL },
+    { "ksql.internal.topic.replicas", NULL },
+    { "ksql.lambdas.enabled", "true" },
+    { "ksql.query.error.max.queue.size", NULL },
+    { "ksql.query.pull.consistency.token.enabled", NULL },
+    { "ksql.query.pull.enable.standby.reads", NULL },
+    { "ksql.query.pull.interpreter.enabled", NULL },
+    { "ksql.query.pull.max.allowed.offset.lag", NULL },
+    { "ksql.query.pull.metrics.enabled", NULL },
+    { "ksql.query.push.v2.continuation.tokens.enabled", NULL },
+    { "ksql.query.push.v2.enabled", NULL },
+    { "ksql.query.push.v2.registry.installed", NULL },
+    { "ksql.rowpartition.rowoffset.enabled", "true" },
+    { "ksql.source.table.materialization.enabled", "true" },
+    { "ksql.suppress.enabled", "true" },
+    { "ksql.udf.collect.metrics", NULL },
+    { "ksql.variable.substitution.enable", "true" },
+    { "ksql.windowed.session.key.legacy", "false" },
+    { "linger.ms", NULL },
+    { "max.block.ms", NULL },
+    { "max.in.flight.requests.per.connection", NULL },
+    { "max.partition.fetch.bytes", NULL },
+    { "max.poll.interval.ms", NULL },
+    { "max.poll.records", NULL },
+    { "max.warmup.replicas", NULL },
+    { "metadata.max.age.ms", NULL },
+    { "metrics.recording.level", NULL },
+    { "num.standby.replicas", NULL },
+    { "num.stream.threads", NULL },
+    { "poll.ms", NULL },
+    { "receive.buffer.bytes", NULL },
+    { "replication.factor", NULL },
+    { "request.timeout.ms", NULL },
+    { "retries", NULL },
+    { "retry.backoff.ms", NULL },
+    { "rocksdb.config.setter", NULL },
+    { "send.buffer.bytes", NULL },
+    { "session.timeout.ms", NULL },
+    { "state.cleanup.delay.ms", NULL },
+    { "task.timeout.ms", NULL },
+    { "topology.optimization", NULL },
+};
+
 uint32_t setting_count(void)
 {
     return sizeof SETTINGS / sizeof *SETTINGS;
@@ -59,12 +127,32 @@ void setting_at(uint32_t index, const char **name, const char **value, const cha
     *meaning = SETTINGS[index].meaning;
 }
 
-static slice without_prefix(slice name)
+static slice without(slice name, const char *prefix)
 {
-    static const char prefix[] = "ksql.streams.";
-    size_t len = sizeof prefix - 1;
+    size_t len = strlen(prefix);
 
     return name.len > len && memcmp(name.data, prefix, len) == 0 ? (slice){ name.data + len, name.len - len } : name;
+}
+
+static slice without_prefix(slice name)
+{
+    return without(name, "ksql.streams.");
+}
+
+static const idle_setting *find_idle(slice name)
+{
+    slice streams = without_prefix(name), produced = without(streams, "producer."),
+          client = produced.len < streams.len ? produced : without(streams, "consumer.");
+
+    for (uint32_t i = 0; i < sizeof IDLE_SETTINGS / sizeof *IDLE_SETTINGS; i++) {
+        if (slice_equal_nocase(client, slice_of(IDLE_SETTINGS[i].name))) return &IDLE_SETTINGS[i];
+    }
+    return NULL;
+}
+
+bool setting_is_idle(slice name)
+{
+    return find_idle(name) != NULL;
 }
 
 slice setting_canonical(slice name)
@@ -103,6 +191,7 @@ static bool is_allowed(const char *allowed, slice value)
 weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err)
 {
     nearest n = nearest_to(without_prefix(name));
+    const idle_setting *idle = find_idle(name);
 
     *canonical = setting_canonical(name);
     for (uint32_t i = 0; i < setting_count(); i++) {
@@ -115,6 +204,10 @@ weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err
                            : strcmp(known->allowed, "bytes") == 0 ? "a number of bytes, 0 or more"
                                                                   : known->allowed;
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%s' is %s, not '%.*s'", known->name, wanted, SLICE_ARG(value));
+    }
+    if (idle != NULL) {
+        if (value.data == NULL || idle->value == NULL || slice_equal_nocase(value, slice_of(idle->value))) return WEIR_OK;
+        return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "'%s' is always %s", idle->name, idle->value);
     }
     return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "unknown setting '%.*s'%s", SLICE_ARG(name),
                      n.best.data != NULL ? nearest_hint(&n) : "; SHOW PROPERTIES lists those there are");

@@ -119,7 +119,9 @@ void numbers_publish(weir *w);
 
 /* The canonical name of a known setting ("ksql.streams." taken off), or an absent slice. */
 slice setting_canonical(slice name);
-/* Whether there is such a setting and it may have the value (absent: it is unset). */
+/* Whether it is one of ksqlDB's settings that have no effect here. */
+bool setting_is_idle(slice name);
+/* Whether there is such a setting and it may have the value (absent: it is unset). *canonical is absent if it is idle. */
 weir_rc setting_check(slice name, slice value, slice *canonical, weir_error *err) WEIR_CHECKED;
 /* The session's value, else the system's, else the default; absent: none. Lock held. */
 slice setting_value(const weir_session *s, const char *name);

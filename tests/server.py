@@ -228,6 +228,8 @@ def small_answers(s):
     assert 'clusterId' in s.json('GET', '/v1/metadata') and 'scope' in s.json('GET', '/v1/metadata/id')
     assert 'clusterStatus' in s.json('GET', '/clusterStatus')
     equal(s.json('GET', '/is_valid_property/ksql.streams.auto.offset.reset'), True)
+    equal(s.json('GET', '/is_valid_property/ksql.streams.num.stream.threads'), True)
+    s.json('POST', '/ksql', {'ksql': 'SHOW STREAMS;', 'streamsProperties': {'ksql.query.pull.max.allowed.offset.lag': '100'}})
     equal(s.json('GET', '/is_valid_property/nope', status=400)['error_code'], 40000)
     equal(s.json('GET', '/status/stream/NOPE/create', status=404)['error_code'], 40400)
     equal(s.json('GET', '/ws/query', status=426)['error_code'], 42600)
