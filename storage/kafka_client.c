@@ -193,9 +193,9 @@ static void destroy_within(rd_kafka_t *consumer, int64_t most_ms)
         destroy(consumer);
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    clock_gettime(CLOCK_REALTIME, &until); /* that is what this join counts in */
     until.tv_sec += most_ms / 1000;
-    if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0) pthread_detach(thread);
+    if (pthread_timedjoin_np(thread, NULL, &until) != 0) pthread_detach(thread);
 }
 
 static void consumer_destroy(kafka_client *c)
