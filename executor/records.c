@@ -282,8 +282,7 @@ static format_spec text_spec(const format_spec *of, const schema_column *columns
     return (format_spec){ .name = is_bare ? SLICE("KAFKA") : SLICE("JSON"), .is_unwrapped = of->is_unwrapped };
 }
 
-/* One record from one format to another. An absent result: it does not fit, why says it. */
-static weir_rc convert(const format_spec *from, const format_spec *to, const schema_column *columns, uint32_t count, slice bytes,
+weir_rc record_convert(const format_spec *from, const format_spec *to, const schema_column *columns, uint32_t count, slice bytes,
                        arena *a, slice *out, bad_value *why, weir_error *err)
 {
     const row_report report = { note_bad_value, why };
@@ -319,7 +318,7 @@ static weir_rc text_to_bytes(const format_spec *spec, const schema_column *colum
     if (is_binary(spec) && count > 0) {
         const format_spec shown_as = text_spec(spec, columns);
         bad_value why = { { 0 } };
-        WEIR_TRY(convert(&shown_as, spec, columns, count, from, a, out, &why, err));
+        WEIR_TRY(record_convert(&shown_as, spec, columns, count, from, a, out, &why, err));
         if (out->data != NULL) return WEIR_OK;
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s does not fit format %.*s: %s", SLICE_ARG(from), SLICE_ARG(spec->name),
                          why.reason);
@@ -378,7 +377,7 @@ static slice bytes_to_text(const format_spec *spec, const schema_column *columns
         const format_spec shown_as = text_spec(spec, columns);
         bad_value ignored;
         slice shown;
-        if (convert(spec, &shown_as, columns, count, bytes, a, &shown, &ignored, &err) != WEIR_OK || shown.data == NULL) return bytes;
+        if (record_convert(spec, &shown_as, columns, count, bytes, a, &shown, &ignored, &err) != WEIR_OK || shown.data == NULL) return bytes;
         return shown;
     }
     char *padded = arena_zero(a, bytes.len + 64);

@@ -178,11 +178,7 @@ static weir_rc next_lines(weir_result *r, int timeout_ms, const batch **rows, we
     for (uint32_t i = 0; i < count; i++) {
         const weir_record *one = &records[chosen[i]];
         text_clear(&r->line);
-        text_printf(&r->line, "rowtime: %lld, key: ", (long long)one->timestamp_ms);
-        text_add(&r->line, one->key.data == NULL ? SLICE("<null>") : one->key);
-        text_add_c(&r->line, ", value: ");
-        text_add(&r->line, one->value.data == NULL ? SLICE("<null>") : one->value);
-        text_printf(&r->line, ", partition: %d", one->partition);
+        record_print_line(r->session->weir, &r->hints, one, a, &r->line);
         const value v = { .str = arena_copy(a, text_slice(&r->line)) };
         column_set(&out->columns[0], i, &v);
     }

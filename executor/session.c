@@ -559,6 +559,15 @@ static weir_rc check_allowed(weir_script *script, const statement *what, weir_er
     return weir_fail(err, WEIR_SEMANTIC, what->at, "%s is not taken here", statement_kind_name(what->kind));
 }
 
+/* Those that stand for something in the next statement. */
+static const variables *variables_now(const weir_session *s)
+{
+    pthread_mutex_lock(&s->weir->lock);
+    bool is_off = slice_equal_nocase(setting_value(s, "ksql.variable.substitution.enable"), SLICE("false"));
+    pthread_mutex_unlock(&s->weir->lock);
+    return is_off ? NULL : s->variables;
+}
+
 weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err)
 {
     arena *kept = arena_new(0);
@@ -567,7 +576,7 @@ weir_rc weir_script_next(weir_script *script, weir_result **out, weir_error *err
     *out = NULL;
     err->rc = WEIR_OK;
     script->was_refused = script->has_statement = script->changed_session = false;
-    weir_rc rc = parser_next(script->parser, kept, script->session->variables, &what, err);
+    weir_rc rc = parser_next(script->parser, kept, variables_now(script->session), &what, err);
     if (rc == WEIR_OK && what != NULL) {
         text_clear(&script->statement);
         text_add(&script->statement, what->text);

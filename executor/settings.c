@@ -36,6 +36,7 @@ static const known_setting SETTINGS[] = {
     { "ksql.query.pull.stream.enabled", "true", TRUTH, "Pull queries may read streams" },
     { "ksql.query.pull.table.scan.enabled", "true", TRUTH, "Pull queries may scan whole tables" },
     { "ksql.timestamp.throw.on.invalid", "false", TRUTH, "A record whose timestamp column is unreadable stops the query" },
+    { "ksql.variable.substitution.enable", "true", TRUTH, "${NAME} in a statement stands for a variable's text" },
     { "max.task.idle.ms", "0", "ms", "How long a query with several inputs waits for more of one that is at its end, before it "
                                     "goes on with the others" },
     { "on.bad.record", "skip", "skip|stop", "stop: the first record that cannot be read stops the query" },
@@ -88,7 +89,6 @@ static const idle_setting IDLE_SETTINGS[] = {
     { "ksql.source.table.materialization.enabled", "true" },
     { "ksql.suppress.enabled", "true" },
     { "ksql.udf.collect.metrics", NULL },
-    { "ksql.variable.substitution.enable", "true" },
     { "ksql.windowed.session.key.legacy", "false" },
     { "linger.ms", NULL },
     { "max.block.ms", NULL },

@@ -429,6 +429,7 @@ static weir_rc print_topic(weir_session *s, const statement *what, arena *a, wei
     (*out)->kind = WEIR_RESULT_LINES;
     (*out)->rows = NULL;
     (*out)->session = s;
+    topic_hints_take(&(*out)->hints, s->weir->catalog, topic);
     (*out)->print_interval = what->print.interval > 1 ? (uint64_t)what->print.interval : 1;
     (*out)->lines_left = what->print.limit < 0 ? UINT64_MAX : (uint64_t)what->print.limit;
     weir_rc rc = weir_reader_open(&(*out)->reader, s->weir, topic, what->print.from_beginning, false, err);

@@ -132,6 +132,13 @@ void setting_at(uint32_t index, const char **name, const char **value, const cha
 
 /* ---- results (result.c) ---- */
 
+/* What a stream or table over a topic tells of its records that the bytes do not. */
+typedef struct topic_hints {
+    window_kind windowed; /* the keys */
+    int64_t window_size_ms;
+    type_kind key, value; /* of a lone column in KAFKA format; else TYPE_NULL */
+} topic_hints;
+
 struct weir_result {
     weir_result_kind kind;
     const char *entity;
@@ -145,6 +152,7 @@ struct weir_result {
     const query_entry *keeper; /* whose state it reads: the plan points into it */
     uint64_t catalog_version;  /* that it was planned with */
     weir_reader *reader;   /* of PRINT */
+    topic_hints hints;
     text line;
     uint64_t lines_left;
     bool has_ended;
@@ -163,6 +171,16 @@ typedef struct bad_value {
     char reason[256];
 } bad_value;
 void note_bad_value(void *why, uint32_t row, const char *reason);
+
+/* One record from one format to another. An absent result: it does not fit, why says it. */
+weir_rc record_convert(const format_spec *from, const format_spec *to, const schema_column *columns, uint32_t count, slice bytes,
+                       arena *a, slice *out, bad_value *why, weir_error *err) WEIR_CHECKED;
+
+/* ---- PRINT (print_topic.c) ---- */
+
+void topic_hints_take(topic_hints *hints, const catalog *c, slice topic);
+/* A line: text as it stands; what has a schema in the registry as JSON; numbers; other bytes in hexadecimal. */
+void record_print_line(const weir *w, const topic_hints *hints, const weir_record *one, arena *a, text *out);
 
 /* ---- statements ---- */
 
