@@ -14,6 +14,7 @@
 #define PUBLISH_LOCAL_MS 1000 /* how often other processes are told the numbers of queries */
 #define PUBLISH_KAFKA_MS 5000 /* there lags are questions to the broker */
 #define WATCH_KAFKA_MS 250
+#define ATTEND_MS 500
 
 static void sleep_ms(int64_t ms)
 {
@@ -106,6 +107,7 @@ void weir_close(weir *w)
     if (w == NULL) return;
     atomic_store(&w->closing, true);
     if (w->has_watcher) pthread_join(w->watcher, NULL);
+    if (w->has_attendant) pthread_join(w->attendant, NULL);
     while (w->query_count > 0) { /* out of the list before it goes: the workers of others look there */
         pthread_rwlock_wrlock(&w->queries_lock);
         query *last = w->queries[--w->query_count];
@@ -160,6 +162,19 @@ static void *watch(void *argument)
     return NULL;
 }
 
+static void *attend(void *argument)
+{
+    weir *w = argument;
+
+    while (!atomic_load(&w->closing)) {
+        pthread_rwlock_rdlock(&w->queries_lock);
+        for (uint32_t i = 0; i < w->query_count; i++) query_tell_waiting(w->queries[i]);
+        pthread_rwlock_unlock(&w->queries_lock);
+        sleep_ms(ATTEND_MS);
+    }
+    return NULL;
+}
+
 static weir_rc first_unsettled(weir *w, weir_error *err)
 {
     for (uint32_t i = 0; i < w->unsettled_count; i++) {
@@ -187,7 +202,8 @@ weir_rc weir_start(weir *w, int64_t *owner, weir_error *err)
     pthread_mutex_unlock(&w->lock);
     if (rc != WEIR_OK || w->options.is_deterministic) return rc;
     w->has_watcher = thread_start(&w->watcher, watch, w);
-    if (w->has_watcher) return WEIR_OK;
+    if (w->has_watcher && storage_is_kafka(w->storage)) w->has_attendant = thread_start(&w->attendant, attend, w);
+    if (w->has_watcher && (w->has_attendant || !storage_is_kafka(w->storage))) return WEIR_OK;
     return weir_fail(err, WEIR_RUNTIME, NOWHERE, "cannot start a thread to watch the command log");
 }
 
@@ -268,9 +284,11 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
         query_stats_of(w->queries[i], &stats);
         int64_t lag = 0;
         weir_error err;
-        if (storage_is_cut_off(w->storage) || query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
+        query_state state = query_state_of(w->queries[i], NULL);
+        bool may_ask = state != QUERY_WAITING && !storage_is_cut_off(w->storage);
+        if (!may_ask || query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
         (*out)[i] = (weir_query_stats){ .id = arena_copy(a, query_id(w->queries[i])),
-                                        .state = names[query_state_of(w->queries[i], NULL)], .rows_in = stats.counts.rows_in,
+                                        .state = names[state], .rows_in = stats.counts.rows_in,
                                         .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,
                                         .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = lag,
                                         .last_error = arena_copy(a, slice_of(stats.last_error)) };

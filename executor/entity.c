@@ -204,7 +204,7 @@ static void print_source_description(weir *w, text *out, const source *s, bool e
 {
     uint32_t count;
     const query_entry *const *all = catalog_queries(w->catalog, &count);
-    text statistics = TEXT_EMPTY;
+    text statistics = TEXT_EMPTY, errors = TEXT_EMPTY;
 
     text_add_char(out, '{');
     string_member(out, "name", s->name);
@@ -222,10 +222,12 @@ static void print_source_description(weir *w, text *out, const source *s, bool e
         text_printf(&statistics, "%.*s: rows in %llu, rows out %llu, bad %llu, late %llu\n", SLICE_ARG(all[i]->id),
                     (unsigned long long)stats.counts.rows_in, (unsigned long long)stats.counts.rows_out,
                     (unsigned long long)stats.counts.bad_rows, (unsigned long long)stats.counts.late_rows);
+        if (stats.last_error[0] != '\0') text_printf(&errors, "%.*s: %s\n", SLICE_ARG(all[i]->id), stats.last_error);
     }
     string_member(out, "statistics", text_slice(&statistics));
+    string_member(out, "errorStats", text_slice(&errors));
     text_free(&statistics);
-    string_member(out, "errorStats", SLICE(""));
+    text_free(&errors);
     text_printf(out, ",\"extended\":%s", extended ? "true" : "false");
     string_member(out, "keyFormat", s->key.name);
     string_member(out, "valueFormat", s->value.name);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PAGE_ROWS_MAX = 256, POLL_MS = 500, LINGER_MS = 1000, LOOK_MS = 20 };
+enum { PAGE_ROWS_MAX = 256, POLL_MS = 500, LINGER_MS = 1000, LOOK_MS = 20, TOPIC_LOOK_MS = 2000, TOPIC_MISSED_MAX = 2 };
 #define PAGE_BYTES_MAX ((size_t)16 << 10)         /* or one row */
 #define WAITING_ROWS_MAX 65536                    /* of a view, until the feed waits */
 #define WAITING_BYTES_MAX ((size_t)16 << 20)
@@ -55,13 +55,16 @@ typedef struct feed {
     feeds *all;
     slice topic;
     arena *arena;
-    client *client;
+    client *client;      /* closed by the thread, at its end: that may take long when a broker or a topic has gone */
     pthread_t thread;
+    atomic_bool has_ended; /* the thread has nothing more to do */
     pthread_mutex_t lock;
     pthread_cond_t room; /* for the thread: a page was taken, or it is to end */
     view *views;         /* new ones come in front; the thread alone takes them out */
     uint32_t cursor_count;
     int64_t empty_since_ms;
+    int64_t looked_ms;   /* Kafka: when it was last asked whether the topic is there */
+    uint32_t missed;     /* how often in a row it was not: one broker may know less than another */
     bool is_closing;
     weir_error error;    /* of reading */
 } feed;
@@ -539,6 +542,23 @@ static void fail(feed *f, const weir_error *err)
     pthread_mutex_unlock(&f->all->lock);
 }
 
+/* A consumer is not told that its topic was deleted; the embedded log's client is. A broker that does not answer says nothing. */
+static weir_rc look_for_topic(feed *f, weir_error *err)
+{
+    storage *s = f->all->storage;
+    int64_t now_ms = clock_monotonic_ms(&f->all->clock);
+    weir_error ignored;
+    topic_info info;
+    bool found;
+
+    if (!storage_is_kafka(s) || now_ms - f->looked_ms < TOPIC_LOOK_MS) return WEIR_OK;
+    f->looked_ms = now_ms;
+    if (topic_find(s, f->topic, &info, &found, &ignored) != WEIR_OK) return WEIR_OK;
+    f->missed = found ? 0 : f->missed + 1;
+    if (f->missed < TOPIC_MISSED_MAX) return WEIR_OK;
+    return weir_fail(err, WEIR_STORAGE, NOWHERE, "topic %.*s was deleted while it was read", SLICE_ARG(f->topic));
+}
+
 static void *run(void *argument)
 {
     feed *f = argument;
@@ -547,13 +567,16 @@ static void *run(void *argument)
     weir_error err = { 0 };
 
     while (!is_over(f)) {
-        if (client_poll(f->client, POLL_MS, BATCH_ROWS_MAX, &events, &count, &err) != WEIR_OK) {
+        if (client_poll(f->client, POLL_MS, BATCH_ROWS_MAX, &events, &count, &err) != WEIR_OK || look_for_topic(f, &err) != WEIR_OK) {
             fail(f, &err);
             break;
         }
         for (view *v = first_view(f); v != NULL; v = v->next) read_records(v, events, count);
         close_left_views(f);
     }
+    client_close(f->client);
+    f->client = NULL;
+    atomic_store(&f->has_ended, true);
     return NULL;
 }
 
@@ -569,7 +592,7 @@ static weir_rc feed_open(feed **out, feeds *all, slice topic, weir_error *err)
     f->arena = a;
     f->all = all;
     f->topic = arena_copy(a, topic);
-    f->empty_since_ms = clock_monotonic_ms(&all->clock);
+    f->empty_since_ms = f->looked_ms = clock_monotonic_ms(&all->clock);
     pthread_mutex_init(&f->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -602,20 +625,26 @@ feeds *feeds_new(storage *s, struct registry *registry, const weir_clock *clock)
     return all;
 }
 
+/* Nobody joins them any more, so that none who has left comes back. */
+static bool is_left(feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool left = f->cursor_count == 0;
+    pthread_mutex_unlock(&f->lock);
+    return left;
+}
+
 /* With the lock held. */
-static void free_those_over(feeds *all)
+static void free_those_over(feeds *all, bool waits)
 {
     for (feed **at = &all->over; *at != NULL;) {
         feed *f = *at;
-        pthread_mutex_lock(&f->lock);
-        bool is_wanted = f->cursor_count > 0;
-        pthread_mutex_unlock(&f->lock);
-        if (is_wanted) {
+        if (!is_left(f) || (!waits && !atomic_load(&f->has_ended))) {
             at = &f->next;
             continue;
         }
         *at = f->next;
-        pthread_join(f->thread, NULL); /* it is about to end, if it has not: it takes no lock any more */
+        pthread_join(f->thread, NULL);
         feed_free(f);
     }
 }
@@ -636,7 +665,7 @@ void feeds_free(feeds *all)
         nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
         pthread_mutex_lock(&all->lock);
     }
-    free_those_over(all);
+    free_those_over(all, true);
     pthread_mutex_unlock(&all->lock);
     pthread_mutex_destroy(&all->lock);
     free(all);
@@ -647,7 +676,7 @@ static weir_rc find_feed(feeds *all, slice topic, feed **out, weir_error *err)
 {
     feed *f = all->first;
 
-    free_those_over(all);
+    free_those_over(all, false);
     while (f != NULL && !slice_equal(f->topic, topic)) f = f->next;
     if (f == NULL) {
         WEIR_TRY(feed_open(&f, all, topic, err));

@@ -25,7 +25,8 @@ static void numbers_here(weir *w, query *q, query_numbers *out)
 
     *out = (query_numbers){ .state = query_state_of(q, NULL) };
     query_stats_of(q, &out->stats);
-    out->has_lag = !storage_is_cut_off(w->storage) && query_lag(q, &out->lag_records, &err) == WEIR_OK;
+    bool may_ask = out->state != QUERY_WAITING && !storage_is_cut_off(w->storage); /* what a query waits for would not answer us either */
+    out->has_lag = may_ask && query_lag(q, &out->lag_records, &err) == WEIR_OK;
 }
 
 static void numbers_of_unsettled(const weir_error *why, query_numbers *out)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* What was told last of a worker's troubles. */
+/* What was told last of a worker's troubles; under the query's lock. */
 typedef struct told {
     weir_rc trouble; /* WEIR_OK: none */
     int64_t told_ms, met_ms;
@@ -37,6 +37,7 @@ typedef struct worker {
     uint64_t polls, polled_rows; /* of this epoch */
     bool is_behind;  /* every poll of this epoch came back full */
     int64_t commit_took_ms; /* the last */
+    _Atomic int64_t commits_since_ms; /* 0: it is not committing */
     query_stats published; /* under the query's lock, as are the next three */
     op_stats *op_published; /* per step */
     task *const **readers;  /* per step: see task.h */
@@ -45,6 +46,8 @@ typedef struct worker {
     int64_t marked_ms;
     uint64_t epochs;
     told told;
+    int64_t topics_seen_ms;
+    bool lacks_topic;
 } worker;
 
 /* What --until-end knows of one source. */
@@ -88,6 +91,7 @@ struct query {
 #define CATCH_UP_POLL_MS 10 /* while it waits for another query */
 #define RETRY_MS_MAX 1000
 #define RATE_MS 1000
+#define TOPICS_MS 5000 /* between looks whether the topics that are read are still there */
 #define LOOK_MS 1000 /* between looks for exchanges that could be in memory */
 
 slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
@@ -533,7 +537,10 @@ static weir_rc commit_worker(worker *w, weir_error *err)
 {
     int64_t began_ms = clock_monotonic_ms(w->query->env.clock);
 
-    WEIR_TRY(commit_tasks(w->client, w->tasks, w->task_count, w->log, err));
+    atomic_store(&w->commits_since_ms, began_ms);
+    weir_rc rc = commit_tasks(w->client, w->tasks, w->task_count, w->log, err);
+    atomic_store(&w->commits_since_ms, 0);
+    if (rc != WEIR_OK) return rc;
     WEIR_TRY(note_caught_up(w, err));
     w->committed_ms = clock_monotonic_ms(w->query->env.clock);
     w->commit_took_ms = w->committed_ms - began_ms;
@@ -801,6 +808,28 @@ static weir_rc step_worker(worker *w, bool *progressed, weir_error *err)
     return WEIR_OK;
 }
 
+/* A topic of Kafka's that is deleted just has no more records, as far as its readers see. */
+static weir_rc check_topics(worker *w, weir_error *err)
+{
+    const query *q = w->query;
+    int64_t now_ms = clock_monotonic_ms(q->env.clock);
+    topic_info info;
+    bool found;
+
+    if (!storage_is_kafka(q->env.storage) || storage_is_cut_off(q->env.storage)) return WEIR_OK;
+    if (!w->lacks_topic && now_ms - w->topics_seen_ms < TOPICS_MS) return WEIR_OK;
+    w->topics_seen_ms = now_ms;
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        WEIR_TRY(topic_find(q->env.storage, q->sources[i].topic, &info, &found, err));
+        if (found) continue;
+        w->lacks_topic = true;
+        return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "topic %.*s, which query %.*s reads, is gone: create it again, or drop the "
+                             "query", SLICE_ARG(q->sources[i].topic), SLICE_ARG(q->entry.id));
+    }
+    w->lacks_topic = false;
+    return WEIR_OK;
+}
+
 /* ---- threads ---- */
 
 static void note_error(query *q, const weir_error *err, bool is_fatal)
@@ -842,6 +871,7 @@ static weir_rc advance_worker(worker *w, bool *progressed, weir_error *err)
     *progressed = false;
     if (w->must_abort) WEIR_TRY(abort_epoch(w, err));
     weir_rc rc = step_worker(w, progressed, err);
+    if (rc == WEIR_OK && !*progressed) rc = check_topics(w, err);
     w->must_abort = rc != WEIR_OK;
     return rc;
 }
@@ -900,46 +930,54 @@ bool query_has_ended(const query *q)
 }
 
 #define NOTICE_MS 10000 /* the same trouble is told again after so long */
+#define WAITING_MS 3000  /* a commit takes so long: that is trouble */
 #define RECOVERY_MS 2000 /* without trouble, where there is nothing to commit that would show that it is over */
 
-/* err NULL: it goes on. */
+/* err NULL: it goes on. Also from the thread that looks after workers that wait. */
 static void tell(worker *w, const weir_error *err)
 {
     query *q = w->query;
     told *t = &w->told;
     int64_t now_ms = clock_monotonic_ms(q->env.clock);
-    bool is_news = err == NULL || err->act == WEIR_ACT_STOP || t->trouble != err->rc || now_ms - t->told_ms >= NOTICE_MS;
 
     pthread_mutex_lock(&q->lock);
+    bool is_news = err == NULL || err->act == WEIR_ACT_STOP || t->trouble != err->rc || now_ms - t->told_ms >= NOTICE_MS;
     q->waiting_workers += (err != NULL) - (t->trouble != WEIR_OK);
-    pthread_mutex_unlock(&q->lock);
     t->trouble = err == NULL ? WEIR_OK : err->rc;
     t->met_ms = now_ms;
-    t->epochs = w->epochs;
-    if (!is_news) return;
-    t->told_ms = now_ms;
-    if (q->env.notice != NULL) q->env.notice(q->env.notice_self, q->entry.id, err);
+    t->epochs = w->published.epochs; /* as of its last commit */
+    if (is_news) t->told_ms = now_ms;
+    pthread_mutex_unlock(&q->lock);
+    if (is_news && q->env.notice != NULL) q->env.notice(q->env.notice_self, q->entry.id, err);
 }
 
-/* From within a commit that waits for the broker. */
-static void tell_waiting(void *self, const weir_error *why)
+void query_tell_waiting(query *q)
 {
-    worker *w = self;
+    weir_error why;
 
-    tell(w, why);
-    note_error(w->query, why, false);
+    for (uint32_t i = 0; i < q->worker_count; i++) {
+        worker *w = &q->workers[i];
+        int64_t since_ms = atomic_load(&w->commits_since_ms);
+        if (since_ms == 0 || clock_monotonic_ms(q->env.clock) - since_ms < WAITING_MS) continue;
+        storage_waits(q->env.storage, "commit", &why);
+        tell(w, &why);
+        note_error(q, &why, false);
+    }
 }
 
 /* Whether the last trouble is over, after a step that went well. One that did nothing shows nothing: what failed was a commit.
  * Where nothing is left to commit, the broker's answers to others show it. */
-static bool has_recovered(const worker *w)
+static bool has_recovered(worker *w)
 {
-    const query *q = w->query;
+    query *q = w->query;
     size_t bytes;
 
-    if (w->told.trouble == WEIR_OK || w->epochs > w->told.epochs) return w->told.trouble != WEIR_OK;
-    return w->told.trouble == WEIR_BROKER && !w->must_abort && !storage_is_cut_off(q->env.storage) && !is_dirty(w, &bytes) &&
-           clock_monotonic_ms(q->env.clock) - w->told.met_ms >= RECOVERY_MS;
+    pthread_mutex_lock(&q->lock);
+    const told last = w->told;
+    pthread_mutex_unlock(&q->lock);
+    if (last.trouble == WEIR_OK || w->epochs > last.epochs) return last.trouble != WEIR_OK;
+    return last.trouble == WEIR_BROKER && !w->must_abort && !storage_is_cut_off(q->env.storage) && !is_dirty(w, &bytes) &&
+           clock_monotonic_ms(q->env.clock) - last.met_ms >= RECOVERY_MS;
 }
 
 static void *run_worker(void *argument)
@@ -1009,8 +1047,7 @@ static weir_rc open_workers(query *q, weir_error *err)
     for (uint32_t i = 0; i < q->worker_count; i++) {
         const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
                                    .sinks = q->sinks, .sink_count = q->sink_count, .instance = i,
-                                   .instances = q->worker_count, .at_least_once = q->env.at_least_once,
-                                   .waits = tell_waiting, .waits_self = &q->workers[i] };
+                                   .instances = q->worker_count, .at_least_once = q->env.at_least_once };
         WEIR_TRY(client_open(&q->workers[i].client, q->env.storage, &spec, err));
     }
     return WEIR_OK;

@@ -42,6 +42,8 @@ bool query_has_ended(const query *q); /* at its ends, or failed; from any thread
  * thread, without waiting. */
 bool query_has_caught_up(const query *q);
 void query_hold(query *q, bool held); /* PAUSE and RESUME */
+/* Kafka: tells of workers whose commit has been waiting for some seconds. From any thread. */
+void query_tell_waiting(query *q);
 
 slice query_id(const query *q);
 const plan *query_plan(const query *q);

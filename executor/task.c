@@ -1,6 +1,7 @@
 /* executor/task.c - see task.h. */
 #include "executor/task.h"
 
+#include "core/bytes.h"
 #include "core/reason.h"
 #include "executor/bad_log.h"
 #include "executor/block.h"
@@ -572,12 +573,39 @@ weir_rc task_flush(task *t, weir_error *err)
     return WEIR_OK;
 }
 
-static int by_store_then_key(const void *x, const void *y)
+typedef struct place { /* of a change: what nearly always tells its order without a look at its key */
+    uint64_t head;   /* the key's first bytes, as a number */
+    uint32_t change;
+    uint16_t store;
+} place;
+
+static int by_store_then_key(const void *x, const void *y, void *changes)
 {
-    const state_change *a = x, *b = y;
+    const place *a = x, *b = y;
 
     if (a->store != b->store) return a->store < b->store ? -1 : 1;
-    return slice_compare(a->key, b->key);
+    if (a->head != b->head) return a->head < b->head ? -1 : 1;
+    return slice_compare(((state_change *)changes)[a->change].key, ((state_change *)changes)[b->change].key);
+}
+
+static void sort_changes(change_list *list)
+{
+    place *places = malloc(list->count * sizeof *places);
+    state_change *sorted = malloc(list->count * sizeof *sorted);
+
+    if (places == NULL || sorted == NULL) abort(); /* as all small allocations */
+    for (uint32_t i = 0; i < list->count; i++) {
+        const state_change *c = &list->items[i];
+        char head[8] = { 0 };
+        if (c->key.len > 0) memcpy(head, c->key.data, c->key.len < sizeof head ? c->key.len : sizeof head);
+        places[i] = (place){ get_u64(head), i, c->store };
+    }
+    qsort_r(places, list->count, sizeof *places, by_store_then_key, list->items);
+    for (uint32_t i = 0; i < list->count; i++) sorted[i] = list->items[places[i].change];
+    free(places);
+    free(list->items);
+    list->items = sorted;
+    list->room = list->count;
 }
 
 epoch task_seal(task *t)
@@ -591,7 +619,7 @@ epoch task_seal(task *t)
     }
     seal_times(t);
     if (t->merge != NULL) merge_seal(t->merge, t->epoch_arena, &t->changes);
-    if (t->changes.count > 1) qsort(t->changes.items, t->changes.count, sizeof *t->changes.items, by_store_then_key);
+    if (t->changes.count > 1) sort_changes(&t->changes);
     return (epoch){ t->state, t->changes.items, t->changes.count };
 }
 

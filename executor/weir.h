@@ -51,6 +51,8 @@ struct weir {
     bool defers_queries;        /* until_end: none starts before all statements have run */
     pthread_t watcher;          /* folds what other processes append to the command log */
     bool has_watcher;
+    pthread_t attendant;        /* Kafka: looks after workers that wait for the broker, and waits for nothing itself */
+    bool has_attendant;
     atomic_bool closing, interrupted;
 };
 

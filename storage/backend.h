@@ -18,6 +18,7 @@ typedef struct storage_class {
     weir_rc (*topic_append)(storage *s, slice name, const record *records, const int32_t *partition, uint32_t count,
                             int64_t *offsets, weir_error *err);
     weir_rc (*topic_record_bytes_max)(storage *s, slice name, uint64_t *bytes, weir_error *err);
+    void (*waits)(storage *s, const char *doing, weir_error *err);
     weir_rc (*drop_query)(storage *s, slice query, weir_error *err);
     weir_rc (*client_open)(client **out, storage *s, const client_spec *spec, weir_error *err);
     void (*client_close)(client *c);

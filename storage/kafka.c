@@ -237,6 +237,11 @@ weir_rc kafka_fail(kafka_storage *s, rd_kafka_resp_err_t code, const char *why, 
     return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: %s", doing, why != NULL ? why : rd_kafka_err2str(code));
 }
 
+void kafka_waits(storage *s, const char *doing, weir_error *err)
+{
+    (void)!kafka_fail((kafka_storage *)s, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, doing, err);
+}
+
 /* ---- the shared handle ---- */
 
 static rd_kafka_t *retire_when_fatal(kafka_storage *s)
@@ -414,6 +419,7 @@ const storage_class kafka_storage_class = {
     .topic_offsets = kafka_topic_offsets,
     .topic_append = kafka_topic_append,
     .topic_record_bytes_max = kafka_topic_record_bytes_max,
+    .waits = kafka_waits,
     .drop_query = kafka_drop_query,
     .client_open = kafka_client_open,
     .client_close = kafka_client_close,

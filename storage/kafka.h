@@ -69,6 +69,7 @@ typedef enum kafka_role { KAFKA_SHARED, KAFKA_CONSUMER, KAFKA_PRODUCER } kafka_r
  * depends on. configure(conf) may be NULL: sets callbacks. */
 weir_rc kafka_handle_new(rd_kafka_t **out, kafka_storage *s, kafka_role role, const char *const *settings,
                          kafka_handle *handle, void (*configure)(rd_kafka_conf_t *), weir_error *err) WEIR_CHECKED;
+void kafka_waits(storage *s, const char *doing, weir_error *err);
 /* The shared handle, made on demand; valid until the storage closes. */
 weir_rc kafka_shared(kafka_storage *s, rd_kafka_t **out, weir_error *err) WEIR_CHECKED;
 /* "cannot <doing>: <why>", with the act that fits the code. */
@@ -151,8 +152,6 @@ struct kafka_client {
     arena *memory; /* as long as the client */
     const char *group, *member;
     bool is_transient, at_least_once;
-    void (*waits)(void *self, const weir_error *why); /* see client_spec */
-    void *waits_self;
     kafka_source *sources;
     uint32_t source_count;
     kafka_sink *sinks;

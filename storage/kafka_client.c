@@ -4,11 +4,14 @@
  * poll reports it, and the next one tells librdkafka; between the two the caller commits, or restores its tasks. */
 #include "storage/kafka.h"
 
+#include "core/thread.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define SEEK_MS 5000
+#define DESTROY_MS_MAX 5000
 #define FENCED_AGAIN_MS 60000
 #define WAKE_BELOW 18000 /* fetched records left: time to fetch more */
 
@@ -150,8 +153,6 @@ weir_rc kafka_client_open(client **out, storage *base, const client_spec *spec, 
     c->lent = arena_new(1 << 20);
     c->is_transient = spec->is_transient;
     c->at_least_once = spec->at_least_once;
-    c->waits = spec->waits;
-    c->waits_self = spec->waits_self;
     if (c->is_transient) {
         c->group = arena_printf(c->memory, "%s-transient", s->service).data;
     } else {
@@ -173,6 +174,30 @@ static void let_go(kafka_client *c)
     c->held_count = 0;
 }
 
+static void *destroy(void *consumer)
+{
+    /* A static member keeps its place in the group: it comes back soon, or its session ends. */
+    rd_kafka_destroy_flags(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+/* librdkafka 2.0 may never come back from it where a topic was deleted that the consumer reads. Then the handle is left to itself: it
+ * calls nobody back, as nobody polls it and it logs nothing. */
+static void destroy_within(rd_kafka_t *consumer, int64_t most_ms)
+{
+    struct timespec until;
+    pthread_t thread;
+
+    rd_kafka_set_log_level(consumer, 0);
+    if (!thread_start(&thread, destroy, consumer)) {
+        destroy(consumer);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until); /* that is what this join counts in */
+    until.tv_sec += most_ms / 1000;
+    if (pthread_timedjoin_np(thread, NULL, &until) != 0) pthread_detach(thread);
+}
+
 static void consumer_destroy(kafka_client *c)
 {
     let_go(c);
@@ -180,8 +205,7 @@ static void consumer_destroy(kafka_client *c)
     if (c->queue != NULL) rd_kafka_queue_destroy(c->queue);
     c->queue = NULL;
     pthread_mutex_unlock(&c->home->lock);
-    /* A static member keeps its place in the group: it comes back soon, or its session ends. */
-    if (c->consumer != NULL) rd_kafka_destroy_flags(c->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (c->consumer != NULL) destroy_within(c->consumer, DESTROY_MS_MAX);
     c->consumer = NULL;
     c->last_topic = NULL;
 }

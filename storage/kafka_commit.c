@@ -14,7 +14,6 @@
 #define INIT_MS 30000
 #define FLUSH_MS 60000
 #define RETRY_MS 60000 /* of one step, when Kafka says that trying again may help */
-#define WAIT_MS 3000   /* for an answer, until it is told that there is none */
 
 static void pause_ms(int ms)
 {
@@ -131,16 +130,6 @@ static weir_rc refuse_broken(kafka_client *c, weir_error *err)
     return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_ABORT, "the connection for writing to Kafka is lost; it is made anew");
 }
 
-static void tell_wait(kafka_client *c, rd_kafka_resp_err_t code, const char *why, const char *doing)
-{
-    weir_error err;
-
-    if (c->waits == NULL) return;
-    (void)!kafka_fail(c->home, code, why, doing, &err);
-    err.act = WEIR_ACT_RETRY;
-    c->waits(c->waits_self, &err);
-}
-
 typedef enum verdict { DONE, AGAIN, FAILED } verdict;
 
 /* What an answer of the transactional calls means. */
@@ -153,9 +142,6 @@ static verdict judge(kafka_client *c, rd_kafka_error_t *error, const char *doing
         /* neither abortable nor known to be over: only a new producer tells */
         if (rd_kafka_error_is_fatal(error) || !rd_kafka_error_txn_requires_abort(error)) c->is_broken = true;
         *rc = abort_with(c, rd_kafka_error_code(error), rd_kafka_error_string(error), doing, err);
-    }
-    if (again && kafka_now_ms() - (until_ms - RETRY_MS) >= WAIT_MS) {
-        tell_wait(c, rd_kafka_error_code(error), rd_kafka_error_string(error), doing);
     }
     rd_kafka_error_destroy(error);
     if (again) pause_ms(20);
@@ -252,7 +238,7 @@ static weir_rc send_offsets(kafka_client *c, rd_kafka_topic_partition_list_t *of
     if (offsets->cnt == 0) return WEIR_OK;
     member = rd_kafka_consumer_group_metadata(c->consumer);
     do {
-        v = judge(c, rd_kafka_send_offsets_to_transaction(c->producer, offsets, member, WAIT_MS), "commit positions",
+        v = judge(c, rd_kafka_send_offsets_to_transaction(c->producer, offsets, member, KAFKA_RPC_MS), "commit positions",
                   until_ms, &rc, err);
     } while (v == AGAIN);
     rd_kafka_consumer_group_metadata_destroy(member);
@@ -262,20 +248,14 @@ static weir_rc send_offsets(kafka_client *c, rd_kafka_topic_partition_list_t *of
 /* In short steps: where no delivery is reported, librdkafka looks every 10 ms only, or when the time is over. */
 static rd_kafka_resp_err_t flush(kafka_client *c, int64_t most_ms)
 {
-    int64_t until_ms = kafka_now_ms() + most_ms, told_ms = kafka_now_ms();
+    int64_t until_ms = kafka_now_ms() + most_ms;
     rd_kafka_resp_err_t code;
 
-    for (;;) {
-        code = rd_kafka_flush(c->producer, 1);
-        int64_t now_ms = kafka_now_ms();
-        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || now_ms >= until_ms) return code;
-        if (now_ms - told_ms < WAIT_MS) continue;
-        tell_wait(c, code, NULL, "write results");
-        told_ms = now_ms;
-    }
+    do code = rd_kafka_flush(c->producer, 1);
+    while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && kafka_now_ms() < until_ms);
+    return code;
 }
 
-/* A call that came to the end of its time is gone on with by the next. */
 static weir_rc commit_transaction(kafka_client *c, weir_error *err)
 {
     int64_t until_ms = kafka_now_ms() + RETRY_MS;
@@ -284,7 +264,7 @@ static weir_rc commit_transaction(kafka_client *c, weir_error *err)
 
     (void)flush(c, 1000); /* before the commit's own */
     do {
-        v = judge(c, rd_kafka_commit_transaction(c->producer, WAIT_MS), "commit", until_ms, &rc, err);
+        v = judge(c, rd_kafka_commit_transaction(c->producer, -1), "commit", until_ms, &rc, err);
     } while (v == AGAIN);
     if (v == DONE) c->in_transaction = false;
     if (v == FAILED && c->is_broken) c->is_outcome_unknown = true;
@@ -382,7 +362,7 @@ static weir_rc abort_transaction(kafka_client *c, weir_error *err)
     verdict v;
 
     do {
-        v = judge(c, rd_kafka_abort_transaction(c->producer, WAIT_MS), "abort a transaction", until_ms, &rc, err);
+        v = judge(c, rd_kafka_abort_transaction(c->producer, -1), "abort a transaction", until_ms, &rc, err);
     } while (v == AGAIN);
     if (v == DONE) c->in_transaction = false;
     c->is_broken = v != DONE;

@@ -17,7 +17,7 @@
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
 #define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
-#define FORGET_EVERY_MS 20
+#define FORGET_EVERY_MS 1
 
 /* One for each environment this process has open, in a list: a second open of a directory finds the first. */
 typedef struct lmdb_sharing {
@@ -31,6 +31,8 @@ typedef struct lmdb_sharing {
     uint32_t active;  /* transactions open now; the map may be changed only when there is none */
     bool is_resizing;
     int64_t readers_checked_ms, forgotten_ms;
+    void *map;        /* where the file is mapped; NULL: not known */
+    size_t map_bytes;
 } lmdb_sharing;
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -402,7 +404,10 @@ static bool adopt_map(lmdb_sharing *s)
     while (s->is_resizing) pthread_cond_wait(&s->idle, &s->lock);
     s->is_resizing = true;
     while (s->active > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0) continue;
-    if (s->active == 0) adopted = mdb_env_set_mapsize(s->env.env, 0) == 0;
+    if (s->active == 0) {
+        adopted = mdb_env_set_mapsize(s->env.env, 0) == 0;
+        s->map = NULL;
+    }
     s->is_resizing = false;
     pthread_cond_broadcast(&s->idle);
     pthread_mutex_unlock(&s->lock);
@@ -502,18 +507,22 @@ static int64_t mapped_bytes(void)
 }
 
 /* LMDB does not tell where it has mapped its file, and the kernel not always under which device stat() knows it. */
-static void forget_file(ino_t inode)
+static void find_map(lmdb_sharing *s)
 {
     unsigned long from, to, mapped;
     char *line = NULL;
     size_t room = 0;
+    struct stat file;
+    mdb_filehandle_t fd;
     FILE *maps = fopen("/proc/self/maps", "re");
 
     if (maps == NULL) return;
-    while (getline(&line, &room, maps) > 0) {
+    if (mdb_env_get_fd(s->env.env, &fd) != 0 || fstat(fd, &file) != 0) file.st_ino = 0;
+    while (s->map == NULL && getline(&line, &room, maps) > 0) {
         if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &from, &to, &mapped) != 3) continue;
-        if (mapped != inode || strstr(line, "/data.mdb") == NULL) continue;
-        madvise((void *)from, to - from, MADV_DONTNEED);
+        if (mapped != file.st_ino || strstr(line, "/data.mdb") == NULL) continue;
+        s->map = (void *)from;
+        s->map_bytes = to - from;
     }
     free(line);
     fclose(maps);
@@ -522,14 +531,15 @@ static void forget_file(ino_t inode)
 void lmdb_forget_pages(lmdb_env *e)
 {
     int64_t now_ms = clock_monotonic_ms(&(const weir_clock){ 0 });
-    struct stat file;
-    mdb_filehandle_t fd;
-    bool is_due;
+    lmdb_sharing *s = e->sharing;
 
-    pthread_mutex_lock(&e->sharing->lock);
-    is_due = now_ms - e->sharing->forgotten_ms >= FORGET_EVERY_MS;
-    if (is_due) e->sharing->forgotten_ms = now_ms;
-    pthread_mutex_unlock(&e->sharing->lock);
-    if (!is_due || mapped_bytes() < MAPPED_BYTES_MAX) return;
-    if (mdb_env_get_fd(e->env, &fd) == 0 && fstat(fd, &file) == 0) forget_file(file.st_ino);
+    pthread_mutex_lock(&s->lock); /* under which alone the map may move */
+    if (now_ms - s->forgotten_ms >= FORGET_EVERY_MS) {
+        s->forgotten_ms = now_ms;
+        if (mapped_bytes() >= MAPPED_BYTES_MAX) {
+            if (s->map == NULL) find_map(s);
+            if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
 }

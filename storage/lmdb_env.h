@@ -50,7 +50,7 @@ uint64_t lmdb_last_commit(lmdb_env *e);
 void lmdb_check_readers(lmdb_env *e);
 
 /* What is read through the map counts as memory of this process. When that is much, this gives the pages back, which the
- * kernel keeps in its cache; at most ten times a second, however often called. */
+ * kernel keeps in its cache; at most once a millisecond, however often called. */
 void lmdb_forget_pages(lmdb_env *e);
 
 /* Turns a code into an error that says where and what to do: "cannot <doing>: ...". Full disk: act RETRY. */

@@ -62,6 +62,11 @@ static bool is_long(slice key)
     return key.len > STATE_KEY_WHOLE_MAX;
 }
 
+static void forget_pages(const state_space *space)
+{
+    if (space->env != NULL) lmdb_forget_pages(space->env);
+}
+
 /* ---- the book ---- */
 
 static run read_run(const char *at)
@@ -656,6 +661,7 @@ int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, 
         if (code == 0 && may) code = get_in_run(cursor, space, r.id, store, key, value, &known);
     }
     mdb_cursor_close(cursor);
+    if (space->filters != NULL && ++space->filters->looks % 64 == 0) forget_pages(space); /* a look maps 64 KiB and more */
     *found = code == 0 && known && value->data != NULL;
     return code;
 }
@@ -694,6 +700,7 @@ static int delete_all(MDB_txn *txn, const state_space *space, const runs_key *st
     MDB_cursor *cursor;
     runs_key first = *start;
     MDB_val key = { 0, first.bytes }, data;
+    uint32_t deleted = 0;
     int code = mdb_cursor_open(txn, space->dbi, &cursor);
 
     if (code != 0) return code;
@@ -709,6 +716,7 @@ static int delete_all(MDB_txn *txn, const state_space *space, const runs_key *st
                 left->bytes -= (int64_t)(len + data.mv_size);
             }
             if ((code = mdb_cursor_del(cursor, 0)) != 0) break;
+            if (++deleted % 64 == 0) forget_pages(space); /* to delete a block, LMDB looks into it */
         }
         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
@@ -778,11 +786,6 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
 
 /* ---- merging ---- */
 
-static void forget_pages(const state_space *space)
-{
-    if (space->env != NULL) lmdb_forget_pages(space->env);
-}
-
 static uint32_t tier_of(const run *r)
 {
     uint64_t most = state_run_limits.tier_bytes;
@@ -838,7 +841,6 @@ static int finish(MDB_txn *txn, const state_space *space, run_book *book, const 
         growth->bytes -= (int64_t)book->runs[i].bytes;
         code = delete_all(txn, space, &blocks, false, NULL);
         filter_drop(space, book->runs[i].id);
-        forget_pages(space);
     }
     growth->entries += (int64_t)m->output.entries;
     growth->bytes += (int64_t)m->output.bytes;

@@ -57,6 +57,9 @@ void storage_close(storage *s); /* NULL is fine; all clients, states and snapsho
 bool storage_is_kafka(const storage *s);
 /* Kafka: a request was left without an answer, and none has had one since. From any thread. */
 bool storage_is_cut_off(const storage *s);
+/* Kafka: of a call that has not come back for some seconds, the error that it is likely to come back with; from then on the storage
+ * is taken to be cut off. From any thread. */
+void storage_waits(storage *s, const char *doing, weir_error *err);
 /* The data directory; absent: a temporary storage has none. */
 slice storage_directory(const storage *s);
 /* Put before the names of weir's own topics: "" on the local log, "<service>-" on Kafka. Lives as long as the storage. */
@@ -132,9 +135,6 @@ typedef struct client_spec {
     uint32_t instance, instances; /* local log: this client gets the partitions p with p % instances == instance;
                                      Kafka: member `instance` of the group in this process */
     bool at_least_once;   /* Kafka: an idempotent producer without transactions; flushed, then positions are committed */
-    /* Told from within client_commit() and client_abort(), each few seconds that the broker leaves them waiting; NULL: nobody. */
-    void (*waits)(void *self, const weir_error *why);
-    void *waits_self;
 } client_spec;
 
 weir_rc client_open(client **out, storage *s, const client_spec *spec, weir_error *err) WEIR_CHECKED;
