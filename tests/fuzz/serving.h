@@ -15,21 +15,28 @@
         if (!(call)) fprintf(stderr, "%s\n", #call), abort();            \
     } while (0)
 
+static server *the_server;
+static weir *the_engine;
+
+static void close_at_exit(void)
+{
+    server_close(the_server);
+    weir_close(the_engine);
+}
+
 static server *serving(void)
 {
-    static server *s;
     static const char sql[] = "CREATE STREAM s (k STRING KEY, v INT, a ARRAY<MAP<STRING, DOUBLE>>, d DECIMAL(9, 2), b BYTES, t TIMESTAMP, "
                               "o STRUCT<x INT, y STRING>) WITH (kafka_topic='s', value_format='JSON', partitions=1);"
                               "CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;";
     weir_options engine = { .is_temporary = true };
     server_options options = { .host = SLICE("127.0.0.1"), .workers = 1, .is_headless = true, .body_bytes_max = 1 << 16 };
     weir_error err;
-    weir *w;
     weir_session *session;
     weir_result *r;
 
-    if (s != NULL) return s;
-    MUST(weir_open(&w, &engine, &err) == WEIR_OK && weir_session_open(&session, w) == WEIR_OK);
+    if (the_server != NULL) return the_server;
+    MUST(weir_open(&the_engine, &engine, &err) == WEIR_OK && weir_session_open(&session, the_engine) == WEIR_OK);
     weir_script *script = weir_script_open(session, slice_of(sql));
     do {
         MUST(weir_script_next(script, &r, &err) == WEIR_OK);
@@ -37,8 +44,9 @@ static server *serving(void)
     } while (r != NULL);
     weir_script_close(script);
     weir_session_close(session);
-    MUST(server_open(&s, w, &options, &err) == WEIR_OK);
-    return s;
+    MUST(server_open(&the_server, the_engine, &options, &err) == WEIR_OK);
+    atexit(close_at_exit);
+    return the_server;
 }
 
 static void turn(server *s, int timeout_ms)
