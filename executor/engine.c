@@ -138,6 +138,15 @@ static weir_rc need_processing_log(weir *w, weir_error *err)
     return found ? WEIR_OK : topic_create(w->storage, &spec, err);
 }
 
+/* Whether one that could not be started may still be, as far as is known. */
+static bool may_start_later(const weir *w)
+{
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        if (!w->unsettled[i].is_gone && w->unsettled[i].why.act != WEIR_ACT_STOP) return true;
+    }
+    return false;
+}
+
 static void *watch(void *argument)
 {
     weir *w = argument;
@@ -152,6 +161,8 @@ static void *watch(void *argument)
         bool is_there = command_log_end(w, &end, &err) == WEIR_OK;
         pthread_mutex_lock(&w->lock);
         if (is_there && (end > w->folded_to || w->unsettled_count > 0)) (void)!catalog_refresh(w, &err);
+        /* What can never be read again starts no query: each is to learn that. */
+        if (!is_there && err.act == WEIR_ACT_STOP && may_start_later(w)) sync_queries(w);
         pthread_mutex_unlock(&w->lock);
         if (clock_monotonic_ms(&w->clock) - told_ms >= publish_ms) {
             numbers_publish(w);
