@@ -18,7 +18,7 @@
 #define BODY_STEP_BYTES ((size_t)64 << 10) /* sizes are multiples, so that one body can take another's place */
 #define SPARE_BODY_BYTES ((size_t)4 << 20) /* a larger one is not kept for reuse */
 #define SPARE_BODIES_MAX 16
-#define FORGET_BYTES_MIN ((size_t)32 << 10)
+#define FORGET_BYTES_MIN ((size_t)8 << 10)
 #define LOOK_MS_MIN 2 /* how often a waiting client looks for what other processes committed */
 #define LOOK_MS_MAX 20
 
