@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+void fuzz_end(void) __attribute__((weak)); /* of a target that keeps threads: ends them */
 
 static void run_file(const char *path)
 {
@@ -48,6 +49,7 @@ int main(int argc, char **argv)
         }
         closedir(folder);
     }
+    if (fuzz_end != NULL) fuzz_end();
     printf("%u files\n", files);
     return files == 0;
 }

@@ -18,7 +18,10 @@
 static server *the_server;
 static weir *the_engine;
 
-static void close_at_exit(void)
+/* Not by atexit(): what threads of the server still use may be taken down before that. */
+void fuzz_end(void);
+
+void fuzz_end(void)
 {
     server_close(the_server);
     weir_close(the_engine);
@@ -45,7 +48,6 @@ static server *serving(void)
     weir_script_close(script);
     weir_session_close(session);
     MUST(server_open(&the_server, the_engine, &options, &err) == WEIR_OK);
-    atexit(close_at_exit);
     return the_server;
 }
 
