@@ -11,6 +11,15 @@ static inline uint16_t get_u16(const char *at) { uint16_t n; memcpy(&n, at, 2); 
 static inline uint32_t get_u32(const char *at) { uint32_t n; memcpy(&n, at, 4); return __builtin_bswap32(n); }
 static inline uint64_t get_u64(const char *at) { uint64_t n; memcpy(&n, at, 8); return __builtin_bswap64(n); }
 
+/* The first eight bytes as a number, zeros behind a shorter one: where two differ, so do the bytes, and in the same order. */
+static inline uint64_t bytes_head(slice bytes)
+{
+    char head[8] = { 0 };
+
+    if (bytes.len > 0) memcpy(head, bytes.data, bytes.len < sizeof head ? bytes.len : sizeof head);
+    return get_u64(head);
+}
+
 /* A signed number as bytes that sort in its order. */
 static inline uint64_t sortable_i64(int64_t n) { return (uint64_t)n ^ ((uint64_t)1 << 63); }
 static inline int64_t unsortable_i64(uint64_t n) { return (int64_t)(n ^ ((uint64_t)1 << 63)); }

@@ -2,9 +2,9 @@
 #include "executor/weir.h"
 
 #include "core/number.h"
+#include "core/thread.h"
 #include "storage/registry.h"
 
-#include <time.h>
 
 #define LOOK_AGAIN_MS 20
 
@@ -75,13 +75,12 @@ typedef weir_rc (*look_function)(weir_session *s, const statement *what, arena *
 static weir_rc await(weir_session *s, const statement *what, look_function look, int64_t timeout_ms, arena *a, weir_error *err)
 {
     int64_t until_ns = clock_monotonic_ns() + timeout_ms * 1000000;
-    const struct timespec pause = { .tv_nsec = LOOK_AGAIN_MS * 1000000 };
 
     for (;;) {
         weir_rc rc = look(s, what, a, err);
         bool is_over = clock_monotonic_ns() >= until_ns || atomic_load(&s->cancelled);
         if (rc != WEIR_SEMANTIC || is_over) return rc;
-        nanosleep(&pause, NULL);
+        thread_sleep_ms(LOOK_AGAIN_MS);
     }
 }
 

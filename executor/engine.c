@@ -7,7 +7,6 @@
 #include "storage/registry.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WATCH_LOCAL_MS 20  /* how often the command log is looked at for what other processes appended */
@@ -15,13 +14,6 @@
 #define PUBLISH_KAFKA_MS 5000 /* there lags are questions to the broker */
 #define WATCH_KAFKA_MS 250
 #define ATTEND_MS 500
-
-static void sleep_ms(int64_t ms)
-{
-    const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-    nanosleep(&time, NULL);
-}
 
 static void copy_options(weir *w, const weir_options *from)
 {
@@ -168,7 +160,7 @@ static void *watch(void *argument)
             numbers_publish(w);
             told_ms = clock_monotonic_ms(&w->clock);
         }
-        for (int64_t slept = 0; slept < pause_ms && !atomic_load(&w->closing); slept += 10) sleep_ms(10);
+        for (int64_t slept = 0; slept < pause_ms && !atomic_load(&w->closing); slept += 10) thread_sleep_ms(10);
     }
     return NULL;
 }
@@ -181,7 +173,7 @@ static void *attend(void *argument)
         pthread_rwlock_rdlock(&w->queries_lock);
         for (uint32_t i = 0; i < w->query_count; i++) query_tell_waiting(w->queries[i]);
         pthread_rwlock_unlock(&w->queries_lock);
-        sleep_ms(ATTEND_MS);
+        thread_sleep_ms(ATTEND_MS);
     }
     return NULL;
 }
@@ -261,7 +253,7 @@ weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err)
         }
         if (all) return WEIR_OK;
         if (is_interrupted) return weir_fail(err, WEIR_CANCELLED, NOWHERE, "interrupted");
-        sleep_ms(1);
+        thread_sleep_ms(1);
     }
 }
 

@@ -9,7 +9,6 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { PAGE_ROWS_MAX = 256, POLL_MS = 500, LINGER_MS = 1000, LOOK_MS = 20, TOPIC_LOOK_MS = 2000, TOPIC_MISSED_MAX = 2 };
 #define PAGE_BYTES_MAX ((size_t)16 << 10)         /* or one row */
@@ -253,11 +252,7 @@ static void wait_for_room(view *v)
     int64_t since_ms = clock_monotonic_ms(&f->all->clock);
 
     while (is_full(v) && !f->is_closing) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += LOOK_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        const struct timespec until = thread_deadline(LOOK_MS);
         pthread_cond_timedwait(&f->room, &f->lock, &until);
         int64_t now_ms = clock_monotonic_ms(&f->all->clock);
         if (now_ms > since_ms) charge(v, now_ms - since_ms);
@@ -585,7 +580,6 @@ static weir_rc feed_open(feed **out, feeds *all, slice topic, weir_error *err)
 {
     arena *a = arena_new(1024);
     feed *f = ARENA_NEW(a, feed);
-    pthread_condattr_t monotonic;
     const fetch *events;
     uint32_t count;
 
@@ -594,10 +588,7 @@ static weir_rc feed_open(feed **out, feeds *all, slice topic, weir_error *err)
     f->topic = arena_copy(a, topic);
     f->empty_since_ms = f->looked_ms = clock_monotonic_ms(&all->clock);
     pthread_mutex_init(&f->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->room, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&f->room);
     const client_source from = { f->topic, START_LATEST, true };
     const client_spec spec = { .name = SLICE("feed"), .is_transient = true, .sources = &from, .source_count = 1, .instances = 1 };
     weir_rc rc = client_open(&f->client, all->storage, &spec, err);
@@ -662,7 +653,7 @@ void feeds_free(feeds *all)
     }
     while (all->first != NULL) {
         pthread_mutex_unlock(&all->lock);
-        nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+        thread_sleep_ms(1);
         pthread_mutex_lock(&all->lock);
     }
     free_those_over(all, true);

@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* What was told last of a worker's troubles; under the query's lock. */
 typedef struct told {
@@ -917,13 +916,6 @@ bool query_has_caught_up(const query *q)
     return true;
 }
 
-static void sleep_ms(int64_t ms)
-{
-    const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-    nanosleep(&time, NULL);
-}
-
 bool query_has_ended(const query *q)
 {
     return atomic_load(&q->ended);
@@ -1000,7 +992,7 @@ static void *run_worker(void *argument)
         if (rc == WEIR_OK) {
             retry_ms = 10;
             if (has_recovered(w)) tell(w, NULL);
-            if (is_held) sleep_ms(20);
+            if (is_held) thread_sleep_ms(20);
             continue;
         }
         tell(w, &err);
@@ -1010,7 +1002,7 @@ static void *run_worker(void *argument)
         }
         /* Whatever was at fault gets time to recover. */
         note_error(q, &err, false);
-        sleep_ms(retry_ms);
+        thread_sleep_ms(retry_ms);
         retry_ms = retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : retry_ms * 2;
     }
     weir_error err = { .rc = WEIR_OK };

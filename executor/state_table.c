@@ -51,12 +51,6 @@ static void *must(void *memory)
     return memory;
 }
 
-/* Where the search begins in a table or filter: not at the lowest bits of the hash, by which an exchange has sent the key here. */
-static uint32_t home_of(uint64_t hash)
-{
-    return (uint32_t)(hash >> 8);
-}
-
 static slot slot_of(entry *e)
 {
     return (uint64_t)(uintptr_t)e | e->hash >> ADDRESS_BITS << ADDRESS_BITS;
@@ -155,7 +149,7 @@ static void grow(state_table *t)
 
     for (uint32_t i = 0; i <= t->mask; i++) {
         if (t->slots[i] == 0) continue;
-        uint32_t at = home_of(slot_entry(t->slots[i])->hash) & mask;
+        uint32_t at = hash_home(slot_entry(t->slots[i])->hash) & mask;
         while (slots[at] != 0) at = (at + 1) & mask;
         slots[at] = t->slots[i];
     }
@@ -166,7 +160,7 @@ static void grow(state_table *t)
 
 static entry *probe(const state_table *t, uint64_t hash, slice key)
 {
-    for (uint32_t at = home_of(hash) & t->mask; t->slots[at] != 0; at = (at + 1) & t->mask) {
+    for (uint32_t at = hash_home(hash) & t->mask; t->slots[at] != 0; at = (at + 1) & t->mask) {
         if ((t->slots[at] ^ hash) >> ADDRESS_BITS != 0) continue;
         entry *e = slot_entry(t->slots[at]);
         if (e->hash == hash && slice_equal(entry_key(t, e), key)) return e;
@@ -181,20 +175,11 @@ static entry *insert(state_table *t, uint64_t hash, slice key)
     entry *e = slab_alloc(t->memory, entry_bytes(t, (uint32_t)key.len));
     *e = (entry){ .hash = hash, .key_len = (uint32_t)key.len };
     if (key.len > 0) memcpy((char *)(e + 1) + t->class.bytes, key.data, key.len);
-    uint32_t at = home_of(hash) & t->mask;
+    uint32_t at = hash_home(hash) & t->mask;
     while (t->slots[at] != 0) at = (at + 1) & t->mask;
     t->slots[at] = slot_of(e);
     t->used++;
     return e;
-}
-
-/* Four bits of one word: a look-up is one cache line. */
-static uint64_t filter_bits(uint64_t hash)
-{
-    uint64_t bits = hash >> 40;
-
-    return (uint64_t)1 << (bits & 63) | (uint64_t)1 << (bits >> 6 & 63) | (uint64_t)1 << (bits >> 12 & 63) |
-           (uint64_t)1 << (bits >> 18 & 63);
 }
 
 static void note_evicted(state_table *t, uint64_t hash)
@@ -206,9 +191,9 @@ static void note_evicted(state_table *t, uint64_t hash)
         f = &t->evicted[t->filter_count++];
         *f = (filter){ must(calloc(words, sizeof *f->words)), words - 1, 0 };
     }
-    uint64_t *word = &f->words[home_of(hash) & f->mask];
-    f->used += (*word & filter_bits(hash)) != filter_bits(hash);
-    *word |= filter_bits(hash);
+    uint64_t *word = &f->words[hash_home(hash) & f->mask];
+    f->used += (*word & hash_filter_bits(hash)) != hash_filter_bits(hash);
+    *word |= hash_filter_bits(hash);
 }
 
 /* Whether a key that is not in memory may be in the committed state. */
@@ -217,7 +202,7 @@ static bool may_be_stored(const state_table *t, uint64_t hash)
     if (!t->stored_elsewhere) return false;
     for (uint32_t i = 0; i < t->filter_count; i++) {
         const filter *f = &t->evicted[i];
-        if ((f->words[home_of(hash) & f->mask] & filter_bits(hash)) == filter_bits(hash)) return true;
+        if ((f->words[hash_home(hash) & f->mask] & hash_filter_bits(hash)) == hash_filter_bits(hash)) return true;
     }
     return t->filter_count == 0;
 }
@@ -225,11 +210,11 @@ static bool may_be_stored(const state_table *t, uint64_t hash)
 /* Takes the entry's slot out and closes the gap in its probe run. */
 static void remove_slot(state_table *t, entry *e)
 {
-    uint32_t gap = home_of(e->hash) & t->mask;
+    uint32_t gap = hash_home(e->hash) & t->mask;
 
     while (slot_entry(t->slots[gap]) != e) gap = (gap + 1) & t->mask;
     for (uint32_t at = (gap + 1) & t->mask; t->slots[at] != 0; at = (at + 1) & t->mask) {
-        uint32_t home = home_of(slot_entry(t->slots[at])->hash) & t->mask;
+        uint32_t home = hash_home(slot_entry(t->slots[at])->hash) & t->mask;
         if (((at - home) & t->mask) >= ((at - gap) & t->mask)) {
             t->slots[gap] = t->slots[at];
             gap = at;
@@ -295,10 +280,10 @@ weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows,
             uint32_t r = rows.index == NULL ? base + i : rows.index[base + i];
             members[i] = r;
             hashes[i] = keys[r].data == NULL ? 0 : hash_bytes(keys[r]);
-            __builtin_prefetch(&t->slots[home_of(hashes[i]) & t->mask]);
+            __builtin_prefetch(&t->slots[hash_home(hashes[i]) & t->mask]);
         }
         for (uint32_t i = 0; i < count; i++) {
-            entry *first = slot_entry(t->slots[home_of(hashes[i]) & t->mask]);
+            entry *first = slot_entry(t->slots[hash_home(hashes[i]) & t->mask]);
             if (first != NULL) __builtin_prefetch(first);
         }
         for (uint32_t i = 0; i < count; i++) {

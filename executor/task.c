@@ -595,10 +595,7 @@ static void sort_changes(change_list *list)
 
     if (places == NULL || sorted == NULL) abort(); /* as all small allocations */
     for (uint32_t i = 0; i < list->count; i++) {
-        const state_change *c = &list->items[i];
-        char head[8] = { 0 };
-        if (c->key.len > 0) memcpy(head, c->key.data, c->key.len < sizeof head ? c->key.len : sizeof head);
-        places[i] = (place){ get_u64(head), i, c->store };
+        places[i] = (place){ bytes_head(list->items[i].key), i, list->items[i].store };
     }
     qsort_r(places, list->count, sizeof *places, by_store_then_key, list->items);
     for (uint32_t i = 0; i < list->count; i++) sorted[i] = list->items[places[i].change];

@@ -6,7 +6,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { THREADS_MAX = 64, IDLE_FIRST_MS = 1, IDLE_LONGEST_MS = 25 };
 
@@ -58,12 +57,8 @@ static int64_t wake_due(pool *p)
 
 static void wait_for(pool *p, int64_t ms)
 {
-    struct timespec until;
+    const struct timespec until = thread_deadline(ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ms * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     pthread_cond_timedwait(&p->news, &p->lock, &until);
 }
 
@@ -120,16 +115,12 @@ static void *work(void *argument)
 pool *pool_open(uint32_t threads, uint32_t jobs_max)
 {
     pool *p = calloc(1, sizeof *p);
-    pthread_condattr_t monotonic;
 
     if (p == NULL) abort();
     p->count_max = jobs_max;
     for (int i = 0; i < PLACE_COUNT; i++) p->lists[i].next = p->lists[i].previous = &p->lists[i];
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->news, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&p->news);
     while (p->thread_count < threads && p->thread_count < THREADS_MAX &&
            thread_start(&p->threads[p->thread_count], work, p)) {
         p->thread_count++;

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define SEEK_MS 5000
 #define DESTROY_MS_MAX 5000
@@ -253,7 +252,7 @@ static rd_kafka_resp_err_t ask_group(kafka_client *c, rd_kafka_topic_partition_l
         rd_kafka_resp_err_t code = rd_kafka_committed(c->consumer, list, KAFKA_RPC_MS);
         for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) code = list->elems[i].err;
         if (!kafka_is_transient_error(code) || kafka_now_ms() > until_ms) return code;
-        nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+        thread_sleep_ms(20);
     }
 }
 
@@ -313,7 +312,7 @@ static weir_rc seek_all(kafka_client *c, rd_kafka_topic_partition_list_t *list, 
         }
         if (list->cnt == 0) return WEIR_OK;
         if (kafka_now_ms() > until_ms) return kafka_fail(c->home, code, NULL, "go to a position", err);
-        nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+        thread_sleep_ms(2);
     }
     return WEIR_OK;
 }

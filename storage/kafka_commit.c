@@ -7,18 +7,13 @@
 
 #include "core/bytes.h"
 #include "core/hash.h"
+#include "core/thread.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define INIT_MS 30000
 #define FLUSH_MS 60000
 #define RETRY_MS 60000 /* of one step, when Kafka says that trying again may help */
-
-static void pause_ms(int ms)
-{
-    nanosleep(&(struct timespec){ 0, (long)ms * 1000000 }, NULL);
-}
 
 /* ---- the producer ---- */
 
@@ -49,7 +44,7 @@ static weir_rc init_transactions(kafka_client *c, weir_error *err)
         if (rd_kafka_error_is_retriable(error)) err->act = WEIR_ACT_RETRY;
         rd_kafka_error_destroy(error);
         if (!again) return rc;
-        pause_ms(50);
+        thread_sleep_ms(50);
     }
 }
 
@@ -144,7 +139,7 @@ static verdict judge(kafka_client *c, rd_kafka_error_t *error, const char *doing
         *rc = abort_with(c, rd_kafka_error_code(error), rd_kafka_error_string(error), doing, err);
     }
     rd_kafka_error_destroy(error);
-    if (again) pause_ms(20);
+    if (again) thread_sleep_ms(20);
     return again ? AGAIN : FAILED;
 }
 
@@ -291,7 +286,7 @@ static weir_rc commit_positions(kafka_client *c, rd_kafka_topic_partition_list_t
         if (!kafka_is_transient_error(code) || kafka_now_ms() > until_ms) {
             return abort_with(c, code, NULL, "commit positions", err);
         }
-        pause_ms(20);
+        thread_sleep_ms(20);
     }
 }
 

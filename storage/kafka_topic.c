@@ -2,20 +2,15 @@
 #include "storage/kafka.h"
 
 #include "core/hash.h"
+#include "core/thread.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define KNOWN_MS 60000          /* how long partition counts and limits are believed */
 #define SPREAD_BYTES 16384      /* of null-key records go to one partition, then to the next */
 #define RECORD_OVERHEAD_BYTES 256 /* a record's share of its batch's frame: limits count it */
-
-static void sleep_ms(int ms)
-{
-    nanosleep(&(struct timespec){ ms / 1000, (long)(ms % 1000) * 1000000 }, NULL);
-}
 
 static bool is_internal_name(const kafka_storage *s, slice name)
 {
@@ -121,7 +116,7 @@ static weir_rc await(kafka_storage *s, slice name, bool existence, weir_error *e
             return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "topic %.*s was %s, but the brokers do not show it yet",
                                  SLICE_ARG(name), existence ? "created" : "deleted");
         }
-        sleep_ms(pause_ms);
+        thread_sleep_ms(pause_ms);
     }
 }
 
@@ -440,7 +435,7 @@ weir_rc kafka_look_up_offsets(kafka_storage *s, rd_kafka_t *rk, rd_kafka_topic_p
             snprintf(doing, sizeof doing, "look up the offsets of topic %s", list->elems[0].topic);
             return kafka_fail(s, code, NULL, doing, err);
         }
-        sleep_ms(20);
+        thread_sleep_ms(20);
     }
     atomic_store(&s->base.is_cut_off, false);
     for (int i = 0; i < list->cnt; i++) {
@@ -507,7 +502,7 @@ weir_rc kafka_client_settle(client *base, weir_error *err)
             bool settled;
             WEIR_TRY(is_sink_settled(c, i, &settled, err));
             if (settled || kafka_now_ms() > until_ms) break;
-            sleep_ms(2);
+            thread_sleep_ms(2);
         }
     }
     return WEIR_OK;

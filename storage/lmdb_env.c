@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 #include "core/clock.h"
+#include "core/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -315,7 +316,6 @@ static lmdb_sharing *find_open(const char *dir)
 static weir_rc open_locked(lmdb_env **out, slice dir, const lmdb_options *options, weir_error *err)
 {
     lmdb_sharing *s = calloc(1, sizeof *s), *open;
-    pthread_condattr_t attributes;
 
     if (s == NULL || (s->env.dir = strndup(dir.data, dir.len)) == NULL) {
         free(s);
@@ -333,10 +333,7 @@ static weir_rc open_locked(lmdb_env **out, slice dir, const lmdb_options *option
         return WEIR_OK;
     }
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_cond_init(&s->idle);
     s->users = 1;
     s->env.is_read_only = options->is_read_only;
     s->env.sharing = s;
@@ -395,11 +392,9 @@ static void leave(lmdb_sharing *s)
  * is open. The caller has left. It may itself hold a reader, so we wait only for a while. */
 static bool adopt_map(lmdb_sharing *s)
 {
-    struct timespec until;
+    const struct timespec until = thread_deadline(2000);
     bool adopted = false;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 2;
     pthread_mutex_lock(&s->lock);
     while (s->is_resizing) pthread_cond_wait(&s->idle, &s->lock);
     s->is_resizing = true;

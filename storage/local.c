@@ -2,6 +2,7 @@
 #include "storage/local.h"
 
 #include "core/bytes.h"
+#include "core/thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,8 +62,6 @@ static weir_rc check_options(slice dir, const local_options *o, weir_error *err)
 
 weir_rc storage_open_local(storage **out, slice dir, const local_options *options, weir_error *err)
 {
-    pthread_condattr_t monotonic;
-
     WEIR_TRY(check_options(dir, options, err));
     local_storage *s = calloc(1, sizeof *s);
     if (s == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory to open %.*s", SLICE_ARG(dir));
@@ -76,10 +75,7 @@ weir_rc storage_open_local(storage **out, slice dir, const local_options *option
     s->waiting_end = &s->waiting;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->done, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->news, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&s->news);
     rc = open_env(s, s->base.dir, err);
     if (rc != WEIR_OK) {
         storage_close(&s->base);

@@ -5,12 +5,12 @@
 
 #include "core/bytes.h"
 #include "core/hash.h"
+#include "core/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define POLL_BYTES_MAX ((size_t)4 << 20) /* unpacked in one poll; a block more than that is taken on its own */
 #define ROWS_A_BLOCK_WEIGH 2 /* so many times their bytes: a record of a repartition topic is many rows, of few columns */
@@ -558,20 +558,6 @@ static weir_rc assign(local_client *c, uint32_t *count, weir_error *err)
     return WEIR_OK;
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 /* Sleeps until something was committed, here or by another process, or the client is woken (then: true), or it is time. */
 static bool wait_for_news(local_client *c, int64_t until_ms)
 {
@@ -583,7 +569,7 @@ static bool wait_for_news(local_client *c, int64_t until_ms)
     while (!c->is_woken && lmdb_last_commit(s->env) == c->seen_commit) {
         int64_t left_ms = until_ms - clock_monotonic_ms(&s->wall);
         if (left_ms <= 0) break;
-        struct timespec until = after_ms(look_ms < left_ms ? look_ms : left_ms);
+        struct timespec until = thread_deadline(look_ms < left_ms ? look_ms : left_ms);
         pthread_cond_timedwait(&s->news, &s->lock, &until);
         look_ms = look_ms * 2 < LOOK_MS_MAX ? look_ms * 2 : LOOK_MS_MAX;
     }

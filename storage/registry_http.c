@@ -5,9 +5,9 @@
 
 #include "core/json.h"
 #include "core/json_tree.h"
+#include "core/thread.h"
 
 #include <curl/curl.h>
-#include <time.h>
 
 #define CONTENT_TYPE "application/vnd.schemaregistry.v1+json"
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
@@ -128,13 +128,6 @@ static bool may_pass(CURLcode code, long status)
                             : status == 429 || status >= 500;
 }
 
-static void pause_ms(int64_t ms)
-{
-    const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-    nanosleep(&time, NULL);
-}
-
 /* What the server says of the matter: {"error_code": 40401, "message": "..."}. */
 static slice message_of(registry_http *h, arena *a)
 {
@@ -201,7 +194,7 @@ static weir_rc request(registry_http *h, slice body, weir_error *err)
         curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &h->status);
         if (!may_pass(code, h->status)) break;
         if (attempt + 1 >= h->options.attempts) return fail_unwell(h, code, err);
-        pause_ms(wait_ms);
+        thread_sleep_ms(wait_ms);
         wait_ms = wait_ms * 2 > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS : wait_ms * 2;
     }
     return code == CURLE_OK ? WEIR_OK : fail_unwell(h, code, err);

@@ -15,17 +15,7 @@ _Static_assert(STATE_PREFIX_MAX + 2 + STATE_KEY_WHOLE_MAX + HASH_BYTES <= STATE_
 
 uint64_t state_lmdb_hash_mask = UINT64_MAX;
 
-typedef struct lmdb_key {
-    size_t len;
-    char bytes[STATE_LMDB_KEY_MAX + 1];
-} lmdb_key;
-
-static bool is_long(slice key)
-{
-    return key.len > STATE_KEY_WHOLE_MAX;
-}
-
-static void key_start(lmdb_key *k, const state_space *space, uint16_t store)
+static void key_start(state_lmdb_key *k, const state_space *space, uint16_t store)
 {
     memcpy(k->bytes, space->prefix, space->prefix_len);
     put_u16(k->bytes + space->prefix_len, store);
@@ -33,13 +23,13 @@ static void key_start(lmdb_key *k, const state_space *space, uint16_t store)
 }
 
 /* without_hash: the place before all keys with the same beginning, for a range's start. */
-static void key_finish(lmdb_key *k, slice key, bool without_hash)
+static void key_finish(state_lmdb_key *k, slice key, bool without_hash)
 {
-    size_t whole = is_long(key) ? STATE_KEY_WHOLE_MAX : key.len;
+    size_t whole = state_key_is_long(key) ? STATE_KEY_WHOLE_MAX : key.len;
 
     if (whole > 0) memcpy(k->bytes + k->len, key.data, whole);
     k->len += whole;
-    if (is_long(key) && !without_hash) {
+    if (state_key_is_long(key) && !without_hash) {
         XXH128_hash_t hash = XXH3_128bits(key.data, key.len);
         put_u64(k->bytes + k->len, hash.high64 & state_lmdb_hash_mask);
         put_u64(k->bytes + k->len + 8, hash.low64 & state_lmdb_hash_mask);
@@ -70,7 +60,7 @@ static void list_add(text *list, slice key, slice content)
 
 int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *content, bool *found)
 {
-    lmdb_key k;
+    state_lmdb_key k;
     MDB_val data;
 
     *found = false;
@@ -79,7 +69,7 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
     int code = mdb_get(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data);
     if (code == MDB_NOTFOUND) return runs_get(txn, space, store, key, content, found);
     if (code != 0) return code;
-    if (!is_long(key)) {
+    if (!state_key_is_long(key)) {
         *content = lmdb_slice(data);
         *found = true;
         return 0;
@@ -111,17 +101,15 @@ static int list_without(slice list, slice key, text *rest, state_growth *before)
 }
 
 typedef struct tree_writer {
-    MDB_txn *txn;
     MDB_cursor *cursor;
     const state_space *space;
-    run_book *book;
     text list; /* of a long key */
     state_growth *growth;
 } tree_writer;
 
 static int put_in_tree(tree_writer *w, const state_change *change)
 {
-    lmdb_key k;
+    state_lmdb_key k;
     MDB_val data = { 0, NULL };
     state_growth before = { 0, 0 };
     slice stored = change->value;
@@ -132,7 +120,7 @@ static int put_in_tree(tree_writer *w, const state_change *change)
     int code = mdb_cursor_get(w->cursor, &at, &data, MDB_SET);
     if (code != 0 && code != MDB_NOTFOUND) return code;
     bool exists = code == 0;
-    if (is_long(change->key)) {
+    if (state_key_is_long(change->key)) {
         text_clear(&w->list);
         if (exists && (code = list_without(lmdb_slice(data), change->key, &w->list, &before)) != 0) return code;
         if (stored.data != NULL) list_add(&w->list, change->key, change->value);
@@ -154,14 +142,14 @@ static int put_in_tree(tree_writer *w, const state_change *change)
 static int put_all_in_tree(MDB_txn *txn, const state_space *space, run_book *book, const state_change *changes, uint32_t count,
                            bool only_long, state_growth *growth)
 {
-    tree_writer w = { .txn = txn, .space = space, .book = book, .list = TEXT_EMPTY, .growth = growth };
+    tree_writer w = { .space = space, .list = TEXT_EMPTY, .growth = growth };
     int64_t bytes_before = growth->bytes;
     int code = mdb_cursor_open(txn, space->dbi, &w.cursor);
 
     if (code != 0) return code;
     for (uint32_t i = 0; i < count && code == 0; i++) {
         const state_change *change = &changes[i];
-        if (only_long && !is_long(change->key)) continue;
+        if (only_long && !state_key_is_long(change->key)) continue;
         if ((code = put_in_tree(&w, change)) != 0) break;
         code = change->value.data == NULL ? runs_erase(txn, space, book, change->store, change->key)
                                           : runs_restore(txn, space, book, change->store, change->key);
@@ -328,7 +316,7 @@ static int next_entry(state_cursor *c, slice *key, slice *content)
 /* A key past the end of the range: do only such follow? Not among long keys that begin alike. */
 static bool ends_range(slice key, slice to)
 {
-    return !is_long(key) || !is_long(to) || memcmp(key.data, to.data, STATE_KEY_WHOLE_MAX) != 0;
+    return !state_key_is_long(key) || !state_key_is_long(to) || memcmp(key.data, to.data, STATE_KEY_WHOLE_MAX) != 0;
 }
 
 weir_rc state_cursor_next(state_cursor *c, slice *key, slice *content, bool *more, weir_error *err)
@@ -341,7 +329,7 @@ weir_rc state_cursor_next(state_cursor *c, slice *key, slice *content, bool *mor
             int code = next_entry(c, key, content);
             if (code == MDB_NOTFOUND) break;
             if (code != 0) return lmdb_fail(c->env, code, "read state", err);
-            if (is_long(*key)) {
+            if (state_key_is_long(*key)) {
                 c->list = *content;
                 continue;
             }

@@ -15,6 +15,13 @@
 #define STATE_KEY_WHOLE_MAX 480
 #define STATE_LMDB_KEY_MAX 511
 
+typedef struct state_lmdb_key {
+    size_t len;
+    char bytes[STATE_LMDB_KEY_MAX + 1];
+} state_lmdb_key;
+
+static inline bool state_key_is_long(slice key) { return key.len > STATE_KEY_WHOLE_MAX; }
+
 struct run_filters;
 
 typedef struct state_space {

@@ -19,14 +19,9 @@ run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (s
 
 /* ---- keys ---- */
 
-typedef struct runs_key {
-    size_t len;
-    char bytes[STATE_LMDB_KEY_MAX + 1];
-} runs_key;
-
-static runs_key key_of_kind(const state_space *space, char kind)
+static state_lmdb_key key_of_kind(const state_space *space, char kind)
 {
-    runs_key k = { .len = space->prefix_len + 3 };
+    state_lmdb_key k = { .len = space->prefix_len + 3 };
 
     memcpy(k.bytes, space->prefix, space->prefix_len);
     put_u16(k.bytes + space->prefix_len, RUNS_STORE);
@@ -34,18 +29,18 @@ static runs_key key_of_kind(const state_space *space, char kind)
     return k;
 }
 
-static void key_add_place(runs_key *k, uint16_t store, slice key)
+static void key_add_place(state_lmdb_key *k, uint16_t store, slice key)
 {
-    size_t whole = key.len > STATE_KEY_WHOLE_MAX ? STATE_KEY_WHOLE_MAX : key.len;
+    size_t whole = state_key_is_long(key) ? STATE_KEY_WHOLE_MAX : key.len;
 
     put_u16(k->bytes + k->len, store);
     if (whole > 0) memcpy(k->bytes + k->len + 2, key.data, whole);
     k->len += 2 + whole;
 }
 
-static runs_key run_start(const state_space *space, uint64_t id)
+static state_lmdb_key run_start(const state_space *space, uint64_t id)
 {
-    runs_key k = key_of_kind(space, 'r');
+    state_lmdb_key k = key_of_kind(space, 'r');
 
     put_u64(k.bytes + k.len, id);
     k.len += 8;
@@ -55,11 +50,6 @@ static runs_key run_start(const state_space *space, uint64_t id)
 static bool begins_with(MDB_val at, const char *bytes, size_t len)
 {
     return at.mv_size >= len && memcmp(at.mv_data, bytes, len) == 0;
-}
-
-static bool is_long(slice key)
-{
-    return key.len > STATE_KEY_WHOLE_MAX;
 }
 
 static void forget_pages(const state_space *space)
@@ -84,7 +74,7 @@ static void add_run(text *t, const run *r)
 
 static int find_book(MDB_txn *txn, const state_space *space, slice *book, uint32_t *runs)
 {
-    runs_key k = key_of_kind(space, 'b');
+    state_lmdb_key k = key_of_kind(space, 'b');
     MDB_val data;
     int code = mdb_get(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data);
 
@@ -95,6 +85,11 @@ static int find_book(MDB_txn *txn, const state_space *space, slice *book, uint32
     if (book->len < BOOK_HEAD_BYTES) return MDB_CORRUPTED;
     *runs = get_u32(book->data + 24);
     return book->len - BOOK_HEAD_BYTES < (size_t)*runs * RUN_BYTES ? MDB_CORRUPTED : 0;
+}
+
+static run run_in_book(slice book, uint32_t i)
+{
+    return read_run(book.data + BOOK_HEAD_BYTES + (size_t)i * RUN_BYTES);
 }
 
 static void *must_alloc(size_t bytes)
@@ -136,7 +131,7 @@ int runs_load(MDB_txn *txn, const state_space *space, run_book *out)
 
 int runs_store(MDB_txn *txn, const state_space *space, const run_book *book)
 {
-    runs_key k = key_of_kind(space, 'b');
+    state_lmdb_key k = key_of_kind(space, 'b');
     text t = TEXT_EMPTY;
 
     text_add_u64(&t, book->last_id);
@@ -170,21 +165,6 @@ void runs_free(run_book *book)
 static uint64_t place_hash(uint16_t store, slice key)
 {
     return hash_bytes(key) ^ store * UINT64_C(0x9E3779B97F4A7C15);
-}
-
-/* Not by the lowest bits of the hash: keys came to this partition by these. */
-static uint64_t *filter_word(const run_filter *f, uint64_t hash)
-{
-    return &f->words[hash >> 8 & f->mask];
-}
-
-/* Four bits of one word: a look is one cache line. */
-static uint64_t filter_bits(uint64_t hash)
-{
-    uint64_t bits = hash >> 40;
-
-    return (uint64_t)1 << (bits & 63) | (uint64_t)1 << (bits >> 6 & 63) | (uint64_t)1 << (bits >> 12 & 63) |
-           (uint64_t)1 << (bits >> 18 & 63);
 }
 
 static run_filter *filter_of(const state_space *space, uint64_t run)
@@ -228,12 +208,12 @@ static run_filter *filter_make(const state_space *space, uint64_t run, uint64_t 
 
 static void filter_add(run_filter *f, uint64_t hash)
 {
-    if (f != NULL) *filter_word(f, hash) |= filter_bits(hash);
+    if (f != NULL) f->words[hash_home(hash) & f->mask] |= hash_filter_bits(hash);
 }
 
 static bool filter_may_have(const run_filter *f, uint64_t hash)
 {
-    return (*filter_word(f, hash) & filter_bits(hash)) == filter_bits(hash);
+    return (f->words[hash_home(hash) & f->mask] & hash_filter_bits(hash)) == hash_filter_bits(hash);
 }
 
 void run_filters_free(run_filters *f)
@@ -296,7 +276,7 @@ typedef struct run_writer {
     run_filter *filter; /* NULL: none is kept */
     text ends, items; /* of the block being made */
     text done;        /* [key length u32][block length u32][key][block], as they are to be put */
-    runs_key first;
+    state_lmdb_key first;
     uint16_t store;
 } run_writer;
 
@@ -371,18 +351,10 @@ struct layer {
     const state_change *changes; /* the next one */
     uint32_t left;
     MDB_cursor *cursor;
-    runs_key start; /* what its LMDB keys begin with */
+    state_lmdb_key start; /* what its LMDB keys begin with */
     block_view block;
     uint32_t item;
 };
-
-static uint64_t head_of(slice key)
-{
-    char bytes[8] = { 0 };
-
-    if (key.len > 0) memcpy(bytes, key.data, key.len < 8 ? key.len : 8);
-    return get_u64(bytes);
-}
 
 static int compare_places(const layer *a, const layer *b)
 {
@@ -394,7 +366,7 @@ static int compare_places(const layer *a, const layer *b)
 static void layer_stand(layer *l, state_change at)
 {
     l->at = at;
-    l->head = head_of(at.key);
+    l->head = bytes_head(at.key);
 }
 
 static int open_layer(layer *l, layer_kind kind, MDB_txn *txn, const state_space *space, uint64_t run_id)
@@ -413,7 +385,7 @@ static int open_layer(layer *l, layer_kind kind, MDB_txn *txn, const state_space
 
 static void next_change(layer *l)
 {
-    while (l->left > 0 && is_long(l->changes->key)) l->changes++, l->left--;
+    while (l->left > 0 && state_key_is_long(l->changes->key)) l->changes++, l->left--;
     l->is_over = l->left == 0;
     if (l->is_over) return;
     layer_stand(l, *l->changes++);
@@ -474,7 +446,7 @@ static int layer_next(layer *l)
 
 /* Moves the cursor to the block that may hold the place: the last one that begins at or before it. Its key and bytes; or what
  * comes behind all that begin before. */
-static int find_block(MDB_cursor *cursor, const runs_key *start, const runs_key *place, MDB_val *key, MDB_val *data)
+static int find_block(MDB_cursor *cursor, const state_lmdb_key *start, const state_lmdb_key *place, MDB_val *key, MDB_val *data)
 {
     *key = (MDB_val){ place->len, (void *)place->bytes };
     int code = mdb_cursor_get(cursor, key, data, MDB_SET_RANGE);
@@ -489,7 +461,7 @@ static int find_block(MDB_cursor *cursor, const runs_key *start, const runs_key 
 
 static int layer_seek(layer *l, uint16_t store, slice key)
 {
-    runs_key place = l->start;
+    state_lmdb_key place = l->start;
     MDB_val at, data;
     int code;
 
@@ -532,7 +504,7 @@ int layers_open(layers *m, MDB_txn *txn, const state_space *space)
     if (code == 0) code = layers_add(m, LAYER_TREE, txn, space, 0);
     if (code == 0 && runs > 0) code = layers_add(m, LAYER_ERASED, txn, space, 0);
     for (uint32_t i = 0; i < runs && code == 0; i++) {
-        code = layers_add(m, LAYER_RUN, txn, space, get_u64(book.data + BOOK_HEAD_BYTES + (size_t)i * RUN_BYTES));
+        code = layers_add(m, LAYER_RUN, txn, space, run_in_book(book, i).id);
     }
     return code;
 }
@@ -591,7 +563,7 @@ int layers_next(layers *m, const state_change **out)
 static int get_in_run(MDB_cursor *cursor, const state_space *space, uint64_t id, uint16_t store, slice key, slice *value,
                       bool *known)
 {
-    runs_key start = run_start(space, id), place = start;
+    state_lmdb_key start = run_start(space, id), place = start;
     MDB_val at, data;
     block_view block;
     uint32_t item;
@@ -638,7 +610,7 @@ static int may_be_in_run(MDB_txn *txn, const state_space *space, const run *r, u
 
 int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found)
 {
-    runs_key erased = key_of_kind(space, 'e');
+    state_lmdb_key erased = key_of_kind(space, 'e');
     MDB_cursor *cursor;
     MDB_val data;
     slice book;
@@ -647,7 +619,7 @@ int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, 
     int code = find_book(txn, space, &book, &runs);
 
     *found = false;
-    if (code != 0 || runs == 0 || is_long(key)) return code;
+    if (code != 0 || runs == 0 || state_key_is_long(key)) return code;
     if (get_u64(book.data + 16) > 0) {
         key_add_place(&erased, store, key);
         code = mdb_get(txn, space->dbi, &(MDB_val){ erased.len, erased.bytes }, &data);
@@ -656,7 +628,7 @@ int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, 
     if ((code = mdb_cursor_open(txn, space->dbi, &cursor)) != 0) return code;
     uint64_t hash = place_hash(store, key);
     for (uint32_t i = 0; i < runs && code == 0 && !known; i++) {
-        const run r = read_run(book.data + BOOK_HEAD_BYTES + (size_t)i * RUN_BYTES);
+        const run r = run_in_book(book, i);
         code = may_be_in_run(txn, space, &r, hash, &may);
         if (code == 0 && may) code = get_in_run(cursor, space, r.id, store, key, value, &known);
     }
@@ -670,10 +642,10 @@ int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, 
 
 int runs_erase(MDB_txn *txn, const state_space *space, run_book *book, uint16_t store, slice key)
 {
-    runs_key k = key_of_kind(space, 'e');
+    state_lmdb_key k = key_of_kind(space, 'e');
     MDB_val data = { 0, NULL };
 
-    if (book->run_count == 0 || is_long(key)) return 0;
+    if (book->run_count == 0 || state_key_is_long(key)) return 0;
     key_add_place(&k, store, key);
     int code = mdb_put(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data, MDB_NOOVERWRITE);
     if (code == 0) {
@@ -685,9 +657,9 @@ int runs_erase(MDB_txn *txn, const state_space *space, run_book *book, uint16_t 
 
 int runs_restore(MDB_txn *txn, const state_space *space, run_book *book, uint16_t store, slice key)
 {
-    runs_key k = key_of_kind(space, 'e');
+    state_lmdb_key k = key_of_kind(space, 'e');
 
-    if (book->erased == 0 || is_long(key)) return 0;
+    if (book->erased == 0 || state_key_is_long(key)) return 0;
     key_add_place(&k, store, key);
     int code = mdb_del(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, NULL);
     if (code == 0) book->erased--;
@@ -695,10 +667,10 @@ int runs_restore(MDB_txn *txn, const state_space *space, run_book *book, uint16_
 }
 
 /* Deletes what begins so; *left (may be NULL) loses what goes. Long keys of the tree stay, and what is no entry of it. */
-static int delete_all(MDB_txn *txn, const state_space *space, const runs_key *start, bool is_tree, state_growth *left)
+static int delete_all(MDB_txn *txn, const state_space *space, const state_lmdb_key *start, bool is_tree, state_growth *left)
 {
     MDB_cursor *cursor;
-    runs_key first = *start;
+    state_lmdb_key first = *start;
     MDB_val key = { 0, first.bytes }, data;
     uint32_t deleted = 0;
     int code = mdb_cursor_open(txn, space->dbi, &cursor);
@@ -734,7 +706,7 @@ static int write_layers(run_writer *w, layers *m, bool is_oldest, size_t bytes_m
 
     *last = NULL;
     while ((code = layers_next(m, &entry)) == 0 && entry != NULL) {
-        if (is_long(entry->key)) continue;
+        if (state_key_is_long(entry->key)) continue;
         if (entry->value.data != NULL || !is_oldest) writer_add(w, entry);
         bytes += entry->key.len + entry->value.len + 8;
         if (bytes >= bytes_max) {
@@ -752,7 +724,7 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
     run made = { .id = ++book->last_id };
     run_writer w = { .space = space, .output = &made,
                      .filter = filter_make(space, made.id, count + book->erased + book->tree_bytes / 64) };
-    runs_key tree = { .len = space->prefix_len }, erased = key_of_kind(space, 'e');
+    state_lmdb_key tree = { .len = space->prefix_len }, erased = key_of_kind(space, 'e');
     const state_change *last;
     bool is_over;
     layers m;
@@ -836,7 +808,7 @@ static int finish(MDB_txn *txn, const state_space *space, run_book *book, const 
     int code = 0;
 
     for (uint32_t i = first; i < first + count && code == 0; i++) {
-        runs_key blocks = run_start(space, book->runs[i].id);
+        state_lmdb_key blocks = run_start(space, book->runs[i].id);
         growth->entries -= (int64_t)book->runs[i].entries;
         growth->bytes -= (int64_t)book->runs[i].bytes;
         code = delete_all(txn, space, &blocks, false, NULL);
