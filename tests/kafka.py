@@ -62,18 +62,13 @@ class Home:
         return [json.loads(line) for line in out.splitlines()]
 
 
-class Engine:
-    """A job at work, on its own."""
+class Running:
+    """A weir that goes on until it is stopped; its messages are in `log`."""
 
-    def __init__(self, h, sql, *options):
-        path = os.path.join(h.path, 'job.sql')
-        with open(path, 'w') as f:
-            f.write(sql)
-        self.log = os.path.join(h.path, 'messages')
-        with open(self.log, 'wb') as messages:
-            self.process = subprocess.Popen([WEIR, 'run', *h.common, '--set', 'auto.offset.reset=earliest', '--announce-ready',
-                                             *options, path], stdout=subprocess.PIPE, stderr=messages)
-        assert self.process.stdout.readline().startswith(b'READY'), self.messages()
+    def __init__(self, log, arguments):
+        self.log = log
+        with open(log, 'wb') as messages:
+            self.process = subprocess.Popen([WEIR, *arguments], stdout=subprocess.PIPE, stderr=messages)
 
     def messages(self):
         with open(self.log) as f:
@@ -82,14 +77,27 @@ class Engine:
     def wait_until(self, holds, what, seconds=120):
         end = time.time() + seconds
         while not holds():
-            assert self.process.poll() is None, 'the engine ended: ' + self.messages()
+            assert self.process.poll() is None, 'it ended: ' + self.messages()
             assert time.time() < end, '%s: not within %d s\n%s' % (what, seconds, self.messages())
             time.sleep(0.05)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        equal(self.process.wait(60), 0)
+        equal(self.process.wait(self.STOPS_S), 0)
         self.process.stdout.close()
+
+
+class Engine(Running):
+    """A job at work, on its own."""
+    STOPS_S = 60
+
+    def __init__(self, h, sql, *options):
+        path = os.path.join(h.path, 'job.sql')
+        with open(path, 'w') as f:
+            f.write(sql)
+        super().__init__(os.path.join(h.path, 'messages'), ['run', *h.common, '--set', 'auto.offset.reset=earliest', '--announce-ready',
+                                                            *options, path])
+        assert self.process.stdout.readline().startswith(b'READY'), self.messages()
 
 
 def broker(what):
@@ -379,21 +387,16 @@ def a_broker_paused_under_load(h):
         engine.stop()
 
 
-class Server:
+class Server(Running):
     """Answers while its broker does not."""
+    STOPS_S = 90
 
     def __init__(self, h, *options):
-        self.log = os.path.join(h.path, 'server-messages')
-        with open(self.log, 'wb') as messages:
-            self.process = subprocess.Popen([WEIR, 'server', *h.common, '--set', 'auto.offset.reset=earliest', '--listen', '127.0.0.1:0',
-                                             '--announce-ready', *options], stdout=subprocess.PIPE, stderr=messages)
+        super().__init__(os.path.join(h.path, 'server-messages'),
+                         ['server', *h.common, '--set', 'auto.offset.reset=earliest', '--listen', '127.0.0.1:0', '--announce-ready', *options])
         line = self.process.stdout.readline().decode()
         assert line.startswith('LISTENING '), self.messages()
         self.port = int(line.rsplit(':', 1)[1])
-
-    def messages(self):
-        with open(self.log) as f:
-            return f.read()
 
     def ask(self, path, sql):
         c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
@@ -408,18 +411,6 @@ class Server:
         assert status == 200, got
         return got
 
-    def wait_until(self, holds, what, seconds=60):
-        end = time.time() + seconds
-        while not holds():
-            assert self.process.poll() is None, 'the server ended: ' + self.messages()
-            assert time.time() < end, '%s: not within %d s\n%s' % (what, seconds, self.messages())
-            time.sleep(0.05)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        equal(self.process.wait(90), 0)
-        self.process.stdout.close()
-
 
 def queries_of(server):
     return server.ksql('SHOW QUERIES EXTENDED;')[0]['queryDescriptions']
@@ -432,7 +423,7 @@ def an_outage_is_told(h, leaves, returns):
     counted = lambda: sorted(x['row']['columns'] for x in server.ask('/query', 'SELECT v, n FROM t;')[1] if 'row' in x)
     try:
         server.ksql(COUNTING.replace('${p}', h.name + '-'))
-        server.wait_until(lambda: counted() != [], 'the first rows')
+        server.wait_until(lambda: counted() != [], 'the first rows', 60)
         broker(leaves)
         began = time.time()
         try:
@@ -488,12 +479,12 @@ def a_topic_deleted_under_a_query(h):
         server.ksql("CREATE STREAM other (k STRING KEY, v INT) WITH (kafka_topic='%s', value_format='JSON');"
                     "CREATE TABLE u WITH (kafka_topic='%s') AS SELECT v, COUNT(*) AS n FROM other GROUP BY v;" % (h.topic('o'), h.topic('u')))
         counted = lambda t: [x['row']['columns'][1] for x in server.ask('/query', 'SELECT v, n FROM %s;' % t)[1] if 'row' in x]
-        server.wait_until(lambda: counted('t') == [1] and counted('u') == [1], 'the first rows')
+        server.wait_until(lambda: counted('t') == [1] and counted('u') == [1], 'the first rows', 60)
         delete_topic(h.topic('s'))
         errors = lambda: {q['sinks'][0]: ' '.join(e['errorMessage'] for e in q['queryErrors']) for q in queries_of(server)}
         server.wait_until(lambda: h.topic('s') in errors()['T'], 'an error that names the topic', 60)
         h.weir('produce', h.topic('o'), '--key-separator', ':', stdin='a:{"v":1}\n')
-        server.wait_until(lambda: counted('u') == [2], 'the other query')
+        server.wait_until(lambda: counted('u') == [2], 'the other query', 60)
         print('    %s' % errors()['T'])
     finally:
         server.stop()

@@ -96,14 +96,20 @@ def many_rows_arrive_whole(home):
     server.stop()
 
 
-@test
-def hanging_up_ends_the_query(home):
-    server = Server(home)
+def follows_clicks(home, server):
+    """A push query that has shown the last of the rows there are."""
     run(home, '--server', server.url, sql=STATEMENTS)
     shell = subprocess.Popen([WEIR, 'query', '--server', server.url, 'SELECT * FROM clicks EMIT CHANGES;'], cwd=home,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while b'bob' not in shell.stdout.readline():
         pass
+    return shell
+
+
+@test
+def hanging_up_ends_the_query(home):
+    server = Server(home)
+    shell = follows_clicks(home, server)
     shell.send_signal(signal.SIGINT)
     _, err = shell.communicate(timeout=SLOW)
     equal((shell.returncode, err), (0, b''))
@@ -114,11 +120,7 @@ def hanging_up_ends_the_query(home):
 @test
 def a_server_that_goes_is_told_of(home):
     server = Server(home)
-    run(home, '--server', server.url, sql=STATEMENTS)
-    shell = subprocess.Popen([WEIR, 'query', '--server', server.url, 'SELECT * FROM clicks EMIT CHANGES;'], cwd=home,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while b'bob' not in shell.stdout.readline():
-        pass
+    shell = follows_clicks(home, server)
     server.process.kill()
     server.process.communicate()
     _, err = shell.communicate(timeout=SLOW)
