@@ -362,16 +362,6 @@ static weir_rc damaged(const part *p, weir_error *err)
                      p->topic->name, (int)p->partition, (long long)p->position);
 }
 
-/* What was read through the map counts as memory of this process until the kernel is told that it is done with. */
-static void forget_pages(slice read)
-{
-    static const uintptr_t page = 4096;
-    uintptr_t from = ((uintptr_t)read.data + page - 1) & ~(page - 1);
-    uintptr_t to = (uintptr_t)(read.data + read.len) & ~(page - 1);
-
-    if (read.len >= FORGET_BYTES_MIN && to > from) madvise((void *)from, to - from, MADV_DONTNEED);
-}
-
 /* Unpacks the block at the part's position, or the next one. Leaves is_open false when there is none. rows_wanted: a small
  * block that will be read to its end in this poll may lie in the poll's arena. */
 static weir_rc load_block(local_client *c, part *p, uint32_t rows_wanted, weir_error *err)
@@ -401,7 +391,7 @@ static weir_rc load_block(local_client *c, part *p, uint32_t rows_wanted, weir_e
     p->is_open = true;
     c->unpacked_bytes += p->topic->is_repartition ? need * ROWS_A_BLOCK_WEIGH : need;
     bool good = block_open(&p->block, stored, is_passed_at_once ? arena_alloc(c->lent, need) : p->body->bytes);
-    forget_pages(stored);
+    lmdb_forget_pages(c->storage->env);
     if (good && p->block.next_offset < p->position) {
         good = block_skip(&p->block, (uint32_t)(p->position - p->block.next_offset));
     }
