@@ -19,6 +19,7 @@
 #define READER_CHECK_EVERY_MS 5000
 #define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
 #define FORGET_EVERY_MS 1
+#define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 
 /* One for each environment this process has open, in a list: a second open of a directory finds the first. */
 typedef struct lmdb_sharing {
@@ -32,8 +33,8 @@ typedef struct lmdb_sharing {
     uint32_t active;  /* transactions open now; the map may be changed only when there is none */
     bool is_resizing;
     int64_t readers_checked_ms, forgotten_ms;
-    void *map;        /* where the file is mapped; NULL: not known */
-    size_t map_bytes;
+    char *_Atomic map; /* where the file is mapped; NULL: not known */
+    size_t map_bytes;  /* set before it */
 } lmdb_sharing;
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -516,11 +517,47 @@ static void find_map(lmdb_sharing *s)
     while (s->map == NULL && getline(&line, &room, maps) > 0) {
         if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &from, &to, &mapped) != 3) continue;
         if (mapped != file.st_ino || strstr(line, "/data.mdb") == NULL) continue;
-        s->map = (void *)from;
         s->map_bytes = to - from;
+        s->map = (char *)from;
     }
     free(line);
     fclose(maps);
+}
+
+static int read_file(lmdb_sharing *s, off_t at, size_t bytes, text *buffer)
+{
+    mdb_filehandle_t fd;
+    int code = mdb_env_get_fd(s->env.env, &fd);
+
+    text_clear(buffer);
+    text_reserve(buffer, bytes);
+    while (code == 0 && buffer->len < bytes) {
+        ssize_t got = pread(fd, buffer->data + buffer->len, bytes - buffer->len, at + (off_t)buffer->len);
+        if (got > 0) buffer->len += (size_t)got;
+        else if (got == 0) code = MDB_CORRUPTED;
+        else if (errno != EINTR) code = errno;
+    }
+    return code;
+}
+
+int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
+{
+    lmdb_sharing *s = e->sharing;
+    const char *from = value.mv_data, *map = s->map; /* it stays there while transactions are open */
+
+    *out = lmdb_slice(value);
+    lmdb_forget_pages(e); /* what it took to come here */
+    if (value.mv_size < OWN_PAGES_BYTES_MIN) return 0;
+    if (map == NULL) {
+        pthread_mutex_lock(&s->lock);
+        if (s->map == NULL) find_map(s);
+        map = s->map;
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (map == NULL || from < map || from >= map + s->map_bytes) return 0;
+    int code = read_file(s, from - map, value.mv_size, buffer);
+    *out = text_slice(buffer);
+    return code;
 }
 
 void lmdb_forget_pages(lmdb_env *e)
