@@ -18,7 +18,7 @@
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
 #define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
-#define FORGET_EVERY_MS 1
+#define CALLS_A_FORGET 16 /* a touch maps some hundred KiB */
 #define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 
 /* One for each environment this process has open, in a list: a second open of a directory finds the first. */
@@ -32,7 +32,8 @@ typedef struct lmdb_sharing {
     pthread_cond_t idle;
     uint32_t active;  /* transactions open now; the map may be changed only when there is none */
     bool is_resizing;
-    int64_t readers_checked_ms, forgotten_ms;
+    int64_t readers_checked_ms;
+    _Atomic uint32_t forget_calls;
     char *_Atomic map; /* where the file is mapped; NULL: not known */
     size_t map_bytes;  /* set before it */
 } lmdb_sharing;
@@ -562,16 +563,11 @@ int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
 
 void lmdb_forget_pages(lmdb_env *e)
 {
-    int64_t now_ms = clock_monotonic_ms(&(const weir_clock){ 0 });
     lmdb_sharing *s = e->sharing;
 
+    if (s->forget_calls++ % CALLS_A_FORGET != 0 || mapped_bytes() < MAPPED_BYTES_MAX) return;
     pthread_mutex_lock(&s->lock); /* under which alone the map may move */
-    if (now_ms - s->forgotten_ms >= FORGET_EVERY_MS) {
-        s->forgotten_ms = now_ms;
-        if (mapped_bytes() >= MAPPED_BYTES_MAX) {
-            if (s->map == NULL) find_map(s);
-            if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
-        }
-    }
+    if (s->map == NULL) find_map(s);
+    if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
     pthread_mutex_unlock(&s->lock);
 }

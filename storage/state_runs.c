@@ -53,17 +53,6 @@ static bool begins_with(MDB_val at, const char *bytes, size_t len)
     return at.mv_size >= len && memcmp(at.mv_data, bytes, len) == 0;
 }
 
-static int fetch_block(const state_space *space, MDB_val data, text *buffer, slice *out)
-{
-    *out = lmdb_slice(data);
-    return space->env == NULL ? 0 : lmdb_fetch(space->env, data, buffer, out);
-}
-
-static void forget_pages(const state_space *space)
-{
-    if (space->env != NULL) lmdb_forget_pages(space->env);
-}
-
 /* ---- the book ---- */
 
 static run read_run(const char *at)
@@ -436,7 +425,7 @@ static int take_block(layer *l, int code, MDB_val key, MDB_val data)
     l->is_over = code != 0 || !begins_with(key, l->start.bytes, l->start.len) || key.mv_size < l->start.len + 2;
     if (l->is_over) return code == MDB_NOTFOUND ? 0 : code;
     slice bytes;
-    if ((code = fetch_block(l->space, data, &l->fetched, &bytes)) != 0) return code;
+    if ((code = lmdb_fetch(l->space->env, data, &l->fetched, &bytes)) != 0) return code;
     if (!block_see(bytes, &l->block)) return MDB_CORRUPTED;
     l->at.store = get_u16((char *)key.mv_data + l->start.len);
     l->item = 0;
@@ -590,7 +579,7 @@ static int get_in_run(MDB_cursor *cursor, const state_space *space, uint64_t id,
     int code = find_block(cursor, &start, &place, &at, &data);
     if (code != 0 || !begins_with(at, place.bytes, start.len + 2)) return code == MDB_NOTFOUND ? 0 : code;
     slice bytes = lmdb_slice(data);
-    if (space->filters != NULL) code = fetch_block(space, data, &space->filters->fetched, &bytes);
+    if (space->filters != NULL) code = lmdb_fetch(space->env, data, &space->filters->fetched, &bytes);
     if (code != 0) return code;
     if (!block_see(bytes, &block) || !block_find(&block, key, &item)) return MDB_CORRUPTED;
     if (item == block.items) return 0;
@@ -690,7 +679,6 @@ static int delete_all(MDB_txn *txn, const state_space *space, const state_lmdb_k
     MDB_cursor *cursor;
     state_lmdb_key first = *start;
     MDB_val key = { 0, first.bytes }, data;
-    uint32_t deleted = 0;
     int code = mdb_cursor_open(txn, space->dbi, &cursor);
 
     if (code != 0) return code;
@@ -706,7 +694,7 @@ static int delete_all(MDB_txn *txn, const state_space *space, const state_lmdb_k
                 left->bytes -= (int64_t)(len + data.mv_size);
             }
             if ((code = mdb_cursor_del(cursor, 0)) != 0) break;
-            if (++deleted % 64 == 0) forget_pages(space); /* to delete a block, LMDB looks into it */
+            if (!is_tree) lmdb_forget_pages(space->env); /* to delete a block, LMDB looks into it */
         }
         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
