@@ -5,6 +5,7 @@
 #include "storage/formats/frame.h"
 #include "storage/formats/proto_schema.h"
 
+#include "core/date.h"
 #include "core/number.h"
 #include "core/utf8.h"
 
@@ -14,7 +15,6 @@
 #define DEPTH_MAX 100
 #define IMPORTS_MAX 64
 #define NEAR_NUMBERS 128 /* fields with smaller numbers are found without a search */
-#define DAY_MS 86400000
 
 /* A message, as far as a STRUCT of the reader wants it, or a STRUCT as far as a message takes it. */
 typedef struct link link;
@@ -420,27 +420,6 @@ static bool read_numbers(proto_in *in, slice bytes, int64_t *numbers, uint32_t c
     return !r.bad || fail_bytes(in);
 }
 
-/* Days since 1970 of a day in the Gregorian calendar. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2;
-    int64_t era = (year >= 0 ? year : year - 399) / 400, of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static void date_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
-{
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097, of_era = days - era * 146097;
-    int64_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * y + y / 4 - y / 100), m = (5 * of_year + 2) / 153;
-
-    *day = of_year - (153 * m + 2) / 5 + 1;
-    *month = m < 10 ? m + 3 : m - 9;
-    *year = y + era * 400 + (*month <= 2);
-}
-
 static bool read_decimal(proto_in *in, slice bytes, const proto_field *f, const type *t, value *out)
 {
     int64_t n[4];
@@ -519,7 +498,7 @@ static bool read_known(proto_in *in, const proto_field *f, slice bytes, const ty
             return true;
         }
         if (n[1] < 1 || n[1] > 9999 || n[2] < 1 || n[2] > 12 || n[3] < 1 || n[3] > 31) return fail_bytes(in);
-        out->i32 = (int32_t)days_of(n[1], n[2], n[3]);
+        out->i32 = (int32_t)days_of((civil_date){ (int32_t)n[1], (uint32_t)n[2], (uint32_t)n[3] });
         return true;
     case KNOWN_TIME:
         if (!read_numbers(in, bytes, n, 4, NULL)) return false;
@@ -989,31 +968,25 @@ static void write_decimal_message(text *out, const type *t, decimal number)
 /* The inside of a message that stands for one value. */
 static bool write_known(text *out, const proto_field *f, const type *t, const value *v, char *reason)
 {
-    int64_t year, month, day, seconds, rest;
+    civil_date date;
     const proto_field *one = &f->message->fields[0];
 
     switch (f->message->known) {
     case KNOWN_TIMESTAMP:
-        seconds = v->i64 / 1000;
-        rest = v->i64 % 1000;
-        if (rest < 0) {
-            rest += 1000;
-            seconds--;
-        }
-        write_number(out, 1, seconds);
-        write_number(out, 2, rest * 1000000);
+        write_number(out, 1, floor_divide(v->i64, MS_PER_SECOND));
+        write_number(out, 2, floor_rest(v->i64, MS_PER_SECOND) * 1000000);
         return true;
     case KNOWN_DATE:
-        date_of(v->i32, &year, &month, &day);
-        write_number(out, 1, year);
-        write_number(out, 2, month);
-        write_number(out, 3, day);
+        date = date_of(v->i32);
+        write_number(out, 1, date.year);
+        write_number(out, 2, date.month);
+        write_number(out, 3, date.day);
         return true;
     case KNOWN_TIME:
-        write_number(out, 1, v->i32 / 3600000);
-        write_number(out, 2, v->i32 / 60000 % 60);
-        write_number(out, 3, v->i32 / 1000 % 60);
-        write_number(out, 4, (int64_t)(v->i32 % 1000) * 1000000);
+        write_number(out, 1, v->i32 / MS_PER_HOUR);
+        write_number(out, 2, v->i32 / MS_PER_MINUTE % 60);
+        write_number(out, 3, v->i32 / MS_PER_SECOND % 60);
+        write_number(out, 4, (int64_t)(v->i32 % MS_PER_SECOND) * 1000000);
         return true;
     case KNOWN_DECIMAL: write_decimal_message(out, t, v->dec); return true;
     default:
