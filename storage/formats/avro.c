@@ -103,11 +103,7 @@ typedef struct avro_in {
 
 static bool read_value(avro_in *in, const avro_schema *s, const type *t, value *out);
 
-static inline int64_t read_long(avro_in *in)
-{
-    uint64_t n = read_varint(&in->r);
-    return (int64_t)(n >> 1) ^ -(int64_t)(n & 1);
-}
+static inline int64_t read_long(avro_in *in) { return read_zigzag(&in->r); }
 
 static inline slice read_string(avro_in *in)
 {
@@ -308,22 +304,6 @@ static bool read_fraction(avro_in *in, const avro_schema *s, const type *t, valu
     return true;
 }
 
-/* Two's complement, big-endian. */
-static bool decimal_of(slice bytes, decimal *out)
-{
-    bool is_negative = bytes.len > 0 && (bytes.data[0] & 0x80) != 0;
-    unsigned __int128 number = is_negative ? ~(unsigned __int128)0 : 0;
-
-    while (bytes.len > 16 && bytes.data[0] == (is_negative ? (char)0xFF : 0)) { /* more sign than needed */
-        bytes.data++;
-        bytes.len--;
-    }
-    if (bytes.len > 16 || (bytes.len > 0 && ((bytes.data[0] & 0x80) != 0) != is_negative)) return false;
-    for (size_t i = 0; i < bytes.len; i++) number = number << 8 | (unsigned char)bytes.data[i];
-    *out = (decimal)number;
-    return true;
-}
-
 static bool has_digits(decimal number, uint32_t precision)
 {
     unsigned __int128 bound = 1;
@@ -337,7 +317,7 @@ static bool read_decimal(avro_in *in, const avro_schema *s, slice bytes, const t
     decimal number;
     char digits[DECIMAL_TEXT_MAX + 8];
 
-    if (!decimal_of(bytes, &number)) {
+    if (!decimal_from_bytes(bytes, &number)) {
         snprintf(in->reason, REASON_BYTES, "DECIMAL(%u, %u) expected, here is one of more than %d digits", t->precision, t->scale,
                  DECIMAL_DIGITS_MAX);
         return false;
@@ -469,24 +449,13 @@ static bool read_items(avro_in *in, const avro_schema *s, const type *t, value *
     return true;
 }
 
-static int32_t find_field(const type *t, slice name)
-{
-    int32_t found = -1;
-
-    for (uint32_t i = 0; i < t->field_count; i++) {
-        if (slice_equal(t->fields[i].name, name)) return (int32_t)i;
-        if (found < 0 && slice_equal_nocase(t->fields[i].name, name)) found = (int32_t)i;
-    }
-    return found;
-}
-
 static bool read_record(avro_in *in, const avro_schema *s, const type *t, value *out)
 {
     if (t->kind != TYPE_STRUCT) return fail_type(in, s, t);
     value *fields = ARENA_ARRAY(in->arena, value, t->field_count);
     for (uint32_t i = 0; i < t->field_count; i++) fields[i] = NULL_VALUE;
     for (uint32_t i = 0; i < s->count; i++) {
-        int32_t at = find_field(t, s->fields[i].name);
+        int32_t at = type_find_field(t, s->fields[i].name);
         if (at < 0 ? !skip(in, s->fields[i].schema) : !read_value(in, s->fields[i].schema, t->fields[at].type, &fields[at])) {
             return fail_in_field(in, s->fields[i].name);
         }
@@ -507,7 +476,7 @@ static bool read_union(avro_in *in, const avro_schema *s, const type *t, value *
         return true;
     }
     if (s->null_branch >= 0 || t->kind != TYPE_STRUCT) return read_value(in, part, t, out);
-    int32_t at = find_field(t, avro_branch_name(part, false, in->arena));
+    int32_t at = type_find_field(t, avro_branch_name(part, false, in->arena));
     if (at < 0) return part->kind == AVRO_RECORD ? read_value(in, part, t, out) : fail_type(in, part, t);
     value *fields = ARENA_ARRAY(in->arena, value, t->field_count);
     for (uint32_t i = 0; i < t->field_count; i++) fields[i] = NULL_VALUE;
@@ -723,7 +692,7 @@ static bool write_value(avro_out *o, const avro_schema *s, const type *t, const 
 
 static void write_long(avro_out *o, int64_t n)
 {
-    text_add_varint(o->out, (uint64_t)n << 1 ^ (uint64_t)(n >> 63));
+    text_add_varint(o->out, zigzag(n));
 }
 
 static void write_string(avro_out *o, slice s)
@@ -841,7 +810,7 @@ static bool write_record(avro_out *o, const avro_schema *s, const type *t, const
 {
     if (t->kind != TYPE_STRUCT) return fail_write(o, "it wants a record");
     for (uint32_t i = 0; i < s->count; i++) {
-        int32_t at = find_field(t, s->fields[i].name);
+        int32_t at = type_find_field(t, s->fields[i].name);
         if (!write_field_value(o, &s->fields[i], at < 0 ? &type_null : t->fields[at].type, at < 0 ? NULL : &v->list.items[at])) {
             return false;
         }
@@ -880,8 +849,7 @@ static bool write_items(avro_out *o, const avro_schema *s, const type *t, const 
 
 static bool write_decimal_bytes(avro_out *o, const avro_schema *s, const type *t, decimal number)
 {
-    char digits[DECIMAL_TEXT_MAX + 8], bytes[16];
-    size_t len = 1;
+    char digits[DECIMAL_TEXT_MAX + 8], bytes[DECIMAL_BYTES_MAX];
 
     if (s->scale != t->scale) {
         char *end = write_decimal(digits, number, t->scale);
@@ -889,16 +857,14 @@ static bool write_decimal_bytes(avro_out *o, const avro_schema *s, const type *t
             return fail_write(o, "a decimal of another scale");
         }
     }
-    put_u64(bytes, (uint64_t)((unsigned __int128)number >> 64));
-    put_u64(bytes + 8, (uint64_t)number);
-    while (len < 16 && (number >> (8 * len - 1)) != 0 && (number >> (8 * len - 1)) != -1) len++;
+    slice held = decimal_to_bytes(bytes, number);
     if (s->kind == AVRO_BYTES) {
-        write_string(o, (slice){ bytes + 16 - len, len });
+        write_string(o, held);
         return true;
     }
-    if (len > s->bytes) return fail_write(o, "a decimal of fewer bytes");
-    for (size_t i = len; i < s->bytes; i++) text_add_char(o->out, number < 0 ? (char)0xFF : 0);
-    text_add(o->out, (slice){ bytes + 16 - len, len });
+    if (held.len > s->bytes) return fail_write(o, "a decimal of fewer bytes");
+    for (size_t i = held.len; i < s->bytes; i++) text_add_char(o->out, number < 0 ? (char)0xFF : 0);
+    text_add(o->out, held);
     return true;
 }
 
@@ -927,7 +893,7 @@ static bool write_union(avro_out *o, const avro_schema *s, const type *t, const 
         const avro_schema *part = s->branches[i];
         int32_t at = -1;
         if (v->is_null ? part->kind != AVRO_NULL : part->kind == AVRO_NULL) continue;
-        if (!v->is_null && t->kind == TYPE_STRUCT) at = find_field(t, avro_branch_name(part, false, a));
+        if (!v->is_null && t->kind == TYPE_STRUCT) at = type_find_field(t, avro_branch_name(part, false, a));
         if (!v->is_null && (at < 0 || v->list.items[at].is_null)) continue;
         write_long(o, i);
         is_good = v->is_null || write_value(o, part, t->fields[at].type, &v->list.items[at]);

@@ -220,17 +220,6 @@ static bool fits(const proto_field *f, const type *t)
     return !f->is_repeated && item_fits(f, t);
 }
 
-static int32_t find_place(const type *t, slice name)
-{
-    int32_t found = -1;
-
-    for (uint32_t i = 0; i < t->field_count; i++) {
-        if (slice_equal(t->fields[i].name, name)) return (int32_t)i;
-        if (found < 0 && slice_equal_nocase(t->fields[i].name, name)) found = (int32_t)i;
-    }
-    return found;
-}
-
 static link *make_link(linking *l, const proto_message *m, const type *t);
 
 /* The type of what a message field holds, one of them: a STRUCT, or of an entry a STRUCT of key and value. */
@@ -255,7 +244,7 @@ static link *make_link(linking *l, const proto_message *m, const type *t)
                     .within = ARENA_ZEROS(l->arena, link *, m->count) };
     for (uint32_t i = 0; i < m->count; i++) {
         const proto_field *f = &m->fields[i];
-        int32_t at = find_place(t, f->name);
+        int32_t at = type_find_field(t, f->name);
         if (at >= 0 && is_top && l->is_wanted != NULL && !l->is_wanted[at]) at = -1;
         made->place[i] = at;
         if (f->number < NEAR_NUMBERS && i < INT16_MAX) made->near[f->number] = (int16_t)(i + 1);
@@ -389,10 +378,7 @@ static bool read_number(proto_in *in, const proto_field *f, reader_bytes *r, con
     case PROTO_INT32: number = (int32_t)read_varint(r); break;
     case PROTO_UINT32: number = (uint32_t)read_varint(r); break;
     case PROTO_SINT32:
-    case PROTO_SINT64:
-        bits = read_varint(r);
-        number = (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
-        break;
+    case PROTO_SINT64: number = read_zigzag(r); break;
     case PROTO_FIXED32: number = (uint32_t)read_little(r, 4); break;
     case PROTO_SFIXED32: number = (int32_t)read_little(r, 4); break;
     case PROTO_FIXED64:
@@ -427,14 +413,10 @@ static bool read_decimal(proto_in *in, slice bytes, const proto_field *f, const 
     char digits[DECIMAL_TEXT_MAX + 8];
 
     if (!read_numbers(in, bytes, n, 3, &unscaled)) return false;
-    bool is_negative = unscaled.len > 0 && (unscaled.data[0] & 0x80) != 0;
-    unsigned __int128 number = is_negative ? ~(unsigned __int128)0 : 0;
-    if (unscaled.len > 16) return fail_bytes(in);
-    for (size_t i = 0; i < unscaled.len; i++) number = number << 8 | (unsigned char)unscaled.data[i];
+    if (!decimal_from_bytes(unscaled, &out->dec)) return fail_bytes(in);
     int64_t scale = (int32_t)n[3];
     if (scale == 0 && n[2] == 0 && f->precision > 0) scale = f->scale;
     if (scale < 0 || scale > DECIMAL_DIGITS_MAX) return fail_bytes(in);
-    out->dec = (decimal)number;
     char *end = write_decimal(digits, out->dec, (uint32_t)scale);
     if (parse_decimal((slice){ digits, (size_t)(end - digits) }, t->precision, t->scale, ROUND_HALF_UP, &out->dec) == NUMBER_FITS) {
         return true;
@@ -519,11 +501,6 @@ static bool default_of(proto_in *in, const proto_field *f, value *out)
     if (f->kind == PROTO_STRING || f->kind == PROTO_BYTES) out->str = SLICE("");
     return true;
 }
-
-/* Repeated fields gather here while their message is read; room is kept beside the value. */
-typedef struct gathering {
-    uint32_t *room;
-} gathering;
 
 static bool grow(proto_in *in, value **items, uint32_t count, uint32_t room)
 {
@@ -705,16 +682,12 @@ static bool find_plan(protobuf_format *f, int32_t id, read_plan **out, char *rea
 /* The message's place behind the schema's id: how many indexes, then they, zigzag; a single 0 stands for the first message. */
 static bool read_path(reader_bytes *r, int32_t *path, uint32_t *count)
 {
-    uint64_t n = read_varint(r);
-    int64_t length = (int64_t)(n >> 1) ^ -(int64_t)(n & 1);
+    int64_t length = read_zigzag(r);
 
     *count = length == 0 ? 1 : (uint32_t)length;
     path[0] = 0;
     if (length < 0 || length > 16) return false;
-    for (int64_t i = 0; i < length; i++) {
-        n = read_varint(r);
-        path[i] = (int32_t)((int64_t)(n >> 1) ^ -(int64_t)(n & 1));
-    }
+    for (int64_t i = 0; i < length; i++) path[i] = (int32_t)read_zigzag(r);
     return !r->bad;
 }
 
@@ -795,7 +768,7 @@ static row_set protobuf_decode(format *self, const slice *bytes, row_set rows, a
 
 static void write_zigzag(text *out, int64_t n)
 {
-    text_add_varint(out, (uint64_t)n << 1 ^ (uint64_t)(n >> 63));
+    text_add_varint(out, zigzag(n));
 }
 
 static weir_rc protobuf_start_writing(format *self, arena *a, weir_error *err)
@@ -952,15 +925,12 @@ static bool is_default(const proto_field *f, const type *t, const value *v)
 
 static void write_decimal_message(text *out, const type *t, decimal number)
 {
-    char bytes[16];
-    size_t len = 1;
+    char bytes[DECIMAL_BYTES_MAX];
+    slice held = decimal_to_bytes(bytes, number);
 
-    put_u64(bytes, (uint64_t)((unsigned __int128)number >> 64));
-    put_u64(bytes + 8, (uint64_t)number);
-    while (len < 16 && (number >> (8 * len - 1)) != 0 && (number >> (8 * len - 1)) != -1) len++;
     text_add_char(out, 1 << 3 | 2);
-    text_add_varint(out, len);
-    text_add(out, (slice){ bytes + 16 - len, len });
+    text_add_varint(out, held.len);
+    text_add(out, held);
     write_number(out, 2, t->precision);
     write_number(out, 3, t->scale);
 }
