@@ -5,6 +5,7 @@
  * Writing: by the schema made of the columns, or the given one, whose defaults stand in for nulls it does not allow. */
 #include "storage/formats/avro_schema.h"
 #include "storage/formats/frame.h"
+#include "storage/formats/items.h"
 
 #include "core/json_tree.h"
 #include "core/number.h"
@@ -12,7 +13,6 @@
 
 #include <stdio.h>
 
-#define ITEMS_MAX 8000000 /* in one array or map */
 #define DEPTH_MAX 200
 #define DEFAULT_NAME "io.confluent.ksql.avro_schemas.KsqlDataSourceSchema"
 
@@ -22,12 +22,10 @@ typedef struct read_field {
 } read_field;
 
 typedef struct read_plan {
-    int32_t id;
-    const avro_schema *root; /* NULL: unfit, reason says why */
-    read_field *fields;
+    frame_plan base;
+    const avro_schema *root;
+    read_field *fields; /* of the record; wrapped only */
     uint32_t count;
-    const char *reason;
-    struct read_plan *next;
 } read_plan;
 
 typedef struct write_field {
@@ -38,7 +36,7 @@ typedef struct write_field {
 typedef struct avro_format {
     format base;
     arena *arena;      /* of what lives as long as the format */
-    read_plan *plans;  /* the one last used first */
+    frame_plan *plans; /* read_plans */
     const avro_schema *root; /* written; NULL until start_writing */
     write_field *fields;
     int32_t id;
@@ -364,31 +362,6 @@ static bool read_text(avro_in *in, const avro_schema *s, const type *t, value *o
     return t->kind == TYPE_STRING || fail_type(in, s, t);
 }
 
-/* Arrays and maps as they come: blocks of counted items, a count of 0 at the end. */
-typedef struct items {
-    value *keys, *values;
-    uint32_t count, room;
-} items;
-
-static bool make_room(avro_in *in, items *list, bool has_keys)
-{
-    if (list->count < list->room) return true;
-    if (list->room >= ITEMS_MAX) {
-        return fail_items(in);
-    }
-    uint32_t room = list->room == 0 ? 8 : list->room * 2;
-    value *values = ARENA_ARRAY(in->arena, value, room);
-    if (list->count > 0) memcpy(values, list->values, list->count * sizeof *values);
-    list->values = values;
-    if (has_keys) {
-        value *keys = ARENA_ARRAY(in->arena, value, room);
-        if (list->count > 0) memcpy(keys, list->keys, list->count * sizeof *keys);
-        list->keys = keys;
-    }
-    list->room = room;
-    return true;
-}
-
 static bool read_entry(avro_in *in, const avro_schema *s, const type *t, value *key, value *v)
 {
     int64_t branch;
@@ -405,19 +378,7 @@ static bool read_entry(avro_in *in, const avro_schema *s, const type *t, value *
     return read_value(in, entry->fields[0].schema, t->key, key) && read_value(in, entry->fields[1].schema, t->element, v);
 }
 
-/* Later entries of a key replace the one before. */
-static void put_entry(items *list, const type *t, value key, value v)
-{
-    if (key.is_null) return;
-    for (uint32_t i = 0; list->count <= 64 && i < list->count; i++) {
-        if (!value_equal(t->key, &list->keys[i], &key)) continue;
-        list->values[i] = v;
-        return;
-    }
-    list->keys[list->count] = key;
-    list->values[list->count++] = v;
-}
-
+/* Blocks of counted items, a count of 0 at the end. */
 static bool read_items(avro_in *in, const avro_schema *s, const type *t, value *out)
 {
     bool is_map = t->kind == TYPE_MAP;
@@ -434,14 +395,14 @@ static bool read_items(avro_in *in, const avro_schema *s, const type *t, value *
         if (in->r.bad) return fail_bytes(in);
         if (count == 0) break;
         for (int64_t i = 0; i < count; i++) {
-            if (!make_room(in, &list, is_map)) return false;
+            if (!items_make_room(&list, in->arena, is_map)) return fail_items(in);
             if (!is_map) {
                 if (!read_value(in, s->items, t->element, &list.values[list.count])) return fail_in_item(in, list.count);
                 list.count++;
                 continue;
             }
             if (!read_entry(in, s, t, &key, &v)) return fail_in_item(in, list.count);
-            put_entry(&list, t, key, v);
+            if (!key.is_null) items_put(&list, t->key, &key, &v);
         }
     }
     if (is_map) out->map = (value_map){ list.keys, list.values, list.count };
@@ -546,89 +507,93 @@ static inline bool read_column(avro_in *in, const avro_schema *s, column *c, uin
 
 /* ---- a schema's plan ---- */
 
-static bool make_plan(avro_format *f, int32_t id, read_plan **out, char *reason)
+/* Links the fields of a record to the columns they fill. */
+static void link_fields(avro_format *f, read_plan *p)
+{
+    const avro_schema *record = avro_not_null(p->root);
+
+    if (record->kind != AVRO_RECORD) {
+        p->base.reason = arena_printf(f->arena, "a record is expected, and schema %d is none", p->base.id).data;
+        return;
+    }
+    p->fields = ARENA_ARRAY(f->arena, read_field, record->count);
+    p->count = record->count;
+    for (uint32_t i = 0; i < record->count; i++) {
+        int32_t column = frame_find_column(&f->base, record->fields[i].name);
+        if (column >= 0 && !f->base.is_wanted[column]) column = -1;
+        p->fields[i] = (read_field){ record->fields[i].schema, column };
+    }
+}
+
+static bool make_plan(avro_format *f, int32_t id, char *reason)
 {
     const registered_schema *found;
     read_plan *p = ARENA_NEW(f->arena, read_plan);
     weir_error err;
 
     if (!frame_schema_of_record(&f->base, id, SCHEMA_AVRO, &found, reason)) return false;
-    p->id = id;
-    p->next = f->plans;
+    p->base = (frame_plan){ .id = id, .next = f->plans };
     if (avro_parse(found->schema.text, f->arena, &p->root, &err) != WEIR_OK) {
-        p->root = NULL;
-        p->reason = arena_printf(f->arena, "of schema %d: %s", id, err.message).data;
+        p->base.reason = arena_printf(f->arena, "of schema %d: %s", id, err.message).data;
     } else if (!f->base.spec.is_unwrapped) {
-        const avro_schema *record = avro_not_null(p->root);
-        if (record->kind != AVRO_RECORD) {
-            p->root = NULL;
-            p->reason = arena_printf(f->arena, "a record is expected, and schema %d is none", id).data;
-        } else {
-            p->fields = ARENA_ARRAY(f->arena, read_field, record->count);
-            p->count = record->count;
-            for (uint32_t i = 0; i < record->count; i++) {
-                int32_t column = frame_find_column(&f->base, record->fields[i].name);
-                if (column >= 0 && !f->base.is_wanted[column]) column = -1;
-                p->fields[i] = (read_field){ record->fields[i].schema, column };
-            }
-        }
+        link_fields(f, p);
     }
-    f->plans = *out = p;
+    f->plans = &p->base;
     return true;
 }
 
-static bool find_plan(avro_format *f, int32_t id, read_plan **out, char *reason)
+/* The plan of a record's schema; NULL: it cannot be read, the reason says why. */
+static const read_plan *find_plan(avro_format *f, int32_t id, char *reason)
 {
-    for (read_plan **at = &f->plans; *at != NULL; at = &(*at)->next) {
-        if ((*at)->id != id) continue;
-        read_plan *p = *at;
-        *at = p->next; /* to the front */
-        p->next = f->plans;
-        f->plans = *out = p;
-        return true;
+    if (frame_find_plan(&f->plans, id) == NULL && !make_plan(f, id, reason)) return NULL;
+    if (f->plans->reason == NULL) return (const read_plan *)f->plans;
+    snprintf(reason, REASON_BYTES, "%s", f->plans->reason);
+    return NULL;
+}
+
+static bool read_lone(avro_format *f, avro_in *in, const read_plan *p, column *c, uint32_t r)
+{
+    if (f->base.wanted_count > 0 ? read_column(in, p->root, c, r) : skip(in, p->root)) return true;
+    return fail_in_column(in, f->base.columns[0].name);
+}
+
+static bool read_fields(avro_format *f, avro_in *in, const read_plan *p, column *columns, uint32_t r)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        const read_field *field = &p->fields[i];
+        if (field->column < 0) {
+            if (!skip(in, field->schema)) return fail_in_field(in, avro_not_null(p->root)->fields[i].name);
+        } else if (!read_column(in, field->schema, &columns[field->column], r)) {
+            return fail_in_column(in, f->base.columns[field->column].name);
+        }
     }
-    return make_plan(f, id, out, reason);
+    return true;
 }
 
 static bool read_row(avro_format *f, avro_in *in, slice bytes, column *columns, uint32_t r)
 {
     int32_t id;
     slice body;
-    read_plan *p;
 
     if (!frame_read(bytes, &id, &body)) {
         frame_reason(in->reason, bytes);
         return false;
     }
-    if (f->plans != NULL && f->plans->id == id) p = f->plans;
-    else if (!find_plan(f, id, &p, in->reason)) return false;
-    if (p->root == NULL) {
-        snprintf(in->reason, REASON_BYTES, "%s", p->reason);
-        return false;
-    }
+    const read_plan *p = find_plan(f, id, in->reason);
+    if (p == NULL) return false;
     in->r = read_from(body);
     in->begin = body.data;
     in->schema_id = id;
     in->depth = 0;
     if (f->base.spec.is_unwrapped) {
-        bool is_wanted = f->base.wanted_count > 0;
-        if (is_wanted ? !read_column(in, p->root, &columns[0], r) : !skip(in, p->root)) {
-            return fail_in_column(in, f->base.columns[0].name);
-        }
+        if (!read_lone(f, in, p, &columns[0], r)) return false;
     } else {
         if (p->root->kind == AVRO_UNION) {
             int64_t branch = read_long(in);
             if (branch == p->root->null_branch) return true;
             if (branch != 1 - p->root->null_branch) return fail_bytes(in);
         }
-        for (uint32_t i = 0; i < p->count; i++) {
-            const read_field *field = &p->fields[i];
-            if (field->column < 0) {
-                if (!skip(in, field->schema)) return fail_in_field(in, avro_not_null(p->root)->fields[i].name);
-            } else if (!read_column(in, field->schema, &columns[field->column], r)) {
-                return fail_in_column(in, f->base.columns[field->column].name);
-            }
-        }
+        if (!read_fields(f, in, p, columns, r)) return false;
     }
     return in->r.at == in->r.end || fail_bytes(in);
 }

@@ -3,6 +3,7 @@
  * A schema's message and the columns are linked once: each field knows where its value goes, and what nobody wants is passed
  * over by its wire type. Of a field given twice the last counts; those without presence are their default where absent. */
 #include "storage/formats/frame.h"
+#include "storage/formats/items.h"
 #include "storage/formats/proto_schema.h"
 
 #include "core/date.h"
@@ -11,7 +12,6 @@
 
 #include <stdio.h>
 
-#define ITEMS_MAX 8000000
 #define DEPTH_MAX 100
 #define IMPORTS_MAX 64
 #define NEAR_NUMBERS 128 /* fields with smaller numbers are found without a search */
@@ -28,19 +28,17 @@ struct link {
 };
 
 typedef struct read_plan {
-    int32_t id;
-    const char *reason;  /* why the schema is unfit */
+    frame_plan base;
     proto_file file;
     link **roots;        /* by message; made when first met */
     const char **unfit;  /* by message: why the columns are not to be had of it */
-    struct read_plan *next;
 } read_plan;
 
 typedef struct protobuf_format {
     format base;
     arena *arena;
     const type *type;    /* the columns as a STRUCT, unwanted ones too */
-    read_plan *plans;    /* the one last used first */
+    frame_plan *plans;   /* read_plans */
     bool has_registry;
     link *writer;
     char frame[FRAME_BYTES + 64];
@@ -348,18 +346,17 @@ static uint32_t wire_of(proto_kind k)
     }
 }
 
-static bool read_enum(proto_in *in, const proto_field *f, int32_t number, value *out)
+static void read_enum(proto_in *in, const proto_field *f, int32_t number, value *out)
 {
     for (uint32_t i = 0; i < f->symbol_count; i++) {
         if (f->symbols[i].number != number) continue;
         out->str = f->symbols[i].name;
-        return true;
+        return;
     }
     out->str = arena_printf(in->arena, "UNKNOWN_ENUM_VALUE_%.*s_%d", SLICE_ARG(f->name), number);
-    return true;
 }
 
-static bool read_number(proto_in *in, const proto_field *f, reader_bytes *r, const type *t, value *out)
+static void read_number(proto_in *in, const proto_field *f, reader_bytes *r, const type *t, value *out)
 {
     uint64_t bits;
     float narrow;
@@ -367,14 +364,14 @@ static bool read_number(proto_in *in, const proto_field *f, reader_bytes *r, con
     int64_t number;
 
     switch (f->kind) {
-    case PROTO_DOUBLE: bits = read_little(r, 8); memcpy(&out->f64, &bits, 8); return true;
+    case PROTO_DOUBLE: bits = read_little(r, 8); memcpy(&out->f64, &bits, 8); return;
     case PROTO_FLOAT:
         low = (uint32_t)read_little(r, 4);
         memcpy(&narrow, &low, 4);
         out->f64 = narrow;
-        return true;
-    case PROTO_BOOL: out->boolean = read_varint(r) != 0; return true;
-    case PROTO_ENUM: return read_enum(in, f, (int32_t)read_varint(r), out);
+        return;
+    case PROTO_BOOL: out->boolean = read_varint(r) != 0; return;
+    case PROTO_ENUM: read_enum(in, f, (int32_t)read_varint(r), out); return;
     case PROTO_INT32: number = (int32_t)read_varint(r); break;
     case PROTO_UINT32: number = (uint32_t)read_varint(r); break;
     case PROTO_SINT32:
@@ -387,7 +384,6 @@ static bool read_number(proto_in *in, const proto_field *f, reader_bytes *r, con
     }
     if (t->kind == TYPE_INTEGER) out->i32 = (int32_t)number;
     else out->i64 = number;
-    return true;
 }
 
 /* The numbers of a message that stands for one value, by field number; absent: 0. */
@@ -427,8 +423,6 @@ static bool read_decimal(proto_in *in, slice bytes, const proto_field *f, const 
 
 static bool read_known(proto_in *in, const proto_field *f, slice bytes, const type *t, value *out);
 
-static bool default_of(proto_in *in, const proto_field *f, value *out);
-
 static bool read_item(proto_in *in, const proto_field *f, const link *within, reader_bytes *r, const type *t, value *out)
 {
     out->is_null = false;
@@ -445,6 +439,15 @@ static bool read_item(proto_in *in, const proto_field *f, const link *within, re
     if (f->kind == PROTO_BYTES || utf8_fault(bytes) < 0) return true;
     snprintf(in->reason, REASON_BYTES, "STRING expected, here is no UTF-8 at byte %lld of it", (long long)utf8_fault(bytes));
     return false;
+}
+
+/* What a field without presence is where it is absent. */
+static void default_of(proto_in *in, const proto_field *f, value *out)
+{
+    memset(out, 0, sizeof *out);
+    if (f->is_repeated) return;
+    if (f->kind == PROTO_ENUM) read_enum(in, f, f->symbol_count > 0 ? f->symbols[0].number : 0, out);
+    if (f->kind == PROTO_STRING || f->kind == PROTO_BYTES) out->str = SLICE("");
 }
 
 static bool read_wrapper(proto_in *in, const proto_field *f, slice bytes, const type *t, value *out)
@@ -492,62 +495,15 @@ static bool read_known(proto_in *in, const proto_field *f, slice bytes, const ty
     }
 }
 
-/* What a field is that is absent. True: it is that; false: null. */
-static bool default_of(proto_in *in, const proto_field *f, value *out)
+static bool fail_items(proto_in *in)
 {
-    memset(out, 0, sizeof *out);
-    if (f->is_repeated) return true;
-    if (f->kind == PROTO_ENUM) return read_enum(in, f, f->symbol_count > 0 ? f->symbols[0].number : 0, out);
-    if (f->kind == PROTO_STRING || f->kind == PROTO_BYTES) out->str = SLICE("");
-    return true;
+    snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
+    return false;
 }
 
-static bool grow(proto_in *in, value **items, uint32_t count, uint32_t room)
-{
-    value *larger = ARENA_ARRAY(in->arena, value, room);
-
-    if (count > 0) memcpy(larger, *items, count * sizeof *larger);
-    *items = larger;
-    return true;
-}
-
-static bool add_item(proto_in *in, value *list, uint32_t *room, const value *item)
-{
-    if (list->list.count == *room) {
-        if (*room >= ITEMS_MAX) {
-            snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
-            return false;
-        }
-        *room = *room == 0 ? 4 : *room * 2;
-        grow(in, &list->list.items, list->list.count, *room);
-    }
-    list->list.items[list->list.count++] = *item;
-    return true;
-}
-
-static bool add_entry(proto_in *in, value *map, uint32_t *room, const type *key_type, const value *key, const value *v)
-{
-    for (uint32_t i = 0; map->map.count <= 64 && i < map->map.count; i++) {
-        if (!value_equal(key_type, &map->map.keys[i], key)) continue;
-        map->map.values[i] = *v;
-        return true;
-    }
-    if (map->map.count == *room) {
-        if (*room >= ITEMS_MAX) {
-            snprintf(in->reason, REASON_BYTES, "an array or map of more than %d items", ITEMS_MAX);
-            return false;
-        }
-        *room = *room == 0 ? 4 : *room * 2;
-        grow(in, &map->map.keys, map->map.count, *room);
-        grow(in, &map->map.values, map->map.count, *room);
-    }
-    map->map.keys[map->map.count] = *key;
-    map->map.values[map->map.count++] = *v;
-    return true;
-}
-
+/* One occurrence of a repeated field: an item, an entry, or, packed, any number of items. */
 static bool read_repeated(proto_in *in, const proto_field *f, const link *within, reader_bytes *r, uint32_t wire, const type *t,
-                          value *out, uint32_t *room)
+                          items *list)
 {
     value item;
 
@@ -555,22 +511,27 @@ static bool read_repeated(proto_in *in, const proto_field *f, const link *within
         slice bytes = read_slice(r);
         if (wire != 2) return fail_wire(in, f, wire);
         if (r->bad) return fail_bytes(in);
-        if (!read_message(in, within, bytes, &item)) return fail_in_item(in, out->map.count);
-        return add_entry(in, out, room, t->key, &item.list.items[0], &item.list.items[1]);
+        if (!read_message(in, within, bytes, &item)) return fail_in_item(in, list->count);
+        if (!items_make_room(list, in->arena, true)) return fail_items(in);
+        items_put(list, t->key, &item.list.items[0], &item.list.items[1]);
+        return true;
     }
     if (wire == 2 && wire_of(f->kind) != 2) { /* packed */
         slice bytes = read_slice(r);
         if (r->bad) return fail_bytes(in);
         reader_bytes inner = read_from(bytes);
         while (inner.at < inner.end) {
-            if (!read_item(in, f, NULL, &inner, t->element, &item)) return fail_in_item(in, out->list.count);
-            if (!add_item(in, out, room, &item)) return false;
+            if (!items_make_room(list, in->arena, false)) return fail_items(in);
+            if (!read_item(in, f, NULL, &inner, t->element, &list->values[list->count])) return fail_in_item(in, list->count);
+            list->count++;
         }
         return true;
     }
     if (wire != wire_of(f->kind)) return fail_wire(in, f, wire);
-    if (!read_item(in, f, within, r, t->element, &item)) return fail_in_item(in, out->list.count);
-    return add_item(in, out, room, &item);
+    if (!items_make_room(list, in->arena, false)) return fail_items(in);
+    if (!read_item(in, f, within, r, t->element, &list->values[list->count])) return fail_in_item(in, list->count);
+    list->count++;
+    return true;
 }
 
 static int32_t find_number(const link *l, uint64_t number)
@@ -582,19 +543,38 @@ static int32_t find_number(const link *l, uint64_t number)
     return -1;
 }
 
-/* Into the places of the STRUCT, which are there. */
-static bool read_fields(proto_in *in, const link *l, slice bytes, value *places)
+/* What the places hold where the message has nothing for them. Lists for repeated fields are made where there is one. */
+static void begin_places(proto_in *in, const link *l, value *places, items **lists)
 {
-    reader_bytes r = read_from(bytes);
-    uint32_t *rooms = NULL;
-
+    *lists = NULL;
     for (uint32_t i = 0; i < l->type->field_count; i++) places[i] = NULL_VALUE;
     for (uint32_t i = 0; i < l->message->count; i++) {
         const proto_field *f = &l->message->fields[i];
         if (l->place[i] < 0 || (f->has_presence && !f->is_repeated)) continue;
-        if (!default_of(in, f, &places[l->place[i]])) return false;
-        if (f->is_repeated && rooms == NULL) rooms = ARENA_ZEROS(in->arena, uint32_t, l->message->count);
+        default_of(in, f, &places[l->place[i]]);
+        if (f->is_repeated && *lists == NULL) *lists = ARENA_ZEROS(in->arena, items, l->message->count);
     }
+}
+
+/* Two fields whose names differ in case alone may have one place. */
+static void put_lists(const link *l, value *places, const items *lists)
+{
+    for (uint32_t i = 0; i < l->message->count; i++) {
+        const proto_field *f = &l->message->fields[i];
+        if (l->place[i] < 0 || !f->is_repeated || lists[i].count == 0) continue;
+        value *out = &places[l->place[i]];
+        if (f->is_map) out->map = (value_map){ lists[i].keys, lists[i].values, lists[i].count };
+        else out->list = (value_list){ lists[i].values, lists[i].count };
+    }
+}
+
+/* Into the places of the STRUCT, which are there. */
+static bool read_fields(proto_in *in, const link *l, slice bytes, value *places)
+{
+    reader_bytes r = read_from(bytes);
+    items *lists;
+
+    begin_places(in, l, places, &lists);
     while (r.at < r.end) {
         uint64_t tag = read_varint(&r);
         uint32_t wire = tag & 7;
@@ -605,17 +585,13 @@ static bool read_fields(proto_in *in, const link *l, slice bytes, value *places)
             continue;
         }
         const proto_field *f = &l->message->fields[i];
-        value *out = &places[l->place[i]];
-        const type *t = l->type->fields[l->place[i]].type;
-        if (f->is_repeated) {
-            if (!read_repeated(in, f, l->within[i], &r, wire, t, out, &rooms[i])) return fail_in_field(in, l->type->fields[l->place[i]].name);
-        } else if (wire != wire_of(f->kind)) {
-            fail_wire(in, f, wire);
-            return fail_in_field(in, l->type->fields[l->place[i]].name);
-        } else if (!read_item(in, f, l->within[i], &r, t, out)) {
-            return fail_in_field(in, l->type->fields[l->place[i]].name);
-        }
+        const type_field *to = &l->type->fields[l->place[i]];
+        bool is_good = f->is_repeated           ? read_repeated(in, f, l->within[i], &r, wire, to->type, &lists[i])
+                       : wire != wire_of(f->kind) ? fail_wire(in, f, wire)
+                                                  : read_item(in, f, l->within[i], &r, to->type, &places[l->place[i]]);
+        if (!is_good) return fail_in_field(in, to->name);
     }
+    if (lists != NULL) put_lists(l, places, lists);
     return true;
 }
 
@@ -632,7 +608,7 @@ static bool read_message(proto_in *in, const link *l, slice bytes, value *out)
 
 /* ---- a schema's plan ---- */
 
-static bool make_plan(protobuf_format *f, int32_t id, read_plan **out, char *reason)
+static bool make_plan(protobuf_format *f, int32_t id, char *reason)
 {
     const registered_schema *found;
     schema_text own = { .language = SCHEMA_PROTOBUF };
@@ -650,8 +626,7 @@ static bool make_plan(protobuf_format *f, int32_t id, read_plan **out, char *rea
         rc = proto_print(&made, f->base.columns, f->base.count, NO_SLICE, (proto_nulls)f->base.spec.nulls, &err);
         own.text = text_slice(&made);
     }
-    p->id = id;
-    p->next = f->plans;
+    p->base = (frame_plan){ .id = id, .next = f->plans };
     if (rc == WEIR_OK) rc = parse_schema(f->has_registry ? f->base.spec.registry : NULL, schema, f->arena, &p->file, &err);
     text_free(&made);
     if (rc == WEIR_BROKER) { /* an import could not be fetched: no fault of the record */
@@ -659,24 +634,20 @@ static bool make_plan(protobuf_format *f, int32_t id, read_plan **out, char *rea
         f->base.failure = err;
         return false;
     }
-    if (rc != WEIR_OK) p->reason = arena_printf(f->arena, "of %s: %s", schema_words(id, schema_name), err.message).data;
+    if (rc != WEIR_OK) p->base.reason = arena_printf(f->arena, "of %s: %s", schema_words(id, schema_name), err.message).data;
     p->roots = ARENA_ZEROS(f->arena, link *, p->file.count);
     p->unfit = ARENA_ZEROS(f->arena, const char *, p->file.count);
-    f->plans = *out = p;
+    f->plans = &p->base;
     return true;
 }
 
-static bool find_plan(protobuf_format *f, int32_t id, read_plan **out, char *reason)
+/* The plan of a record's schema; NULL: it cannot be read, the reason says why. */
+static read_plan *find_plan(protobuf_format *f, int32_t id, char *reason)
 {
-    for (read_plan **at = &f->plans; *at != NULL; at = &(*at)->next) {
-        if ((*at)->id != id) continue;
-        read_plan *p = *at;
-        *at = p->next; /* to the front */
-        p->next = f->plans;
-        f->plans = *out = p;
-        return true;
-    }
-    return make_plan(f, id, out, reason);
+    if (frame_find_plan(&f->plans, id) == NULL && !make_plan(f, id, reason)) return NULL;
+    if (f->plans->reason == NULL) return (read_plan *)f->plans;
+    snprintf(reason, REASON_BYTES, "%s", f->plans->reason);
+    return NULL;
 }
 
 /* The message's place behind the schema's id: how many indexes, then they, zigzag; a single 0 stands for the first message. */
@@ -696,13 +667,13 @@ static const link *root_of(protobuf_format *f, read_plan *p, const int32_t *path
     const proto_message *m = proto_at(&p->file, path, count);
 
     if (m == NULL) {
-        snprintf(reason, REASON_BYTES, "the record names a message that its schema %d has not", p->id);
+        snprintf(reason, REASON_BYTES, "the record names a message that its schema %d has not", p->base.id);
         return NULL;
     }
     for (uint32_t i = 0; i < p->file.count; i++) {
         if (p->file.messages[i] != m) continue;
         if (p->roots[i] == NULL && p->unfit[i] == NULL) {
-            linking l = { .arena = f->arena, .is_wanted = f->base.is_wanted, .reason = reason, .schema_id = p->id };
+            linking l = { .arena = f->arena, .is_wanted = f->base.is_wanted, .reason = reason, .schema_id = p->base.id };
             p->roots[i] = make_link(&l, m, f->type);
             if (p->roots[i] == NULL) p->unfit[i] = arena_c_string(f->arena, slice_of(reason));
         }
@@ -717,7 +688,6 @@ static bool read_row(protobuf_format *f, proto_in *in, slice bytes, value *place
     int32_t id = 0, path[16] = { 0 };
     uint32_t count = 1;
     slice body = bytes;
-    read_plan *p;
 
     if (f->has_registry) {
         if (!frame_read(bytes, &id, &body)) {
@@ -729,12 +699,8 @@ static bool read_row(protobuf_format *f, proto_in *in, slice bytes, value *place
         if (!read_path(&r, path, &count)) return fail_bytes(in);
         body = (slice){ r.at, (size_t)(r.end - r.at) };
     }
-    if (f->plans != NULL && f->plans->id == id) p = f->plans;
-    else if (!find_plan(f, id, &p, in->reason)) return false;
-    if (p->reason != NULL) {
-        snprintf(in->reason, REASON_BYTES, "%s", p->reason);
-        return false;
-    }
+    read_plan *p = find_plan(f, id, in->reason);
+    if (p == NULL) return false;
     const link *root = root_of(f, p, path, count, in->reason);
     in->depth = 0;
     if (root != NULL && read_fields(in, root, body, places)) return true;
