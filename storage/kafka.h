@@ -4,7 +4,8 @@
  *   kafka_topic.c   topics and appending to them
  *   kafka_client.c  a worker's consumer: assignment, fetching, positions
  *   kafka_commit.c  its producer: outputs, the transaction, abort
- *   kafka_state.c   tasks' state in LMDB behind changelogs, snapshots, dropping a query
+ *   kafka_state.c   tasks' state in LMDB behind changelogs, dropping a query
+ *   kafka_snapshot.c  what of that state is committed, for readers
  *
  * The order of a commit is what keeps state right: first Kafka's transaction, then LMDB. LMDB may lag the changelog, never
  * lead it; what it lags is replayed from there. */
@@ -218,6 +219,8 @@ weir_rc kafka_client_settle(client *c, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_state.c ---- */
 
+enum { KAFKA_DB_META, KAFKA_DB_STATE }; /* of an environment */
+
 struct kafka_task {
     task_state base;
     kafka_task *next; /* of the client's */
@@ -249,6 +252,15 @@ void kafka_task_end_reading(kafka_task *t);
 weir_rc kafka_task_commit(kafka_task *t, const state_change *changes, uint32_t count, weir_error *err) WEIR_CHECKED;
 /* Reads what the changelog has beyond the environment. */
 weir_rc kafka_task_restore(kafka_task *t, weir_error *err) WEIR_CHECKED;
+/* Adds the path of a state's directory, in which each partition has an environment. */
+void kafka_state_path(text *t, const kafka_storage *s, slice name);
+/* A reader's transaction on a partition's environment. *env stays NULL where it is gone or not to be trusted; after an error it
+ * may be open. */
+weir_rc kafka_state_open_to_read(const char *path, lmdb_env **env, MDB_txn **txn, weir_error *err) WEIR_CHECKED;
+weir_rc kafka_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
+
+/* ---- kafka_snapshot.c ---- */
+
 weir_rc kafka_snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *err) WEIR_CHECKED;
 void kafka_snapshot_close(snapshot *snap);
 weir_rc kafka_snapshot_partitions(snapshot *snap, const int32_t **partitions, uint32_t *count,
@@ -257,6 +269,5 @@ weir_rc kafka_snapshot_get(snapshot *snap, int32_t partition, uint16_t store, sl
                            weir_error *err) WEIR_CHECKED;
 weir_rc kafka_snapshot_scan(snapshot *snap, int32_t partition, uint16_t store, slice from, slice to,
                             state_cursor **out, weir_error *err) WEIR_CHECKED;
-weir_rc kafka_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
 
 #endif
