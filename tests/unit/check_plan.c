@@ -702,9 +702,9 @@ START_TEST(damaged_text_is_an_error)
         command read;
         char was = printed.data[i];
         printed.data[i] = was == '\n' ? ' ' : (char)(was ^ 5);
-        if (command_parse(text_slice(&printed), a, &read, &err) == WEIR_OK && read.plan != NULL) plan_release(read.plan);
+        if (command_parse(text_slice(&printed), a, &read, &err) == WEIR_OK) command_release(&read);
         printed.data[i] = was;
-        if (command_parse((slice){ printed.data, i }, a, &read, &err) == WEIR_OK && read.plan != NULL) plan_release(read.plan);
+        if (command_parse((slice){ printed.data, i }, a, &read, &err) == WEIR_OK) command_release(&read);
         arena_free(a);
     }
     text_free(&printed);
