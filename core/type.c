@@ -145,7 +145,5 @@ slice type_text(arena *a, const type *t)
     text out = TEXT_EMPTY;
 
     type_print(&out, t);
-    slice copy = arena_copy(a, text_slice(&out));
-    text_free(&out);
-    return copy;
+    return text_keep(&out, a);
 }

@@ -15,8 +15,7 @@ static weir_rc copy_entry(query *q, const query_entry *of, weir_error *err)
     text printed = TEXT_EMPTY;
 
     plan_print(&printed, &of->plan);
-    slice kept = arena_copy(q->arena, text_slice(&printed));
-    text_free(&printed);
+    slice kept = text_keep(&printed, q->arena);
     q->entry.id = arena_copy(q->arena, of->id);
     q->entry.sink = arena_copy(q->arena, of->sink);
     q->entry.status = of->status;
