@@ -1,5 +1,5 @@
 /* planner/catalog.h - what is known: streams, tables, types, persistent queries. The fold of the command log.
- * A catalog owns an arena a entity; entities it lends stay valid until they are dropped or replaced. One thread at a time. */
+ * A catalog owns an arena an entity; entities it lends stay valid until they are dropped or replaced. One thread at a time. */
 #ifndef WEIR_PLANNER_CATALOG_H
 #define WEIR_PLANNER_CATALOG_H
 

@@ -101,14 +101,17 @@ weir_rc kafka_partition_count(kafka_storage *s, slice name, int32_t *partitions,
  * after. The end is the last stable offset, or the high watermark when rk reads uncommitted records. */
 weir_rc kafka_look_up_offsets(kafka_storage *s, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
                               weir_error *err) WEIR_CHECKED;
+/* For the shared handle: answers to what topic_append() sends. */
 void kafka_conf_appender(rd_kafka_conf_t *conf);
 /* One record into librdkafka's queue, copied; waits while the queue is full. */
 rd_kafka_resp_err_t kafka_enqueue(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32_t partition, const record *r,
                                   void *opaque);
 /* Where a null key goes: a partition is kept for a while, so that batches fill. */
 int32_t kafka_spread(uint32_t *spread, size_t bytes, int32_t partitions);
+/* The answer to a request of administration, which the caller destroys; *event NULL after an error. */
 weir_rc kafka_admin_wait(kafka_storage *s, rd_kafka_queue_t *queue, const char *doing, rd_kafka_event_t **event,
                          weir_error *err) WEIR_CHECKED;
+/* Returns when the broker says that they are gone. */
 weir_rc kafka_topics_delete(kafka_storage *s, const char **names, size_t count, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_client.c ---- */
@@ -208,8 +211,10 @@ weir_rc kafka_rewind(kafka_client *c, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_commit.c ---- */
 
+/* A new producer; is_broken stays set where it fails. */
 weir_rc kafka_producer_open(kafka_client *c, weir_error *err) WEIR_CHECKED;
 void kafka_producer_close(kafka_client *c);
+/* Lent until the producer closes. */
 weir_rc kafka_producer_topic(kafka_client *c, const char *name, rd_kafka_topic_t **out, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_produce(client *c, const output *out, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_commit(client *c, const epoch *epochs, uint32_t epoch_count, const position *positions,
