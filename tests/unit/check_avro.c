@@ -3,6 +3,7 @@
 #include "storage/formats/format.h"
 #include "storage/formats/json_schema.h"
 #include "storage/registry.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -341,12 +342,8 @@ START_TEST(schemas_tell_columns)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *all)
 {
-    Suite *suite = suite_create("formats with schemas");
-    TCase *all = tcase_create("all");
-
-    tcase_set_timeout(all, 60);
     tcase_add_test(all, rows_go_there_and_back);
     tcase_add_test(all, avro_bytes_are_those_of_the_specification);
     tcase_add_test(all, avro_schemas_are_resolved_by_name);
@@ -355,10 +352,9 @@ int main(void)
     tcase_add_test(all, protobuf_bytes_are_those_of_the_specification);
     tcase_add_test(all, protobuf_fields_that_share_a_column);
     tcase_add_test(all, schemas_tell_columns);
-    suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+}
+
+int main(void)
+{
+    return run_tests("formats with schemas", add_tests, NULL, NULL);
 }
