@@ -11,11 +11,10 @@ static value *grow(const value *from, uint32_t count, uint32_t room, arena *a)
     return larger;
 }
 
-bool items_make_room(items *list, arena *a, bool has_keys)
+bool items_grow(items *list, arena *a, bool has_keys)
 {
-    if (list->count < list->room) return true;
     if (list->room >= ITEMS_MAX) return false;
-    list->room = list->room == 0 ? 8 : list->room * 2;
+    list->room = list->room == 0 ? 4 : list->room * 2;
     list->values = grow(list->values, list->count, list->room, a);
     if (has_keys) list->keys = grow(list->keys, list->count, list->room, a);
     return true;

@@ -14,8 +14,14 @@ typedef struct items {
     uint32_t count, room;
 } items;
 
+bool items_grow(items *list, arena *a, bool has_keys);
+
 /* Room for one more, at values[count] (and keys[count]). False: there are ITEMS_MAX. */
-bool items_make_room(items *list, arena *a, bool has_keys);
+static inline bool items_make_room(items *list, arena *a, bool has_keys)
+{
+    return list->count < list->room || items_grow(list, a, has_keys);
+}
+
 /* Puts an entry of a map where there is room. A later entry of a key takes the place of the one before, as long as there are
  * few enough to look. */
 void items_put(items *list, const type *key_type, const value *key, const value *v);
