@@ -24,6 +24,10 @@ static inline uint64_t bytes_head(slice bytes)
 static inline uint64_t sortable_i64(int64_t n) { return (uint64_t)n ^ ((uint64_t)1 << 63); }
 static inline int64_t unsortable_i64(uint64_t n) { return (int64_t)(n ^ ((uint64_t)1 << 63)); }
 
+/* A signed number as one that is small where it is near zero (0, -1, 1, -2 ...), so that its varint is short. */
+static inline uint64_t zigzag(int64_t n) { return (uint64_t)n << 1 ^ (uint64_t)(n >> 63); }
+static inline int64_t unzigzag(uint64_t n) { return (int64_t)(n >> 1) ^ -(int64_t)(n & 1); }
+
 /* Reads forward over bytes that may be wrong: once something does not fit, `bad` stays set and all reads give 0. */
 typedef struct reader_bytes {
     const char *at;
@@ -64,6 +68,8 @@ static inline uint64_t read_varint(reader_bytes *r)
     r->bad = true;
     return 0;
 }
+
+static inline int64_t read_zigzag(reader_bytes *r) { return unzigzag(read_varint(r)); }
 
 /* A varint length, then that many bytes: lent from the input. */
 static inline slice read_slice(reader_bytes *r)

@@ -276,19 +276,23 @@ bool json_read_i32(json_doc *doc, uint32_t *i, const type *t, int32_t *out)
     return true;
 }
 
-bool json_read_f64(json_doc *doc, uint32_t *i, const type *t, double *out)
+/* The text of a number, or of a string in place of one. */
+static inline bool read_number_text(json_doc *doc, uint32_t i, const type *t, slice *out)
 {
     bool is_whole;
 
-    if (*i >= doc->count) return json_fail_at(doc, *i, "");
-    slice token = json_token(doc, *i);
-    if (is_number_start(token.data[0])) {
-        if (!is_json_number(token, &is_whole)) return json_fail_at(doc, *i, "a number is malformed");
-    } else if (token.data[0] == '"') {
-        if (!json_unescape(doc, *i, json_raw_string(doc, *i), &token)) return false;
-    } else {
-        return json_fail_type(doc, *i, t);
-    }
+    if (i >= doc->count) return json_fail_at(doc, i, "");
+    *out = json_token(doc, i);
+    if (is_number_start(out->data[0])) return is_json_number(*out, &is_whole) || json_fail_at(doc, i, "a number is malformed");
+    if (out->data[0] == '"') return json_unescape(doc, i, json_raw_string(doc, i), out);
+    return json_fail_type(doc, i, t);
+}
+
+bool json_read_f64(json_doc *doc, uint32_t *i, const type *t, double *out)
+{
+    slice token;
+
+    if (!read_number_text(doc, *i, t, &token)) return false;
     if (!parse_double(token, out)) return json_fail_number(doc, *i, NUMBER_MALFORMED, t);
     ++*i;
     return true;
@@ -296,17 +300,9 @@ bool json_read_f64(json_doc *doc, uint32_t *i, const type *t, double *out)
 
 bool json_read_decimal(json_doc *doc, uint32_t *i, const type *t, decimal *out)
 {
-    bool is_whole;
+    slice token;
 
-    if (*i >= doc->count) return json_fail_at(doc, *i, "");
-    slice token = json_token(doc, *i);
-    if (is_number_start(token.data[0])) {
-        if (!is_json_number(token, &is_whole)) return json_fail_at(doc, *i, "a number is malformed");
-    } else if (token.data[0] == '"') {
-        if (!json_unescape(doc, *i, json_raw_string(doc, *i), &token)) return false;
-    } else {
-        return json_fail_type(doc, *i, t);
-    }
+    if (!read_number_text(doc, *i, t, &token)) return false;
     number_fit fit = parse_decimal(token, t->precision, t->scale, ROUND_NEVER, out);
     if (fit != NUMBER_FITS) return json_fail_number(doc, *i, fit, t);
     ++*i;

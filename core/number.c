@@ -1,6 +1,7 @@
 /* core/number.c - see number.h. */
 #include "core/number.h"
 
+#include "core/bytes.h"
 #include "core/number_digits.h"
 
 #include <math.h>
@@ -287,6 +288,31 @@ number_fit parse_decimal(slice from, uint32_t precision, uint32_t scale, decimal
     if (number >= limit) return NUMBER_TOO_LARGE;
     *out = is_negative ? -(decimal)number : (decimal)number;
     return NUMBER_FITS;
+}
+
+bool decimal_from_bytes(slice bytes, decimal *out)
+{
+    bool is_negative = bytes.len > 0 && (bytes.data[0] & 0x80) != 0;
+    u128 number = is_negative ? ~(u128)0 : 0;
+
+    while (bytes.len > DECIMAL_BYTES_MAX && bytes.data[0] == (is_negative ? (char)0xFF : 0)) { /* more sign than needed */
+        bytes.data++;
+        bytes.len--;
+    }
+    if (bytes.len > DECIMAL_BYTES_MAX || (bytes.len > 0 && ((bytes.data[0] & 0x80) != 0) != is_negative)) return false;
+    for (size_t i = 0; i < bytes.len; i++) number = number << 8 | (unsigned char)bytes.data[i];
+    *out = (decimal)number;
+    return true;
+}
+
+slice decimal_to_bytes(char *at, decimal number)
+{
+    size_t len = 1;
+
+    put_u64(at, (uint64_t)((u128)number >> 64));
+    put_u64(at + 8, (uint64_t)number);
+    while (len < DECIMAL_BYTES_MAX && (number >> (8 * len - 1)) != 0 && (number >> (8 * len - 1)) != -1) len++;
+    return (slice){ at + DECIMAL_BYTES_MAX - len, len };
 }
 
 static const char BASE64[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -38,6 +38,12 @@ typedef enum decimal_rounding { ROUND_NEVER, ROUND_HALF_UP, ROUND_DOWN } decimal
 /* What new BigDecimal(text) reads ("1.5", "-.5", "1E+3"), brought to the scale. */
 number_fit parse_decimal(slice from, uint32_t precision, uint32_t scale, decimal_rounding rounding, decimal *out);
 
+#define DECIMAL_BYTES_MAX 16
+/* Two's complement, big-endian, as formats hold decimals: the fewest bytes that can, the last of the DECIMAL_BYTES_MAX at `at`. */
+slice decimal_to_bytes(char *at, decimal number);
+/* More of the sign than needed is fine; no bytes are 0. False: it does not fit. */
+bool decimal_from_bytes(slice bytes, decimal *out);
+
 /* The standard alphabet, padded with '='. */
 static inline size_t base64_encoded_bytes(size_t len) { return (len + 2) / 3 * 4; }
 char *base64_encode(char *at, slice from);

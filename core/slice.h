@@ -40,6 +40,17 @@ static inline bool slice_equal_nocase(slice a, slice b)
     return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
 }
 
+/* A letter of ASCII or _, then those and digits: a name to every language there is. */
+static inline bool slice_is_identifier(slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && !(i > 0 && c >= '0' && c <= '9')) return false;
+    }
+    return name.len > 0;
+}
+
 /* Byte order, as memcmp; a prefix sorts before what it begins. */
 static inline int slice_compare(slice a, slice b)
 {

@@ -89,6 +89,14 @@ void text_add_u64(text *t, uint64_t number)
     text_add(t, (slice){ bytes, sizeof bytes });
 }
 
+slice text_keep(text *t, arena *a)
+{
+    slice kept = arena_copy(a, text_slice(t));
+
+    text_free(t);
+    return kept;
+}
+
 void text_add_varint(text *t, uint64_t number)
 {
     while (number >= 0x80) {

@@ -38,6 +38,9 @@ static inline slice text_slice(const text *t)
     return (slice){ t->data == NULL ? "" : t->data, t->len };
 }
 
+/* A copy that lives as long as the arena; the text is freed. */
+slice text_keep(text *t, arena *a);
+
 /* Big-endian integers, whose bytes sort as the numbers do (signed ones with the sign bit flipped by the caller). */
 void text_add_u16(text *t, uint16_t number);
 void text_add_u32(text *t, uint32_t number);

@@ -92,6 +92,17 @@ void print_quoted_name(text *out, slice name)
     text_add_char(out, '`');
 }
 
+int32_t type_find_field(const type *t, slice name)
+{
+    int32_t found = -1;
+
+    for (uint32_t i = 0; i < t->field_count; i++) {
+        if (slice_equal(t->fields[i].name, name)) return (int32_t)i;
+        if (found < 0 && slice_equal_nocase(t->fields[i].name, name)) found = (int32_t)i;
+    }
+    return found;
+}
+
 void type_print(text *out, const type *t)
 {
     static const char *const names[] = {
@@ -134,7 +145,5 @@ slice type_text(arena *a, const type *t)
     text out = TEXT_EMPTY;
 
     type_print(&out, t);
-    slice copy = arena_copy(a, text_slice(&out));
-    text_free(&out);
-    return copy;
+    return text_keep(&out, a);
 }

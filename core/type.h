@@ -56,6 +56,9 @@ bool type_equal(const type *a, const type *b);
 static inline bool type_is_number(const type *t) { return t->kind >= TYPE_INTEGER && t->kind <= TYPE_DOUBLE; }
 static inline bool type_is_nested(const type *t) { return t->kind >= TYPE_ARRAY && t->kind <= TYPE_STRUCT; }
 
+/* The place of the field of that name in a STRUCT: as written, else ignoring case; -1: there is none. */
+int32_t type_find_field(const type *t, slice name);
+
 /* As users read it: "BIGINT", "DECIMAL(4, 2)", "ARRAY<STRING>", "STRUCT<`A` INTEGER, `B` STRING>". */
 void type_print(text *out, const type *t);
 slice type_text(arena *a, const type *t);

@@ -38,7 +38,7 @@ static weir_rc apply_record(weir *w, slice record, weir_error *err)
     weir_rc rc = command_parse(body, a, &what, err);
     if (rc == WEIR_OK) {
         rc = catalog_apply(w->catalog, &what, err);
-        if (what.plan != NULL) plan_release(what.plan);
+        command_release(&what);
     }
     arena_free(a);
     return rc;

@@ -7,6 +7,8 @@
 
 typedef struct decoder decoder;
 
+/* source: a STEP_SOURCE. It lives in the task's plan arena, and holds formats until it is closed, which it is to
+ * be after an error too. */
 weir_rc decoder_open(decoder **out, task *t, const step *source, weir_error *err) WEIR_CHECKED;
 void decoder_close(decoder *d); /* NULL is fine */
 /* All in the task's batch arena. *out NULL: no row was left. */

@@ -62,7 +62,7 @@ typedef enum weir_wait { WEIR_WAIT_READY, WEIR_WAIT_END } weir_wait;
  * weir_run_until_end(), until all have reached their ends. Returns early with WEIR_CANCELLED after weir_interrupt(). A query
  * that stops for good stops no other: END goes on waiting for those, then returns the error of the first that stopped. */
 weir_rc weir_wait_for(weir *w, weir_wait what, weir_error *err) WEIR_CHECKED;
-void weir_interrupt(weir *w);
+void weir_interrupt(weir *w); /* from any thread or a signal handler */
 /* To be called before statements run: queries start with weir_wait_for(), when all statements have run, and end at the end
  * offsets their sources have then, stage after stage. No window is flushed. */
 void weir_run_until_end(weir *w);
@@ -73,8 +73,8 @@ void weir_advance(weir *w, int64_t by_ms);
 
 /* ---- sessions and scripts ---- */
 
-weir_rc weir_session_open(weir_session **out, weir *w);
-void weir_session_close(weir_session *s);
+weir_rc weir_session_open(weir_session **out, weir *w) WEIR_CHECKED; /* WEIR_NOMEM alone */
+void weir_session_close(weir_session *s); /* NULL is fine; its scripts and results are closed before */
 /* Whether the command of that number (commandSequenceNumber of an entity) has been executed as far as this process knows,
  * after reading the command log to its end. */
 weir_rc weir_has_executed(weir *w, uint64_t command, bool *out, weir_error *err) WEIR_CHECKED;
@@ -166,6 +166,18 @@ weir_rc weir_result_hold(weir_result *r, weir_error *err) WEIR_CHECKED;
 bool weir_result_ended(const weir_result *r);
 void weir_result_close(weir_result *r); /* NULL is fine */
 
+typedef struct weir_progress {
+    uint64_t rows;     /* taken from the sources so far */
+    int64_t rows_left; /* until the result ends; -1: that cannot be told */
+} weir_progress;
+
+/* False: it is no query's. */
+bool weir_result_progress(const weir_result *r, weir_progress *out);
+
+typedef enum weir_print { WEIR_PRINT_TEXT, WEIR_PRINT_JSON } weir_print;
+/* A value as the shell's table shows it, or as JSON. */
+void weir_print_value(text *out, const type *t, const value *v, weir_print how);
+
 /* ---- look-ups of one key, asked again and again ---- */
 
 typedef struct weir_lookup weir_lookup;
@@ -182,18 +194,6 @@ bool weir_lookup_is_current(const weir_lookup *l, weir *w);
 weir_rc weir_lookup_run(weir_lookup *l, const value *key, const batch **rows, weir_error *err) WEIR_CHECKED;
 const weir_result *weir_lookup_result(const weir_lookup *l); /* for its schema */
 void weir_lookup_free(weir_lookup *l); /* NULL is fine */
-
-typedef struct weir_progress {
-    uint64_t rows;     /* taken from the sources so far */
-    int64_t rows_left; /* until the result ends; -1: that cannot be told */
-} weir_progress;
-
-/* False: it is no query's. */
-bool weir_result_progress(const weir_result *r, weir_progress *out);
-
-typedef enum weir_print { WEIR_PRINT_TEXT, WEIR_PRINT_JSON } weir_print;
-/* A value as the shell's table shows it, or as JSON. */
-void weir_print_value(text *out, const type *t, const value *v, weir_print how);
 
 /* ---- topics, beside SQL ---- */
 
@@ -217,12 +217,13 @@ weir_rc weir_insert_json(weir *w, slice target, slice object, weir_error *err) W
 weir_rc weir_can_insert(weir *w, slice target, weir_error *err) WEIR_CHECKED;
 
 typedef struct weir_reader weir_reader;
+/* Reads a topic's records as they are. until_end: up to its present end, else it goes on. The topic must exist. */
 weir_rc weir_reader_open(weir_reader **out, weir *w, slice topic, bool from_beginning, bool until_end,
                          weir_error *err) WEIR_CHECKED;
 /* count 0: nothing came in time, or *ended. Lent until the next call. */
 weir_rc weir_reader_next(weir_reader *r, int timeout_ms, const weir_record **records, uint32_t *count, bool *ended,
                          weir_error *err) WEIR_CHECKED;
-void weir_reader_close(weir_reader *r);
+void weir_reader_close(weir_reader *r); /* NULL is fine */
 
 /* ---- records as text, by the formats of a stream or table: for scenarios and tests ---- */
 
@@ -252,6 +253,9 @@ typedef struct weir_query_stats {
     slice last_error;
 } weir_query_stats;
 
+/* The persistent queries of this process, in the arena; asks the storage for their lag. */
+weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count);
+
 /* Names for completion. */
 typedef enum weir_name_kind {
     WEIR_NAME_KEYWORD = 1,
@@ -270,7 +274,5 @@ typedef struct weir_name {
 /* The names of these kinds (a set) that begin with the prefix, case ignored: in order, each once. Columns are those of the
  * streams and tables that the statement names, of all where it names none. */
 void weir_names(weir *w, uint32_t kinds, slice prefix, slice statement, arena *a, weir_name **out, uint32_t *count);
-
-weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count);
 
 #endif

@@ -508,8 +508,7 @@ void describe_result(weir_session *s, const statement *what, weir_result *r)
     default: return; /* queries have rows; SET, DEFINE and INSERT VALUES no entity */
     }
     r->entity = entity_of(what, r->entity);
-    r->members = arena_copy(r->arena, text_slice(&out));
-    text_free(&out);
+    r->members = text_keep(&out, r->arena);
 }
 
 void weir_result_print_fields(const weir_result *r, text *out)

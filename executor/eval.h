@@ -12,7 +12,7 @@ typedef struct evaluator {
     int64_t pinned_row;   /* the row lambdas mean while a call runs on a single row; -1: context.row */
 } evaluator;
 
-void evaluator_init(evaluator *e, const weir_clock *clock);
+void evaluator_init(evaluator *e, const weir_clock *clock); /* the clock: of NOW() and the like; lent */
 void evaluator_free(evaluator *e);
 
 /* Makes the expression fit to run: gives its lambdas their evaluator. Once, after binding; then shared by all tasks. */

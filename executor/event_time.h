@@ -18,6 +18,7 @@ typedef struct event_time {
     bool is_changed; /* since it was stored */
 } event_time;
 
+/* TIME_UNKNOWN until rows come, or event_time_load() finds what was stored. */
 void event_time_open(event_time *t, uint32_t upstreams, arena *a);
 /* own_ms[r]: the time by which row r is late or not: of its own upstream, that row included, and never behind the operator's.
  * So it does not depend on how the upstreams interleave. now_ms[r] (may be NULL): the operator's time with that row. */
@@ -26,8 +27,11 @@ void event_time_advance(event_time *t, const batch *in, row_set rows, int64_t *o
 void event_time_pass(const event_time *t, batch *in);
 /* The least maximum of the upstreams that are not idle; INT64_MAX: all are. */
 int64_t event_time_least(const event_time *t);
+/* The upstream has passed on all rows up to that time; is_idle: it is not waited for until it has more. */
 void event_time_mark(event_time *t, int32_t upstream, int64_t event_ms, bool is_idle);
+/* What the state holds, in the store TIME_STORE(of the operator); without an entry the time is unknown. */
 weir_rc event_time_load(event_time *t, task_state *state, uint16_t store, weir_error *err) WEIR_CHECKED;
+/* The time as an entry of that store, where it has changed. */
 void event_time_seal(event_time *t, uint16_t store, arena *a, change_list *changes);
 
 /* The store that holds the time of the operator whose entries are in `store`. */

@@ -1,454 +1,11 @@
-/* executor/feed.c - see feed.h. A feed's thread alone runs its client and its views' tasks. Lists, pages and cursors are behind the
- * feed's lock; a page's rows are not: they do not change. A lock of all feeds is taken before that of one. */
-#include "executor/feed.h"
+/* executor/feed.c - see feed.h: feeds, their threads, and the cursors that queries read with. */
+#include "executor/feed_parts.h"
 
 #include "core/thread.h"
-#include "executor/bad_log.h"
-#include "executor/task.h"
-#include "planner/bound.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
-enum { PAGE_ROWS_MAX = 256, POLL_MS = 500, LINGER_MS = 1000, LOOK_MS = 20, TOPIC_LOOK_MS = 2000, TOPIC_MISSED_MAX = 2 };
-#define PAGE_BYTES_MAX ((size_t)16 << 10)         /* or one row */
-#define WAITING_ROWS_MAX 65536                    /* of a view, until the feed waits */
-#define WAITING_BYTES_MAX ((size_t)16 << 20)
-#define ALL_WAITING_BYTES_MAX ((size_t)64 << 20)  /* of all views of all feeds */
-#define HOLD_MS_MAX 2000 /* how long a cursor whose reader takes nothing may make the feed wait, until it has caught up again */
-
-/* Some rows of a partition, as the view's step emits them. */
-typedef struct page {
-    struct page *next;
-    arena *arena;
-    batch *rows;
-    uint32_t waiting; /* cursors that have not taken it */
-    uint32_t taken;   /* cursors that have it now */
-    size_t bytes;
-} page;
-
-/* One way of reading the topic's records. */
-typedef struct view {
-    struct view *next;
-    struct feed *feed;
-    arena *arena;
-    slice key;           /* the plan as text */
-    plan plan;           /* SOURCE, RESULT; with former rows: SOURCE, PROJECT, TABLE, RESULT */
-    uint32_t column_count; /* that cursors get: what PROJECT adds stands behind them */
-    bool has_old;
-    task_shared shared;
-    task *task;
-    storage *scratch;    /* of the table's rows */
-    client *scratch_client;
-    bad_log *log;
-    page *first, *last;  /* that some cursor waits to take */
-    uint64_t published;  /* rows, since it began */
-    uint32_t waiting_rows;
-    size_t waiting_bytes; /* of pages not freed yet */
-    feed_cursor *cursors;
-    weir_error error;    /* of decoding; rc WEIR_OK: none */
-} view;
-
-typedef struct feed {
-    struct feed *next;   /* in the list of those at work, or of those that are over */
-    feeds *all;
-    slice topic;
-    arena *arena;
-    client *client;      /* closed by the thread, at its end: that may take long when a broker or a topic has gone */
-    pthread_t thread;
-    atomic_bool has_ended; /* the thread has nothing more to do */
-    pthread_mutex_t lock;
-    pthread_cond_t room; /* for the thread: a page was taken, or it is to end */
-    view *views;         /* new ones come in front; the thread alone takes them out */
-    uint32_t cursor_count;
-    int64_t empty_since_ms;
-    int64_t looked_ms;   /* Kafka: when it was last asked whether the topic is there */
-    uint32_t missed;     /* how often in a row it was not: one broker may know less than another */
-    bool is_closing;
-    weir_error error;    /* of reading */
-} feed;
-
-struct feeds {
-    storage *storage;
-    struct registry *registry;
-    weir_clock clock;
-    pthread_mutex_t lock;
-    feed *first, *over;  /* over: their threads have left the list, and are to be joined */
-    atomic_size_t waiting_bytes;
-};
-
-struct feed_cursor {
-    feed_cursor *next, *previous;
-    view *view;
-    page *at, *taken;
-    uint64_t rows_taken; /* of the view's: where it stands */
-    int64_t *start;      /* per partition: what stands before was there before it joined */
-    int32_t partitions;
-    bool is_asleep, is_held, is_cut;
-    uint64_t rows_behind; /* when it was cut */
-    int64_t hold_ms_left;
-    void (*wake)(void *self);
-    void *self;
-};
-
-/* ---- plans ---- */
-
-const step *feed_step_of(const plan *p)
-{
-    const step *source = NULL, *reader = NULL;
-
-    if (p->mode != PLAN_PUSH || !p->latest) return NULL;
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        const step *s = &p->steps[i];
-        if (s->kind == STEP_SNAPSHOT || (s->kind == STEP_SOURCE && source != NULL)) return NULL;
-        if (s->kind == STEP_SOURCE) source = s;
-        for (uint32_t k = 0; k < s->input_count; k++) {
-            if (p->steps[s->inputs[k]].kind != STEP_SOURCE) continue;
-            if (reader != NULL) return NULL;
-            reader = s;
-        }
-    }
-    if (source == NULL || reader == NULL) return NULL;
-    return reader->kind == STEP_TABLE && !reader->table.is_versioned ? reader : source;
-}
-
-/* With a table's rows goes where each came from: of a former row a cursor must know whether it was there before it joined. */
-static void add_project(plan *p, arena *a, const step *source)
-{
-    step *s = &p->steps[p->step_count++];
-    uint32_t count = source->schema.count;
-    schema_column *columns = ARENA_ZEROS(a, schema_column, count + 2);
-    bound **exprs = ARENA_ARRAY(a, bound *, count + 2);
-
-    memcpy(columns, source->schema.columns, sizeof *columns * count);
-    for (uint32_t i = 0; i < count; i++) exprs[i] = bound_column(a, i, columns[i].type, NOWHERE);
-    columns[count] = (schema_column){ .name = SLICE("ROWPARTITION"), .type = &type_integer };
-    columns[count + 1] = (schema_column){ .name = SLICE("ROWOFFSET"), .type = &type_bigint };
-    exprs[count] = bound_new(a, BOUND_ROWPARTITION, &type_integer, NOWHERE, 0);
-    exprs[count + 1] = bound_new(a, BOUND_ROWOFFSET, &type_bigint, NOWHERE, 0);
-    *s = *source;
-    s->kind = STEP_PROJECT;
-    s->id = 2;
-    s->input_count = 1;
-    s->inputs[0] = 0;
-    s->schema = (schema){ columns, source->schema.key_count, count + 2 };
-    s->project.exprs = exprs;
-    s->project.rekeys = false;
-    s->project.kept = NULL;
-}
-
-static void add_on_top(plan *p, step_kind kind)
-{
-    step *s = &p->steps[p->step_count++];
-    const step *below = s - 1;
-
-    *s = *below;
-    s->kind = kind;
-    s->id = p->step_count;
-    s->input_count = 1;
-    s->inputs[0] = p->step_count - 2;
-    if (kind == STEP_TABLE) s->table.is_versioned = false;
-}
-
-static slice view_text(const plan *of, arena *a)
-{
-    const step *top = feed_step_of(of);
-    const step *source = top->kind == STEP_TABLE ? &of->steps[top->inputs[0]] : top;
-    plan p = { .mode = PLAN_PUSH, .latest = true, .stop_on_bad_record = of->stop_on_bad_record, .subtopology_count = 1,
-               .steps = ARENA_ZEROS(a, step, 4) };
-    text printed = TEXT_EMPTY;
-
-    p.steps[p.step_count++] = *source;
-    p.steps[0].id = 1;
-    p.steps[0].subtopology = 0;
-    if (top->kind == STEP_TABLE && top->wants_old) {
-        add_project(&p, a, &p.steps[0]);
-        add_on_top(&p, STEP_TABLE);
-        p.steps[2].wants_old = true;
-        p.steps[2].layout = top->layout;
-    }
-    add_on_top(&p, STEP_RESULT);
-    plan_print(&printed, &p);
-    slice lasting = arena_copy(a, text_slice(&printed));
-    text_free(&printed);
-    return lasting;
-}
-
-/* ---- pages; with the lock held ---- */
-
-static void free_page(view *v, page *p)
-{
-    v->waiting_bytes -= p->bytes;
-    atomic_fetch_sub(&v->feed->all->waiting_bytes, p->bytes);
-    arena_free(p->arena); /* the page stands in it */
-}
-
-/* Those that all have taken go. All have taken a page only once all have taken those before it. */
-static void drop_read(view *v)
-{
-    while (v->first != NULL && v->first->waiting == 0) {
-        page *p = v->first;
-        v->first = p->next;
-        if (v->first == NULL) v->last = NULL;
-        v->waiting_rows -= p->rows->rows;
-        p->next = NULL;
-        if (p->taken == 0) free_page(v, p);
-    }
-    pthread_cond_signal(&v->feed->room);
-}
-
-static void give_back(feed_cursor *c)
-{
-    page *p = c->taken;
-
-    c->taken = NULL;
-    if (p != NULL && --p->taken == 0 && p->waiting == 0) free_page(c->view, p);
-}
-
-static void skip_all(feed_cursor *c)
-{
-    for (page *p = c->at; p != NULL; p = p->next) p->waiting--;
-    c->at = NULL;
-    drop_read(c->view);
-}
-
-static void wake(feed_cursor *c)
-{
-    if (!c->is_asleep) return;
-    c->is_asleep = false;
-    c->wake(c->self);
-}
-
-static void cut(feed_cursor *c)
-{
-    c->is_cut = true;
-    c->rows_behind = c->view->published - c->rows_taken;
-    skip_all(c);
-    c->is_asleep = true; /* whatever it waits for */
-    wake(c);
-}
-
-static bool is_full(const view *v)
-{
-    return v->first != NULL && (v->waiting_rows >= WAITING_ROWS_MAX || v->waiting_bytes >= WAITING_BYTES_MAX ||
-                                atomic_load(&v->feed->all->waiting_bytes) >= ALL_WAITING_BYTES_MAX);
-}
-
-/* All that are behind and take nothing pay for the time that the feed has waited; whom it waits for is cut when nothing is left. */
-static void charge(view *v, int64_t ms)
-{
-    const page *first = v->first;
-
-    for (feed_cursor *c = v->cursors; c != NULL; c = c->next) {
-        if (!c->is_held || c->at == NULL) continue;
-        c->hold_ms_left -= ms;
-        if (c->hold_ms_left <= 0 && c->at == first) cut(c);
-    }
-}
-
-static void wait_for_room(view *v)
-{
-    feed *f = v->feed;
-    int64_t since_ms = clock_monotonic_ms(&f->all->clock);
-
-    while (is_full(v) && !f->is_closing) {
-        const struct timespec until = thread_deadline(LOOK_MS);
-        pthread_cond_timedwait(&f->room, &f->lock, &until);
-        int64_t now_ms = clock_monotonic_ms(&f->all->clock);
-        if (now_ms > since_ms) charge(v, now_ms - since_ms);
-        since_ms = now_ms;
-    }
-}
-
-static void publish(view *v, page *p)
-{
-    feed *f = v->feed;
-
-    pthread_mutex_lock(&f->lock);
-    wait_for_room(v);
-    v->published += p->rows->rows;
-    v->waiting_bytes += p->bytes;
-    atomic_fetch_add(&f->all->waiting_bytes, p->bytes);
-    for (feed_cursor *c = v->cursors; c != NULL; c = c->next) {
-        if (c->is_cut) continue;
-        p->waiting++;
-        if (c->at == NULL) c->at = p;
-    }
-    if (p->waiting == 0) {
-        free_page(v, p);
-    } else {
-        if (v->last == NULL) v->first = p;
-        else v->last->next = p;
-        v->last = p;
-        v->waiting_rows += p->rows->rows;
-        for (feed_cursor *c = v->cursors; c != NULL; c = c->next) wake(c);
-    }
-    pthread_mutex_unlock(&f->lock);
-}
-
-/* ---- rows to pages ---- */
-
-static bool is_header(const schema_column *c)
-{
-    return c->is_headers || c->header_key.data != NULL;
-}
-
-/* Of a row without a value only key and headers are defined. */
-static void copy_row(arena *a, const schema *s, batch *out, uint32_t at, const batch *in, uint32_t r)
-{
-    for (uint32_t i = 0; i < s->count; i++) {
-        if (in->columns[i].null == NULL) continue; /* nobody wants it */
-        bool is_known = in->kind[r] != ROW_TOMBSTONE || i < s->key_count || is_header(&s->columns[i]);
-        value v = is_known ? column_get(&in->columns[i], r) : NULL_VALUE;
-        v = value_copy(a, in->columns[i].type, &v);
-        column_set(&out->columns[i], at, &v);
-    }
-    out->kind[at] = in->kind[r];
-    out->event_ms[at] = in->event_ms[r];
-    if (in->window_start != NULL) {
-        out->window_start[at] = in->window_start[r];
-        out->window_end[at] = in->window_end[r];
-    }
-}
-
-static batch *room_for(arena *a, const schema *s, const batch *like, uint32_t rows)
-{
-    batch *b = batch_new(a, s, rows, like->window_start != NULL);
-
-    for (uint32_t i = 0; i < s->count; i++) {
-        if (like->columns[i].null == NULL) b->columns[i] = like->columns[i];
-    }
-    if (like->row_partition != NULL) b->row_partition = ARENA_ARRAY(a, int32_t, rows);
-    if (like->row_offset != NULL) b->row_offset = ARENA_ARRAY(a, int64_t, rows);
-    b->upstream = like->upstream;
-    return b;
-}
-
-/* A table's row must have a key. */
-static row_set rows_of_table(const view *v, const batch *in)
-{
-    uint32_t keys = v->plan.steps[0].schema.key_count, count = 0;
-
-    if (!v->plan.steps[0].is_table || keys == 0) return in->live;
-    uint32_t *index = ARENA_ARRAY(in->arena, uint32_t, in->live.count);
-    EACH_ROW (r, in->live) {
-        bool has_key = false;
-        for (uint32_t i = 0; i < keys; i++) has_key |= !in->columns[i].null[r];
-        index[count] = r;
-        count += has_key;
-    }
-    return (row_set){ index, count };
-}
-
-static void take_rows(void *self, batch *in)
-{
-    view *v = self;
-    const schema *s = &v->plan.steps[v->plan.step_count - 1].schema;
-    row_set live = rows_of_table(v, in);
-    uint32_t taken = 0;
-
-    while (taken < live.count) {
-        uint32_t most = live.count - taken < PAGE_ROWS_MAX ? live.count - taken : PAGE_ROWS_MAX, at = 0;
-        arena *a = arena_new(1024);
-        page *p = ARENA_NEW(a, page);
-        batch *out = room_for(a, s, in, most), *old = in->old == NULL ? NULL : room_for(a, s, in->old, most);
-        size_t empty_bytes = arena_bytes(a);
-        while (at < most && arena_bytes(a) - empty_bytes < PAGE_BYTES_MAX) {
-            uint32_t r = live.index == NULL ? taken : live.index[taken];
-            copy_row(a, s, out, at, in, r);
-            out->row_partition[at] = in->row_partition[r];
-            out->row_offset[at] = in->row_offset[r];
-            if (old != NULL) copy_row(a, s, old, at, in->old, r);
-            taken++;
-            at++;
-        }
-        out->rows = out->live.count = at;
-        if (old != NULL) old->rows = old->live.count = at;
-        out->old = old;
-        *p = (page){ .arena = a, .rows = out, .bytes = arena_bytes(a) };
-        publish(v, p);
-    }
-}
-
-/* ---- views ---- */
-
-static void view_close(view *v)
-{
-    if (v == NULL) return;
-    task_close(v->task);
-    client_close(v->scratch_client);
-    storage_close(v->scratch);
-    bad_log_free(v->log);
-    plan_release(&v->plan);
-    arena_free(v->arena);
-}
-
-static weir_rc open_scratch(view *v, weir_error *err)
-{
-    const local_options options = { .durability = DURABLE_NONE, .is_temporary = true, .clock = &v->feed->all->clock };
-    const client_spec spec = { .name = SLICE("feed"), .instances = 1 };
-
-    if (!v->has_old) return WEIR_OK;
-    WEIR_TRY(storage_open_local(&v->scratch, SLICE(""), &options, err));
-    return client_open(&v->scratch_client, v->scratch, &spec, err);
-}
-
-static weir_rc view_open(view **out, feed *f, slice key, int32_t partitions, weir_error *err)
-{
-    static const uint32_t no_sources[4];
-    arena *a = arena_new(0);
-    view *v = ARENA_NEW(a, view);
-
-    v->arena = a;
-    v->feed = f;
-    v->key = arena_copy(a, key);
-    weir_rc rc = plan_parse(v->key, a, &v->plan, err);
-    if (rc == WEIR_OK) {
-        plan_use_registry(&v->plan, f->all->registry);
-        plan_prepare(&v->plan);
-        v->has_old = v->plan.step_count > 2;
-        v->column_count = v->plan.steps[0].schema.count;
-        v->log = bad_log_new(SLICE("feed"), UINT32_MAX, &f->all->clock);
-        v->shared = (task_shared){ .plan = &v->plan, .query_id = SLICE("feed"), .clock = &f->all->clock, .batch_rows = BATCH_ROWS_MAX,
-                                   .state_budget_bytes = (size_t)16 << 20, .source_of_step = no_sources, .forced_partition = -1,
-                                   .is_transient = true, .source_partitions = partitions, .result = take_rows, .result_self = v };
-        rc = open_scratch(v, err);
-    }
-    if (rc == WEIR_OK) rc = task_open(&v->task, &v->shared, 0, 0, 1, NULL, v->scratch_client, v->log, err);
-    if (rc != WEIR_OK) {
-        view_close(v);
-        return rc;
-    }
-    *out = v;
-    return WEIR_OK;
-}
-
-/* What the table has taken in is committed: clean rows can go from memory. */
-static weir_rc commit_table(view *v, weir_error *err)
-{
-    if (!v->has_old || !task_has_work(v->task)) return WEIR_OK;
-    WEIR_TRY(task_flush(v->task, err));
-    epoch e = task_seal(v->task);
-    WEIR_TRY(client_commit(v->scratch_client, &e, 1, NULL, 0, err));
-    task_committed(v->task);
-    return WEIR_OK;
-}
-
-static void read_records(view *v, const fetch *events, uint32_t count)
-{
-    weir_error err = { 0 };
-    weir_rc rc = v->error.rc;
-
-    for (uint32_t i = 0; i < count && rc == WEIR_OK; i++) {
-        if (events[i].kind == FETCH_RECORDS) rc = task_push(v->task, &v->task->inputs[0], &events[i], &err);
-    }
-    if (rc == WEIR_OK) rc = commit_table(v, &err);
-    if (rc == WEIR_OK || v->error.rc != WEIR_OK) return;
-    pthread_mutex_lock(&v->feed->lock);
-    v->error = err;
-    for (feed_cursor *c = v->cursors; c != NULL; c = c->next) wake(c);
-    pthread_mutex_unlock(&v->feed->lock);
-}
+enum { POLL_MS = 500, LINGER_MS = 1000, TOPIC_LOOK_MS = 2000, TOPIC_MISSED_MAX = 2 };
 
 /* ---- a feed ---- */
 
@@ -531,7 +88,7 @@ static void fail(feed *f, const weir_error *err)
     leave_list(f);
     f->error = *err;
     for (view *v = f->views; v != NULL; v = v->next) {
-        for (feed_cursor *c = v->cursors; c != NULL; c = c->next) wake(c);
+        for (feed_cursor *c = v->cursors; c != NULL; c = c->next) cursor_wake(c);
     }
     pthread_mutex_unlock(&f->lock);
     pthread_mutex_unlock(&f->all->lock);
@@ -566,7 +123,7 @@ static void *run(void *argument)
             fail(f, &err);
             break;
         }
-        for (view *v = first_view(f); v != NULL; v = v->next) read_records(v, events, count);
+        for (view *v = first_view(f); v != NULL; v = v->next) view_read(v, events, count);
         close_left_views(f);
     }
     client_close(f->client);
@@ -720,7 +277,7 @@ weir_rc feed_join(feed_cursor **out, feeds *all, const plan *p, int32_t partitio
                   weir_error *err)
 {
     arena *a = arena_new(1024);
-    slice topic = p->steps[0].source.topic, key = view_text(p, a);
+    slice topic = p->steps[0].source.topic, key = feed_view_text(p, a);
     feed_cursor *c = calloc(1, sizeof *c);
 
     if (c == NULL) abort();
@@ -747,8 +304,8 @@ void feed_leave(feed_cursor *c)
     if (c->view != NULL) {
         feed *f = c->view->feed;
         pthread_mutex_lock(&f->lock);
-        give_back(c);
-        skip_all(c);
+        cursor_give_back(c);
+        cursor_skip_all(c);
         if (c->previous != NULL) c->previous->next = c->next;
         else c->view->cursors = c->next;
         if (c->next != NULL) c->next->previous = c->previous;
@@ -823,7 +380,7 @@ weir_rc feed_next(feed_cursor *c, arena *a, batch **rows, weir_error *err)
 
     *rows = NULL;
     pthread_mutex_lock(&f->lock);
-    give_back(c);
+    cursor_give_back(c);
     c->is_held = false;
     weir_rc rc = why_over(c, err);
     page *p = c->at;
@@ -835,7 +392,7 @@ weir_rc feed_next(feed_cursor *c, arena *a, batch **rows, weir_error *err)
         c->at = p->next;
         c->rows_taken += p->rows->rows;
         if (c->at == NULL) c->hold_ms_left = HOLD_MS_MAX;
-        drop_read(c->view);
+        view_drop_read(c->view);
     }
     pthread_mutex_unlock(&f->lock);
     if (p != NULL && rc == WEIR_OK) *rows = open_page(c, p, a);
@@ -845,7 +402,7 @@ weir_rc feed_next(feed_cursor *c, arena *a, batch **rows, weir_error *err)
 weir_rc feed_hold(feed_cursor *c, weir_error *err)
 {
     pthread_mutex_lock(&c->view->feed->lock);
-    give_back(c);
+    cursor_give_back(c);
     c->is_held = true;
     weir_rc rc = why_over(c, err);
     pthread_mutex_unlock(&c->view->feed->lock);

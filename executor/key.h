@@ -7,8 +7,8 @@
 #include "core/batch.h"
 #include "core/bytes.h"
 
-/* keys[r] for each row, in the arena; a row of which all key columns are null has an absent key. A null within several
- * is kept. */
+/* keys[r] for each row, in the arena or lent from the columns, which have `capacity` rows; a row of which all key columns are
+ * null has an absent key. A null within several is kept. */
 void keys_encode(const column *columns, uint32_t count, row_set rows, uint32_t capacity, arena *a, slice *keys);
 /* Reads one key back into row r of the columns; texts stand in the arena. False: not such a key. */
 bool key_decode(slice key, column *columns, uint32_t count, uint32_t row, arena *a);

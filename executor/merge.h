@@ -12,23 +12,26 @@
 typedef struct merge merge;
 
 /* partitions[i]: how many the topic of input i has; a persistent task reads one of them, of which it has none where its own
- * number is beyond. is_direct[i]: the input's rows do not wait here (NULL: all do). */
-/* idle_ms: how long an input that is at its end still holds the others back. */
+ * number is beyond. is_direct[i]: the input's rows do not wait here (NULL: all do). idle_ms: how long an input that is at its end
+ * still holds the others back. */
 weir_rc merge_open(merge **out, task *t, const int32_t *partitions, const bool *is_direct, int64_t idle_ms,
                    weir_error *err) WEIR_CHECKED;
 void merge_close(merge *m); /* NULL is fine */
+/* Whether the input's rows wait here; m may be NULL. */
 bool merge_takes(const merge *m, const task_input *input);
 /* Copies what it keeps. */
 weir_rc merge_add(merge *m, const task_input *input, const fetch *records, weir_error *err) WEIR_CHECKED;
 /* The partition has come to its present end. */
 void merge_end(merge *m, const task_input *input, int32_t partition, int64_t next_offset);
-void merge_end_all(merge *m);
+void merge_end_all(merge *m); /* nothing more comes of any input */
 /* Pushes on every row whose turn it is. */
 weir_rc merge_run(merge *m, weir_error *err) WEIR_CHECKED;
-/* Until when an input at its end is waited for, as far as max.task.idle.ms says; -1: none is. */
+/* How long an input at its end is still waited for, as far as max.task.idle.ms says; -1: none is. */
 int64_t merge_wait_ms(const merge *m);
 /* Pauses inputs of which more than enough waits, and lets them go on again. */
 weir_rc merge_throttle(merge *m, client *c, weir_error *err) WEIR_CHECKED;
+/* How far blocks are consumed that are half consumed: part of the task's epoch. After an abort merge_forget() reads it again, and
+ * lets go of all that waits. */
 void merge_seal(merge *m, arena *a, change_list *changes);
 weir_rc merge_forget(merge *m, weir_error *err) WEIR_CHECKED;
 

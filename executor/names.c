@@ -31,8 +31,7 @@ static void add_name(name_list *l, slice name, weir_name_kind kind, bool is_iden
     }
     if (is_identifier) print_identifier(&typed, name);
     else text_add(&typed, name);
-    l->items[l->count++] = (weir_name){ arena_copy(l->arena, text_slice(&typed)), kind };
-    text_free(&typed);
+    l->items[l->count++] = (weir_name){ text_keep(&typed, l->arena), kind };
 }
 
 static void add_words(name_list *l, const char *const *words, weir_name_kind kind)

@@ -51,8 +51,8 @@ typedef struct op_stats {
 
 /* Pushes on to the next operator; does nothing with no live rows. */
 weir_rc op_emit(op *self, batch *out, weir_error *err);
+/* Tells the next operator what watermark() was told. */
 weir_rc op_pass_watermark(op *self, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err);
-
 
 /* PASS: steps that need no work: FINAL, which the aggregation below does, and an exchange where one task has all partitions. */
 extern const op_class op_filter, op_project, op_flat_map, op_exchange, op_aggregate, op_session, op_table,

@@ -6,6 +6,7 @@
  *
  * A row of a side that is kept (LEFT, RIGHT, FULL) and has no match comes out padded with nulls: at once, unless the join
  * has a GRACE; then when its window has closed, in order of time, before the row that closed it. */
+#include "core/date.h"
 #include "executor/event_time.h"
 #include "executor/key.h"
 #include "executor/op_join.h"
@@ -57,7 +58,6 @@ typedef struct stream_join_op {
     arena *expired_keys;
 } stream_join_op;
 
-#define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
 #define STRETCH_MS_MIN 1000
 #define EXPIRE_KEYS_MAX 20000 /* in one epoch: the rest follows in the next */
 #define EMISSIONS_MAX 4096    /* gathered before they are given on */
@@ -267,7 +267,7 @@ static weir_rc join_open(op *self, weir_error *err)
     j->before_ms[LEFT_SIDE] = j->after_ms[RIGHT_SIDE] = s->join.before_ms;
     j->after_ms[LEFT_SIDE] = j->before_ms[RIGHT_SIDE] = s->join.after_ms;
     j->grace_ms = s->join.grace_ms;
-    j->retention_ms = j->grace_ms >= 0 ? within + j->grace_ms : within > DAY_MS ? within : DAY_MS;
+    j->retention_ms = j->grace_ms >= 0 ? within + j->grace_ms : within > MS_PER_DAY ? within : MS_PER_DAY;
     j->stretch_ms = within + 1 > STRETCH_MS_MIN ? within + 1 : STRETCH_MS_MIN;
     j->rows = state_table_new(t->state, (uint16_t)s->id, &class, t->memory, t->shared->state_budget_bytes);
     for (uint32_t i = 0; i < 2; i++) event_time_open(&j->time[i], task_upstreams_of(t, s->inputs[i]), t->plan_arena);

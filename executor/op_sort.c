@@ -42,9 +42,7 @@ static slice key_of(const batch *in, slice key, uint32_t r, arena *a)
         text_add_u64(&whole, (uint64_t)in->window_end[r]);
     }
     text_add(&whole, key);
-    slice copy = arena_copy(a, text_slice(&whole));
-    text_free(&whole);
-    return copy;
+    return text_keep(&whole, a);
 }
 
 static weir_rc sort_batch(op *self, batch *in, weir_error *err)

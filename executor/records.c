@@ -396,9 +396,7 @@ static slice bytes_to_text(const format_spec *spec, const schema_column *columns
     if (columns->type->kind == TYPE_STRING && !v.is_null) return arena_copy(a, v.str);
     text out = TEXT_EMPTY;
     print_json_value(&out, columns->type, &v);
-    slice copy = arena_copy(a, text_slice(&out));
-    text_free(&out);
-    return copy;
+    return text_keep(&out, a);
 }
 
 weir_rc weir_read_source(weir *w, slice source_name, arena *a, weir_row_text **rows, uint32_t *count, weir_error *err)

@@ -442,7 +442,7 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
         if (rc == WEIR_OK) rc = register_schemas(&p.command, *kept, err);
         if (rc == WEIR_OK) rc = command_append(w, &p.command, version, &accepted, err);
         if (rc == WEIR_OK && accepted && p.command.deletes_topic && topic.data != NULL) rc = topic_delete(w->storage, topic, err);
-        if (p.command.plan != NULL) plan_release(p.command.plan); /* the catalog has its own */
+        command_release(&p.command); /* the catalog has its own */
         if (rc != WEIR_OK) return rc;
         if (!accepted) continue;
         *out = command_done(w, &p.command);

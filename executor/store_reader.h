@@ -6,7 +6,8 @@
 
 typedef struct store_reader store_reader;
 
-/* of: the AGGREGATE or TABLE step whose store it is; closed_only: EMIT FINAL stands above it. t: whose arenas are used. */
+/* snapshot_step: the STEP_SNAPSHOT, which names the store and says what is looked up; closed_only: EMIT FINAL stands above it.
+ * t: whose arenas are used, the reader's own memory too. After an error it is to be closed all the same. */
 weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_step, bool closed_only, task *t,
                           weir_error *err) WEIR_CHECKED;
 /* For one that looks up a lone key and has been read to its end: at rest it holds nothing back (false: this storage cannot do

@@ -371,8 +371,7 @@ static weir_rc open_state(task *t, int32_t partitions, weir_error *err)
     }
     const state_spec spec = { .name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(t->shared->query_id), t->subtopology),
                               .partition = t->partition, .partitions = partitions,
-                              .layout = arena_copy(t->plan_arena, text_slice(&layout)), .has_changelog = !t->shared->is_transient };
-    text_free(&layout);
+                              .layout = text_keep(&layout, t->plan_arena), .has_changelog = !t->shared->is_transient };
     WEIR_TRY(task_state_open(&t->state, t->state_client, &spec, err));
     return load_times(t, err);
 }

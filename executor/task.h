@@ -102,9 +102,11 @@ task_input *task_input_of(task *t, uint32_t source);
 void task_place_rows(const task_input *input, batch *rows);
 /* What a block says of its upstream, once its rows have been entered. */
 weir_rc task_mark(task *t, task_input *input, const block_mark *mark, weir_error *err) WEIR_CHECKED;
+/* The error of class storage that a record of a repartition topic is no block. */
 weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_error *err) WEIR_CHECKED;
 /* Rows that come from elsewhere than a record: a snapshot's. */
 weir_rc task_enter(task *t, task_input *input, batch *rows, weir_error *err) WEIR_CHECKED;
+/* Records of the input's source, all of one partition: decoded, and pushed through the operators. */
 weir_rc task_push(task *t, task_input *input, const fetch *records, weir_error *err) WEIR_CHECKED;
 /* A block of an exchange goes to its reader in memory, as if it had come through the topic, whose end the reader is at. */
 weir_rc task_hand_over(task *from, task *to, const step *exchange, slice block, weir_error *err) WEIR_CHECKED;
@@ -112,14 +114,17 @@ weir_rc task_hand_over(task *from, task *to, const step *exchange, slice block, 
 weir_rc task_idle(task *t, task_input *input, weir_error *err) WEIR_CHECKED;
 /* Emits what is held back for coalescing, in the middle of an epoch. */
 weir_rc task_release(task *t, weir_error *err) WEIR_CHECKED;
+/* The end of an epoch: emits what is held back, closes what is over. */
 weir_rc task_flush(task *t, weir_error *err) WEIR_CHECKED;
-/* The task's part of a commit; lent until task_committed(). */
+/* The task's part of a commit, after task_flush(); lent until task_committed(). */
 epoch task_seal(task *t);
 bool task_has_work(const task *t); /* something to commit */
-void task_committed(task *t);
+void task_committed(task *t); /* what was sealed is durable */
+/* After an abort: all since the last commit is dropped, and state read again from there. The inputs' positions are the driver's
+ * to set. */
 weir_rc task_forget(task *t, weir_error *err) WEIR_CHECKED;
-size_t task_dirty_bytes(const task *t);
-size_t task_state_bytes(const task *t);
+size_t task_dirty_bytes(const task *t); /* about what a commit would have to write of its state */
+size_t task_state_bytes(const task *t); /* of its state in memory */
 /* Adds what each step has done here; by index in the plan. */
 void task_add_stats(const task *t, op_stats *by_step);
 
@@ -131,17 +136,19 @@ batch *batch_new(arena *a, const schema *s, uint32_t rows, bool is_windowed);
 /* The same rows with other columns. */
 batch *batch_with_columns(const batch *in, column *columns, uint32_t count);
 
-#endif
+/* ---- for operators ---- */
 
-/* For operators: a row came after its window had closed. Counted, and told to the log. */
+/* A row came after its window had closed. Counted, and told to the log. */
 void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms, int64_t end_ms, int64_t closed_to_ms);
-/* Partitions of the sub-topology behind the exchange that feeds this operator, or that the given step of the plan is or is
- * fed by; 1: there is none. */
+/* Partitions of the sub-topology behind the exchange that feeds this operator; 1: there is none. */
 uint32_t task_upstreams(const op *self);
+/* The same of a step of the plan, by its index: behind the exchange that it is, or is fed by. */
+uint32_t task_upstreams_of(const task *t, uint32_t step);
 /* What is known of the upstreams behind the exchange that feeds the operator; NULL: there is none. */
 const event_time *task_time_behind(const op *self);
-uint32_t task_upstreams_of(const task *t, uint32_t step);
 /* Those of the rows that have a value: tombstones left out. The indexes stand in the batch's arena. */
 row_set rows_with_value(const batch *in, row_set rows);
-/* The live rows that can be grouped: with a value, and no null in the key. */
+/* The live rows that can be grouped: with a value, and no null in the key. In the batch's arena, too. */
 row_set rows_with_whole_key(const batch *in, uint32_t key_count);
+
+#endif

@@ -93,7 +93,7 @@ weir_rc catalog_refresh(weir *w, weir_error *err) WEIR_CHECKED;
 weir_rc command_append(weir *w, const command *what, uint64_t version, bool *accepted, weir_error *err) WEIR_CHECKED;
 /* Makes the running queries those of the catalog, as far as they can be started and stopped; the others are `unsettled`. */
 void sync_queries(weir *w);
-query *find_query(weir *w, slice id);
+query *find_query(weir *w, slice id); /* at work in this process; NULL: none is */
 /* Why a query of the catalog could not be started yet. NULL: it was, or is not to be. */
 const weir_error *why_not_started(const weir *w, slice id);
 static inline query_state state_of_unsettled(const weir_error *why)
@@ -178,6 +178,7 @@ weir_rc record_convert(const format_spec *from, const format_spec *to, const sch
 
 /* ---- PRINT (print_topic.c) ---- */
 
+/* Of the first stream or table over the topic; there may be none. */
 void topic_hints_take(topic_hints *hints, const catalog *c, slice topic);
 /* A line: text as it stands; what has a schema in the registry as JSON; numbers; other bytes in hexadecimal. */
 void record_print_line(const weir *w, const topic_hints *hints, const weir_record *one, arena *a, text *out);
@@ -203,6 +204,6 @@ void describe_result(weir_session *s, const statement *what, weir_result *r);
 const char *query_word(weir *w, const query_entry *e);
 /* Appends a row as INSERT VALUES does. Lock held. */
 weir_rc insert_row(weir *w, const planned *p, weir_error *err) WEIR_CHECKED;
-void planner_env_of(weir_session *s, planner_env *env);
+void planner_env_of(weir_session *s, planner_env *env); /* of a session's statements, as of now; it lends the session */
 
 #endif

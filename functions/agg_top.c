@@ -44,9 +44,7 @@ static slice record(const call *c, arena *a, const column *args, uint32_t r)
         value v = column_get(&args[i], r);
         value_encode(&packed, args[i].type, &v);
     }
-    slice copy = arena_copy(a, text_slice(&packed));
-    text_free(&packed);
-    return copy;
+    return text_keep(&packed, a);
 }
 
 /* The record goes before the first that is less; with too many, the last goes. */

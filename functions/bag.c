@@ -167,9 +167,7 @@ static slice pack(arena *a, const type *t, const value *v)
     text packed = TEXT_EMPTY;
 
     value_encode(&packed, t, v);
-    slice copy = arena_copy(a, text_slice(&packed));
-    text_free(&packed);
-    return copy;
+    return text_keep(&packed, a);
 }
 
 slice kept_bytes(arena *a, const column *c, uint32_t row)

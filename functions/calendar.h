@@ -1,28 +1,9 @@
-/* functions/calendar.h - days, times of day and timestamps as numbers and as ISO text. The proleptic Gregorian calendar, in
- * UTC, years -9999 to 9999 as text. Private to functions/. */
+/* functions/calendar.h - days, times of day and timestamps as ISO text, in UTC, years -9999 to 9999. Private to functions/. */
 #ifndef WEIR_FUNCTIONS_CALENDAR_H
 #define WEIR_FUNCTIONS_CALENDAR_H
 
+#include "core/date.h"
 #include "core/slice.h"
-
-#define MS_PER_SECOND 1000
-#define MS_PER_MINUTE 60000
-#define MS_PER_HOUR 3600000
-#define MS_PER_DAY 86400000
-
-typedef struct civil_date {
-    int32_t year;
-    uint32_t month; /* 1 .. 12 */
-    uint32_t day;   /* 1 .. 31 */
-} civil_date;
-
-int64_t days_of(civil_date date);
-civil_date date_of(int64_t days);
-bool is_leap_year(int64_t year);
-uint32_t days_in_month(int64_t year, uint32_t month);
-
-static inline int64_t floor_divide(int64_t n, int64_t by) { return n / by - (n % by < 0); }
-static inline int64_t floor_rest(int64_t n, int64_t by) { return n - floor_divide(n, by) * by; }
 
 #define CALENDAR_TEXT_BYTES 40
 /* These write at most CALENDAR_TEXT_BYTES and return how many. */

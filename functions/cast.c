@@ -153,8 +153,7 @@ static bool to_text(caster *k, const type *from, const type *to, const value *v,
 
     (void)to;
     print_value(k->arena, &printed, from, v);
-    out->str = arena_copy(k->arena, text_slice(&printed));
-    text_free(&printed);
+    out->str = text_keep(&printed, k->arena);
     return true;
 }
 

@@ -2,6 +2,8 @@
  * nulls and write the answer of every row; what stands under a null byte is read too, and means nothing. */
 #include "functions/family.h"
 
+#include "core/date.h"
+
 #define NEITHER_NULL(r) (uint8_t)(~(args[0].null[r] | args[1].null[r]) & 1)
 
 /* One loop for the whole column and one for some of its rows: no branch on type or operator inside. The columns are copied
@@ -33,8 +35,6 @@
     COMPARE_LOOP(distinct_##suffix, (args[0].null[r] ^ args[1].null[r]) |                                     \
                                         (NEITHER_NULL(r) & (((a) < (b)) | ((a) > (b)))))                      \
     COMPARE_LOOP(same_##suffix, (args[0].null[r] & args[1].null[r]) | (NEITHER_NULL(r) & ((a) == (b))))
-
-#define MS_PER_DAY 86400000
 
 SIX(i32, args[0].i32[r], args[1].i32[r])
 SIX(i64, args[0].i64[r], args[1].i64[r])

@@ -229,6 +229,12 @@ static void print_negated(text *t, const expr *operand)
     print_at(t, operand, apart ? LEVEL_PRIMARY + 1 : LEVEL_SIGN);
 }
 
+static void print_signed(text *t, const char *sign, const expr *operand, level own)
+{
+    text_add_c(t, sign);
+    print_at(t, operand, own);
+}
+
 static void print_call(text *t, const expr *e)
 {
     print_identifier(t, e->call.name.name);
@@ -302,10 +308,9 @@ static void print_struct(text *t, const expr *e)
     text_add_char(t, ')');
 }
 
-void print_expr(text *t, const expr *e)
+static void print_literal(text *t, const expr *e)
 {
     switch (e->kind) {
-    case EXPR_NULL:     text_add_c(t, "NULL"); break;
     case EXPR_BOOLEAN:  text_add_c(t, e->boolean ? "TRUE" : "FALSE"); break;
     case EXPR_INTEGER:
     case EXPR_BIGINT:   text_printf(t, "%" PRId64, e->integer); break;
@@ -319,35 +324,100 @@ void print_expr(text *t, const expr *e)
         text_add_char(t, ' ');
         print_string(t, e->typed_string.string);
         break;
-    case EXPR_COLUMN:
+    default: text_add_c(t, "NULL");
+    }
+}
+
+/* A column, or a part of a value. */
+static void print_reference(text *t, const expr *e)
+{
+    if (e->kind == EXPR_FIELD) {
+        print_at(t, e->field.base, LEVEL_PRIMARY);
+        text_add_c(t, "->");
+        print_identifier(t, e->field.name.name);
+    } else if (e->kind == EXPR_SUBSCRIPT) {
+        print_at(t, e->subscript.base, LEVEL_PRIMARY);
+        text_add_char(t, '[');
+        print_at(t, e->subscript.index, LEVEL_VALUE);
+        text_add_char(t, ']');
+    } else {
         if (identifier_present(&e->column.source)) {
             print_identifier(t, e->column.source.name);
             text_add_char(t, '.');
         }
         print_identifier(t, e->column.name.name);
-        break;
-    case EXPR_FIELD:
-        print_at(t, e->field.base, LEVEL_PRIMARY);
-        text_add_c(t, "->");
-        print_identifier(t, e->field.name.name);
-        break;
-    case EXPR_SUBSCRIPT:
-        print_at(t, e->subscript.base, LEVEL_PRIMARY);
-        text_add_char(t, '[');
-        print_at(t, e->subscript.index, LEVEL_VALUE);
-        text_add_char(t, ']');
-        break;
-    case EXPR_CALL:     print_call(t, e); break;
-    case EXPR_LAMBDA:   print_lambda(t, e); break;
-    case EXPR_NEGATE:   print_negated(t, e->operand); break;
-    case EXPR_PLUS:
-        text_add_char(t, '+');
-        print_at(t, e->operand, LEVEL_SIGN);
-        break;
-    case EXPR_NOT:
-        text_add_c(t, "NOT ");
-        print_at(t, e->operand, LEVEL_NOT);
-        break;
+    }
+}
+
+static void print_between(text *t, const expr *e)
+{
+    print_at(t, e->between.value, LEVEL_VALUE);
+    text_add_c(t, e->between.negated ? " NOT BETWEEN " : " BETWEEN ");
+    print_at(t, e->between.low, LEVEL_VALUE);
+    text_add_c(t, " AND ");
+    print_at(t, e->between.high, LEVEL_VALUE);
+}
+
+static void print_in(text *t, const expr *e)
+{
+    print_at(t, e->in.value, LEVEL_VALUE);
+    text_add_c(t, e->in.negated ? " NOT IN (" : " IN (");
+    print_list(t, e->in.list);
+    text_add_char(t, ')');
+}
+
+static void print_like(text *t, const expr *e)
+{
+    print_at(t, e->like.value, LEVEL_VALUE);
+    text_add_c(t, e->like.negated ? " NOT LIKE " : " LIKE ");
+    print_at(t, e->like.pattern, LEVEL_VALUE);
+    if (e->like.escape.data == NULL) return;
+    text_add_c(t, " ESCAPE ");
+    print_string(t, e->like.escape);
+}
+
+static void print_is_null(text *t, const expr *e)
+{
+    print_at(t, e->is_null.value, LEVEL_VALUE);
+    text_add_c(t, e->is_null.negated ? " IS NOT NULL" : " IS NULL");
+}
+
+static void print_cast(text *t, const expr *e)
+{
+    text_add_c(t, "CAST(");
+    print_expr(t, e->cast.value);
+    text_add_c(t, " AS ");
+    print_type_name(t, e->cast.type);
+    text_add_char(t, ')');
+}
+
+static void print_array(text *t, const expr *e)
+{
+    text_add_c(t, "ARRAY[");
+    print_list(t, e->list);
+    text_add_char(t, ']');
+}
+
+static void print_at_time_zone(text *t, const expr *e)
+{
+    print_at(t, e->at_time_zone.value, LEVEL_AT);
+    text_add_c(t, " AT TIME ZONE ");
+    print_string(t, e->at_time_zone.zone);
+}
+
+void print_expr(text *t, const expr *e)
+{
+    switch (e->kind) {
+    case EXPR_NULL: case EXPR_BOOLEAN: case EXPR_INTEGER: case EXPR_BIGINT: case EXPR_DECIMAL: case EXPR_DOUBLE:
+    case EXPR_STRING: case EXPR_DURATION: case EXPR_UNIT:
+    case EXPR_TYPED_STRING:    print_literal(t, e); break;
+    case EXPR_COLUMN: case EXPR_FIELD:
+    case EXPR_SUBSCRIPT:       print_reference(t, e); break;
+    case EXPR_CALL:            print_call(t, e); break;
+    case EXPR_LAMBDA:          print_lambda(t, e); break;
+    case EXPR_NEGATE:          print_negated(t, e->operand); break;
+    case EXPR_PLUS:            print_signed(t, "+", e->operand, LEVEL_SIGN); break;
+    case EXPR_NOT:             print_signed(t, "NOT ", e->operand, LEVEL_NOT); break;
     case EXPR_ADD:             print_binary(t, e, "+"); break;
     case EXPR_SUBTRACT:        print_binary(t, e, "-"); break;
     case EXPR_MULTIPLY:        print_binary(t, e, "*"); break;
@@ -364,52 +434,16 @@ void print_expr(text *t, const expr *e)
     case EXPR_IS_NOT_DISTINCT: print_binary(t, e, "IS NOT DISTINCT FROM"); break;
     case EXPR_AND:             print_chain(t, e, "AND"); break;
     case EXPR_OR:              print_chain(t, e, "OR"); break;
-    case EXPR_BETWEEN:
-        print_at(t, e->between.value, LEVEL_VALUE);
-        text_add_c(t, e->between.negated ? " NOT BETWEEN " : " BETWEEN ");
-        print_at(t, e->between.low, LEVEL_VALUE);
-        text_add_c(t, " AND ");
-        print_at(t, e->between.high, LEVEL_VALUE);
-        break;
-    case EXPR_IN:
-        print_at(t, e->in.value, LEVEL_VALUE);
-        text_add_c(t, e->in.negated ? " NOT IN (" : " IN (");
-        print_list(t, e->in.list);
-        text_add_char(t, ')');
-        break;
-    case EXPR_LIKE:
-        print_at(t, e->like.value, LEVEL_VALUE);
-        text_add_c(t, e->like.negated ? " NOT LIKE " : " LIKE ");
-        print_at(t, e->like.pattern, LEVEL_VALUE);
-        if (e->like.escape.data != NULL) {
-            text_add_c(t, " ESCAPE ");
-            print_string(t, e->like.escape);
-        }
-        break;
-    case EXPR_IS_NULL:
-        print_at(t, e->is_null.value, LEVEL_VALUE);
-        text_add_c(t, e->is_null.negated ? " IS NOT NULL" : " IS NULL");
-        break;
-    case EXPR_CASE: print_case(t, e); break;
-    case EXPR_CAST:
-        text_add_c(t, "CAST(");
-        print_expr(t, e->cast.value);
-        text_add_c(t, " AS ");
-        print_type_name(t, e->cast.type);
-        text_add_char(t, ')');
-        break;
-    case EXPR_ARRAY:
-        text_add_c(t, "ARRAY[");
-        print_list(t, e->list);
-        text_add_char(t, ']');
-        break;
-    case EXPR_MAP:    print_map(t, e); break;
-    case EXPR_STRUCT: print_struct(t, e); break;
-    case EXPR_AT_TIME_ZONE:
-        print_at(t, e->at_time_zone.value, LEVEL_AT);
-        text_add_c(t, " AT TIME ZONE ");
-        print_string(t, e->at_time_zone.zone);
-        break;
+    case EXPR_BETWEEN:         print_between(t, e); break;
+    case EXPR_IN:              print_in(t, e); break;
+    case EXPR_LIKE:            print_like(t, e); break;
+    case EXPR_IS_NULL:         print_is_null(t, e); break;
+    case EXPR_CASE:            print_case(t, e); break;
+    case EXPR_CAST:            print_cast(t, e); break;
+    case EXPR_ARRAY:           print_array(t, e); break;
+    case EXPR_MAP:             print_map(t, e); break;
+    case EXPR_STRUCT:          print_struct(t, e); break;
+    case EXPR_AT_TIME_ZONE:    print_at_time_zone(t, e); break;
     }
 }
 
@@ -775,79 +809,84 @@ static void print_setting(text *t, const statement *s, const char *word, bool va
     print_string(t, s->setting.value);
 }
 
+static void print_insert_query(text *t, const statement *s)
+{
+    text_add_c(t, "INSERT INTO ");
+    print_identifier(t, s->insert_query.target.name);
+    print_with(t, &s->insert_query.with);
+    text_add_char(t, ' ');
+    print_query(t, s->insert_query.query);
+}
+
+static void print_create_type(text *t, const statement *s)
+{
+    text_add_c(t, s->create_type.if_not_exists ? "CREATE TYPE IF NOT EXISTS " : "CREATE TYPE ");
+    print_identifier(t, s->create_type.name.name);
+    text_add_c(t, " AS ");
+    print_type_name(t, s->create_type.type);
+}
+
+static void print_create_connector(text *t, const statement *s)
+{
+    text_printf(t, "CREATE %s CONNECTOR %s", s->create_connector.sink ? "SINK" : "SOURCE",
+                s->create_connector.if_not_exists ? "IF NOT EXISTS " : "");
+    print_identifier(t, s->create_connector.name.name);
+    print_with(t, &s->create_connector.with);
+}
+
+static void print_assert_topic(text *t, const statement *s)
+{
+    text_add_c(t, s->assert_topic.not_exists ? "ASSERT NOT EXISTS TOPIC " : "ASSERT TOPIC ");
+    print_string(t, s->assert_topic.topic);
+    print_with(t, &s->assert_topic.with);
+    print_timeout(t, s->assert_topic.timeout_ms);
+}
+
+static void print_assert_schema(text *t, const statement *s)
+{
+    text_add_c(t, s->assert_schema.not_exists ? "ASSERT NOT EXISTS SCHEMA" : "ASSERT SCHEMA");
+    if (s->assert_schema.subject.data != NULL) {
+        text_add_c(t, " SUBJECT ");
+        print_string(t, s->assert_schema.subject);
+    }
+    if (s->assert_schema.has_id) text_printf(t, " ID %" PRId64, s->assert_schema.id);
+    print_timeout(t, s->assert_schema.timeout_ms);
+}
+
+static void print_run_script(text *t, const statement *s)
+{
+    text_add_c(t, "RUN SCRIPT ");
+    print_string(t, s->script.file);
+}
+
 void print_statement(text *t, const statement *s)
 {
     switch (s->kind) {
-    case STATEMENT_QUERY:
-        print_query(t, s->query);
-        break;
-    case STATEMENT_CREATE_SOURCE:
-    case STATEMENT_CREATE_AS:
-    case STATEMENT_ASSERT_SOURCE:
-        print_create(t, s);
-        break;
-    case STATEMENT_INSERT_QUERY:
-        text_add_c(t, "INSERT INTO ");
-        print_identifier(t, s->insert_query.target.name);
-        print_with(t, &s->insert_query.with);
-        text_add_char(t, ' ');
-        print_query(t, s->insert_query.query);
-        break;
-    case STATEMENT_INSERT_VALUES:
-    case STATEMENT_ASSERT_VALUES:
-    case STATEMENT_ASSERT_TOMBSTONE:
-        print_values(t, s);
-        break;
-    case STATEMENT_DROP_SOURCE:
-    case STATEMENT_DROP_TYPE:
-    case STATEMENT_DROP_CONNECTOR:
-        print_drop(t, s);
-        break;
-    case STATEMENT_ALTER_SOURCE:
-        print_alter(t, s);
-        break;
-    case STATEMENT_CREATE_TYPE:
-        text_add_c(t, s->create_type.if_not_exists ? "CREATE TYPE IF NOT EXISTS " : "CREATE TYPE ");
-        print_identifier(t, s->create_type.name.name);
-        text_add_c(t, " AS ");
-        print_type_name(t, s->create_type.type);
-        break;
-    case STATEMENT_CREATE_CONNECTOR:
-        text_printf(t, "CREATE %s CONNECTOR %s", s->create_connector.sink ? "SINK" : "SOURCE",
-                    s->create_connector.if_not_exists ? "IF NOT EXISTS " : "");
-        print_identifier(t, s->create_connector.name.name);
-        print_with(t, &s->create_connector.with);
-        break;
-    case STATEMENT_SHOW:         print_show(t, s); break;
-    case STATEMENT_DESCRIBE:     print_describe(t, s); break;
-    case STATEMENT_PRINT:        print_print(t, s); break;
-    case STATEMENT_EXPLAIN:      print_explain(t, s); break;
-    case STATEMENT_TERMINATE:    print_control(t, s, "TERMINATE"); break;
-    case STATEMENT_PAUSE:        print_control(t, s, "PAUSE"); break;
-    case STATEMENT_RESUME:       print_control(t, s, "RESUME"); break;
-    case STATEMENT_SET:          print_setting(t, s, "SET", false); break;
-    case STATEMENT_UNSET:        print_setting(t, s, "UNSET", false); break;
-    case STATEMENT_ALTER_SYSTEM: print_setting(t, s, "ALTER SYSTEM", false); break;
-    case STATEMENT_DEFINE:       print_setting(t, s, "DEFINE", true); break;
-    case STATEMENT_UNDEFINE:     print_setting(t, s, "UNDEFINE", true); break;
-    case STATEMENT_ASSERT_TOPIC:
-        text_add_c(t, s->assert_topic.not_exists ? "ASSERT NOT EXISTS TOPIC " : "ASSERT TOPIC ");
-        print_string(t, s->assert_topic.topic);
-        print_with(t, &s->assert_topic.with);
-        print_timeout(t, s->assert_topic.timeout_ms);
-        break;
-    case STATEMENT_ASSERT_SCHEMA:
-        text_add_c(t, s->assert_schema.not_exists ? "ASSERT NOT EXISTS SCHEMA" : "ASSERT SCHEMA");
-        if (s->assert_schema.subject.data != NULL) {
-            text_add_c(t, " SUBJECT ");
-            print_string(t, s->assert_schema.subject);
-        }
-        if (s->assert_schema.has_id) text_printf(t, " ID %" PRId64, s->assert_schema.id);
-        print_timeout(t, s->assert_schema.timeout_ms);
-        break;
-    case STATEMENT_RUN_SCRIPT:
-        text_add_c(t, "RUN SCRIPT ");
-        print_string(t, s->script.file);
-        break;
+    case STATEMENT_QUERY:            print_query(t, s->query); break;
+    case STATEMENT_CREATE_SOURCE: case STATEMENT_CREATE_AS:
+    case STATEMENT_ASSERT_SOURCE:    print_create(t, s); break;
+    case STATEMENT_INSERT_QUERY:     print_insert_query(t, s); break;
+    case STATEMENT_INSERT_VALUES: case STATEMENT_ASSERT_VALUES:
+    case STATEMENT_ASSERT_TOMBSTONE: print_values(t, s); break;
+    case STATEMENT_DROP_SOURCE: case STATEMENT_DROP_TYPE:
+    case STATEMENT_DROP_CONNECTOR:   print_drop(t, s); break;
+    case STATEMENT_ALTER_SOURCE:     print_alter(t, s); break;
+    case STATEMENT_CREATE_TYPE:      print_create_type(t, s); break;
+    case STATEMENT_CREATE_CONNECTOR: print_create_connector(t, s); break;
+    case STATEMENT_SHOW:             print_show(t, s); break;
+    case STATEMENT_DESCRIBE:         print_describe(t, s); break;
+    case STATEMENT_PRINT:            print_print(t, s); break;
+    case STATEMENT_EXPLAIN:          print_explain(t, s); break;
+    case STATEMENT_TERMINATE:        print_control(t, s, "TERMINATE"); break;
+    case STATEMENT_PAUSE:            print_control(t, s, "PAUSE"); break;
+    case STATEMENT_RESUME:           print_control(t, s, "RESUME"); break;
+    case STATEMENT_SET:              print_setting(t, s, "SET", false); break;
+    case STATEMENT_UNSET:            print_setting(t, s, "UNSET", false); break;
+    case STATEMENT_ALTER_SYSTEM:     print_setting(t, s, "ALTER SYSTEM", false); break;
+    case STATEMENT_DEFINE:           print_setting(t, s, "DEFINE", true); break;
+    case STATEMENT_UNDEFINE:         print_setting(t, s, "UNDEFINE", true); break;
+    case STATEMENT_ASSERT_TOPIC:     print_assert_topic(t, s); break;
+    case STATEMENT_ASSERT_SCHEMA:    print_assert_schema(t, s); break;
+    case STATEMENT_RUN_SCRIPT:       print_run_script(t, s); break;
     }
 }

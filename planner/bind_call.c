@@ -2,6 +2,8 @@
  * constants computed once. */
 #include "planner/bind_parts.h"
 
+#include "core/date.h"
+
 /* ---- folding ---- */
 
 /* Can the text of a stored plan say it? */
@@ -426,14 +428,6 @@ static bool skip(slice *in, char c)
     return true;
 }
 
-static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2;
-    int64_t era = (year >= 0 ? year : year - 399) / 400, of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
 static bool read_zone(slice *in, int64_t *offset_ms)
 {
     int64_t sign = 1, hours, minutes = 0;
@@ -472,7 +466,7 @@ bool parse_partial_timestamp(slice in, int64_t *ms)
         }
     }
     if (hour > 24 || minute > 59 || second > 59 || !read_zone(&in, &offset_ms)) return false;
-    *ms = days_from_civil(year, month, day) * 86400000 + hour * 3600000 + minute * 60000 + second * 1000 + fraction -
-          offset_ms;
+    *ms = days_of((civil_date){ (int32_t)year, (uint32_t)month, (uint32_t)day }) * MS_PER_DAY + hour * MS_PER_HOUR +
+          minute * MS_PER_MINUTE + second * MS_PER_SECOND + fraction - offset_ms;
     return true;
 }

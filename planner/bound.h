@@ -6,6 +6,7 @@
 
 extern const type type_lambda, type_interval_unit; /* of arguments only */
 
+/* Nodes in the arena. What they are given is lent; args[0 .. arg_count) are NULL until they are set. */
 bound *bound_new(arena *a, bound_kind kind, const type *t, sql_pos at, uint32_t arg_count);
 bound *bound_column(arena *a, uint32_t column, const type *t, sql_pos at);
 bound *bound_literal(arena *a, const type *t, value v, sql_pos at);

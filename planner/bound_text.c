@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "core/date.h"
 #include "parser/parser.h"
 #include "storage/formats/format.h"
 
@@ -53,28 +54,11 @@ static void print_decimal_text(text *out, const type *t, const value *v)
     text_add_char(out, '\'');
 }
 
-/* Days since 1970 as year, month, day (the civil calendar, proleptic). */
-static void civil_from_days(int64_t days, int64_t *year, unsigned *month, unsigned *day)
-{
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    unsigned of_era = (unsigned)(days - era * 146097);
-    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    unsigned shifted = (5 * of_year + 2) / 153;
-
-    *day = of_year - (153 * shifted + 2) / 5 + 1;
-    *month = shifted < 10 ? shifted + 3 : shifted - 9;
-    *year = (int64_t)year_of_era + era * 400 + (*month <= 2);
-}
-
 static void print_date_part(text *out, int64_t days)
 {
-    int64_t year;
-    unsigned month, day;
+    civil_date date = date_of(days);
 
-    civil_from_days(days, &year, &month, &day);
-    text_printf(out, "%s%04lld-%02u-%02u", year > 9999 ? "+" : "", (long long)year, month, day);
+    text_printf(out, "%s%04d-%02u-%02u", date.year > 9999 ? "+" : "", date.year, date.month, date.day);
 }
 
 static void print_time_part(text *out, int64_t ms)
@@ -86,17 +70,14 @@ static void print_time_part(text *out, int64_t ms)
 
 static void print_time_literal(text *out, const type *t, const value *v)
 {
-    const int64_t day_ms = 86400000;
-
     text_add_char(out, '\'');
     if (t->kind == TYPE_DATE) {
         print_date_part(out, v->i32);
     } else if (t->kind == TYPE_TIME) {
         print_time_part(out, v->i32);
     } else {
-        int64_t days = v->i64 / day_ms - (v->i64 % day_ms < 0);
-        int64_t ms = v->i64 - days * day_ms;
-        print_date_part(out, days);
+        int64_t ms = floor_rest(v->i64, MS_PER_DAY);
+        print_date_part(out, floor_divide(v->i64, MS_PER_DAY));
         text_printf(out, "T%02lld:%02lld:%02lld.%03lld", (long long)(ms / 3600000), (long long)(ms / 60000 % 60),
                     (long long)(ms / 1000 % 60), (long long)(ms % 1000));
     }

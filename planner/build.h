@@ -43,6 +43,7 @@ step *add_step(builder *b, step_kind kind, uint32_t input);
 static inline uint32_t last_step(const builder *b) { return b->count - 1; }
 /* A name of its own for a column between steps, whose names nobody sees. */
 slice free_name(builder *b, const schema_column *columns, uint32_t count, slice wanted);
+/* Binds in the plan's arena over that scope, which is lent. clause: as bind.h has it. */
 binder binder_over(builder *b, const scope *s, const char *clause);
 
 /* The step's reader needs former rows: so does this step of its own input, down to a step that keeps them. */
@@ -54,10 +55,14 @@ slice step_layout(arena *a, const plan *p, const step *s);
 
 /* ---- FROM, WHERE (from.c), joins (joins.c) ---- */
 
+/* What FROM names: a source, joins, or a SELECT in parentheses. */
 weir_rc plan_from(builder *b, const select_query *q, rel *out) WEIR_CHECKED;
+/* A SOURCE; materialised: with a TABLE above it where it is a table's. The first of a plan is its leftmost. */
 weir_rc plan_source(builder *b, const source *s, slice alias, bool materialised, rel *out) WEIR_CHECKED;
 weir_rc plan_joins(builder *b, const select_query *q, rel *out) WEIR_CHECKED;
+/* Semantic error: no stream or table has that name. */
 weir_rc find_source(builder *b, const identifier *name, const source **out) WEIR_CHECKED;
+/* A FILTER above r, whose top it becomes; where NULL: nothing. */
 weir_rc plan_where(builder *b, const expr *where, rel *r) WEIR_CHECKED;
 
 /* ---- the SELECT list (select_list.c) ---- */
@@ -82,12 +87,14 @@ weir_rc expand_select(builder *b, const select_query *q, const rel *r, select_li
 slice generated_name(builder *b, const scope *s, uint32_t *next);
 /* Not NULL, nor made of it: a column can have it. */
 bool is_known_type(const type *t);
+/* Semantic error: the entry is a NULL of no type. */
 weir_rc check_entry_type(builder *b, const select_entry *entry) WEIR_CHECKED;
+/* The same of all entries; and no two may have one name. */
 weir_rc check_value_names(builder *b, const select_list *list) WEIR_CHECKED;
 
 /* ---- GROUP BY (grouping.c) ---- */
 
-bool is_aggregation(const select_query *q);
+bool is_aggregation(const select_query *q); /* it has a GROUP BY */
 /* Adds the steps down to HAVING; binds the list's entries over them. */
 weir_rc plan_grouping(builder *b, const select_query *q, rel *r, select_list *list) WEIR_CHECKED;
 
@@ -122,7 +129,9 @@ weir_rc plan_derived(builder *b, const relation *from, rel *out) WEIR_CHECKED;
 weir_rc plan_body(builder *b, const select_query *q, rel *out, select_list *list) WEIR_CHECKED;
 /* Gives back what calls hold that are not in the plan; NULL: all of them, after an error. */
 void release_unused(held_call *held, const plan *p);
+/* The steps as a plan, with the settings that it goes by. sql is copied; query_id is for the caller to set. */
 weir_rc finish_plan(builder *b, slice sql, plan *out) WEIR_CHECKED;
+/* One each for statements of these kinds, as plan_statement() has it. */
 weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
 weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out,
                           weir_error *err) WEIR_CHECKED;
@@ -164,6 +173,8 @@ typedef struct with_values {
 
 typedef enum with_use { WITH_CREATE, WITH_CREATE_AS, WITH_INSERT, WITH_ASSERT_TOPIC } with_use;
 
+/* Semantic errors: a property that is unknown, given twice, not for this use, or of no such value; and those that do not go
+ * together. Texts stand in the arena. */
 weir_rc read_with(const property_list *list, with_use use, arena *a, with_values *out, weir_error *err) WEIR_CHECKED;
 /* The specs of a topic's key and value: given ones, else defaults (inherit), checked against the columns. */
 weir_rc make_formats(const planner_env *env, const with_values *with, const source *inherit, slice owner, slice topic,
@@ -179,11 +190,13 @@ weir_rc infer_columns(const planner_env *env, const with_values *with, slice own
 /* CREATE ... AS: the columns of a side must be those of the schema it names, in order; it may have more. */
 weir_rc check_against_schema(const format_spec *spec, const schema_column *columns, uint32_t count, sql_pos at, arena *a,
                              weir_error *err) WEIR_CHECKED;
+/* As WITH has it, else the setting's default, in upper case. */
 slice key_format_name(const planner_env *env, const with_values *with, arena *a);
 slice value_format_name(const planner_env *env, const with_values *with, arena *a);
 
 /* ---- topics and event time (with.c) ---- */
 
+/* Semantic error: it has other characters than a topic's name may have, or too many. */
 weir_rc check_topic_name(slice topic, sql_pos at, weir_error *err) WEIR_CHECKED;
 /* The topic as it is, or is to be: its partitions and replicas from WITH, else as given (partitions 0: 1). */
 weir_rc settle_topic(const planner_env *env, const with_values *with, slice topic, int32_t partitions, int32_t replicas,
@@ -195,6 +208,7 @@ weir_rc check_retention(const with_values *with, const source *made, weir_error 
 /* The TIMESTAMP column of WITH, or -1. */
 weir_rc find_timestamp(const with_values *with, const schema *columns, arena *a, int32_t *column_index, slice *format,
                        weir_error *err) WEIR_CHECKED;
+/* As planner_env answers; absent: it is not set. */
 slice setting_of(const planner_env *env, const char *name);
 /* Each update of a table is written, not only the last of an epoch. */
 bool emits_every_change(const planner_env *env);

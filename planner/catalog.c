@@ -485,8 +485,7 @@ static weir_rc copy_command(const command *what, arena *a, command *out, weir_er
     text printed = TEXT_EMPTY;
 
     command_print(&printed, what);
-    weir_rc rc = command_parse(arena_copy(a, text_slice(&printed)), a, out, err);
-    text_free(&printed);
+    weir_rc rc = command_parse(text_keep(&printed, a), a, out, err);
     return rc;
 }
 
@@ -502,8 +501,7 @@ static weir_rc make_query(const catalog *c, const command *what, query_entity **
     query_entity *e = ARENA_NEW(a, query_entity);
 
     plan_print(&printed, what->plan);
-    weir_rc rc = plan_parse(arena_copy(a, text_slice(&printed)), a, &e->entry.plan, err);
-    text_free(&printed);
+    weir_rc rc = plan_parse(text_keep(&printed, a), a, &e->entry.plan, err);
     if (rc != WEIR_OK) {
         plan_release(&e->entry.plan);
         arena_free(a);

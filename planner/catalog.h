@@ -1,5 +1,5 @@
 /* planner/catalog.h - what is known: streams, tables, types, persistent queries. The fold of the command log.
- * A catalog owns an arena a entity; entities it lends stay valid until they are dropped or replaced. One thread at a time. */
+ * A catalog owns an arena an entity; entities it lends stay valid until they are dropped or replaced. One thread at a time. */
 #ifndef WEIR_PLANNER_CATALOG_H
 #define WEIR_PLANNER_CATALOG_H
 
@@ -103,5 +103,7 @@ weir_rc catalog_apply(catalog *c, const command *what, weir_error *err) WEIR_CHE
 /* As kept in the command log: text, with a format version; parse reads it back into the arena. */
 void command_print(text *out, const command *what);
 weir_rc command_parse(slice in, arena *a, command *out, weir_error *err) WEIR_CHECKED;
+/* plan_release() of the plan it may have. */
+void command_release(const command *what);
 
 #endif

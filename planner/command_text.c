@@ -44,6 +44,11 @@ void command_print(text *out, const command *what)
     if (what->plan != NULL) plan_print(out, what->plan);
 }
 
+void command_release(const command *what)
+{
+    if (what->plan != NULL) plan_release(what->plan);
+}
+
 static weir_rc read_i32(line_reader *r, const char *name, int32_t least, int32_t *out)
 {
     int64_t number;

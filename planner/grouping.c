@@ -431,9 +431,7 @@ static slice layout_call_text(grouping *g, const agg_call *c, const schema *over
         bound_print(&out, c->args[k], over);
     }
     text_add_char(&out, ')');
-    slice sql = arena_copy(g->b->arena, text_slice(&out));
-    text_free(&out);
-    return sql;
+    return text_keep(&out, g->b->arena);
 }
 
 static void add_aggregate(grouping *g)

@@ -192,8 +192,7 @@ weir_rc copy_bound(builder *b, const bound *from, const schema *over, bound **ou
     text printed = TEXT_EMPTY;
 
     bound_print(&printed, from, over);
-    slice sql = arena_copy(b->arena, text_slice(&printed));
-    text_free(&printed);
+    slice sql = text_keep(&printed, b->arena);
     return bind_stored(&r, sql, over, out);
 }
 

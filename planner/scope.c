@@ -166,9 +166,7 @@ slice expr_text(arena *a, const expr *e)
     text out = TEXT_EMPTY;
 
     print_expr(&out, e);
-    slice copy = arena_copy(a, text_slice(&out));
-    text_free(&out);
-    return copy;
+    return text_keep(&out, a);
 }
 
 #define OPERAND_BYTES_SHOWN 60

@@ -253,9 +253,7 @@ slice step_layout(arena *a, const plan *p, const step *s)
     case STEP_JOIN: print_join_layout(&out, p, s); break;
     default: return NO_SLICE;
     }
-    slice layout = arena_copy(a, text_slice(&out));
-    text_free(&out);
-    return layout;
+    return text_keep(&out, a);
 }
 
 void finish_steps(builder *b)

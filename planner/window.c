@@ -1,8 +1,7 @@
 /* planner/window.c - window specifications: their text, and the grace and retention that count. */
+#include "core/date.h"
 #include "parser/parser.h"
 #include "planner/plan.h"
-
-#define DAY_MS ((int64_t)86400000)
 
 void window_spec_print(text *out, const window_spec *w)
 {
@@ -30,7 +29,7 @@ void window_spec_print(text *out, const window_spec *w)
 int64_t window_grace_ms(const window_spec *w)
 {
     if (w->grace_ms >= 0) return w->grace_ms;
-    return w->size_ms < DAY_MS ? DAY_MS - w->size_ms : 0;
+    return w->size_ms < MS_PER_DAY ? MS_PER_DAY - w->size_ms : 0;
 }
 
 int64_t window_retention_ms(const window_spec *w)
@@ -38,6 +37,6 @@ int64_t window_retention_ms(const window_spec *w)
     int64_t grace = window_grace_ms(w);
     int64_t least = w->size_ms > INT64_MAX - grace ? INT64_MAX : w->size_ms + grace;
 
-    int64_t wanted = w->retention_ms >= 0 ? w->retention_ms : DAY_MS;
+    int64_t wanted = w->retention_ms >= 0 ? w->retention_ms : MS_PER_DAY;
     return wanted > least ? wanted : least;
 }

@@ -124,8 +124,7 @@ static slice take_key(reader *r, slice *line)
     if (key.data[0] == '"') {
         text plain = TEXT_EMPTY;
         json_take_string(&plain, (slice){ key.data + 1, key.len - 1 });
-        key = arena_copy(r->a, text_slice(&plain));
-        text_free(&plain);
+        key = text_keep(&plain, r->a);
     }
     return key;
 }

@@ -105,8 +105,7 @@ static slice cell_copy(arena *a, slice cell)
         else if (c < 0x20) text_printf(&shown, "\\x%02x", c);
         else text_add_char(&shown, (char)c);
     }
-    copy = arena_copy(a, text_slice(&shown));
-    text_free(&shown);
+    copy = text_keep(&shown, a);
     return copy;
 }
 

@@ -4,7 +4,8 @@
  *   kafka_topic.c   topics and appending to them
  *   kafka_client.c  a worker's consumer: assignment, fetching, positions
  *   kafka_commit.c  its producer: outputs, the transaction, abort
- *   kafka_state.c   tasks' state in LMDB behind changelogs, snapshots, dropping a query
+ *   kafka_state.c   tasks' state in LMDB behind changelogs, dropping a query
+ *   kafka_snapshot.c  what of that state is committed, for readers
  *
  * The order of a commit is what keeps state right: first Kafka's transaction, then LMDB. LMDB may lag the changelog, never
  * lead it; what it lags is replayed from there. */
@@ -100,14 +101,17 @@ weir_rc kafka_partition_count(kafka_storage *s, slice name, int32_t *partitions,
  * after. The end is the last stable offset, or the high watermark when rk reads uncommitted records. */
 weir_rc kafka_look_up_offsets(kafka_storage *s, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
                               weir_error *err) WEIR_CHECKED;
+/* For the shared handle: answers to what topic_append() sends. */
 void kafka_conf_appender(rd_kafka_conf_t *conf);
 /* One record into librdkafka's queue, copied; waits while the queue is full. */
 rd_kafka_resp_err_t kafka_enqueue(rd_kafka_t *rk, rd_kafka_topic_t *topic, int32_t partition, const record *r,
                                   void *opaque);
 /* Where a null key goes: a partition is kept for a while, so that batches fill. */
 int32_t kafka_spread(uint32_t *spread, size_t bytes, int32_t partitions);
+/* The answer to a request of administration, which the caller destroys; *event NULL after an error. */
 weir_rc kafka_admin_wait(kafka_storage *s, rd_kafka_queue_t *queue, const char *doing, rd_kafka_event_t **event,
                          weir_error *err) WEIR_CHECKED;
+/* Returns when the broker says that they are gone. */
 weir_rc kafka_topics_delete(kafka_storage *s, const char **names, size_t count, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_client.c ---- */
@@ -207,8 +211,10 @@ weir_rc kafka_rewind(kafka_client *c, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_commit.c ---- */
 
+/* A new producer; is_broken stays set where it fails. */
 weir_rc kafka_producer_open(kafka_client *c, weir_error *err) WEIR_CHECKED;
 void kafka_producer_close(kafka_client *c);
+/* Lent until the producer closes. */
 weir_rc kafka_producer_topic(kafka_client *c, const char *name, rd_kafka_topic_t **out, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_produce(client *c, const output *out, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_commit(client *c, const epoch *epochs, uint32_t epoch_count, const position *positions,
@@ -217,6 +223,8 @@ weir_rc kafka_client_abort(client *c, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_settle(client *c, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_state.c ---- */
+
+enum { KAFKA_DB_META, KAFKA_DB_STATE }; /* of an environment */
 
 struct kafka_task {
     task_state base;
@@ -249,6 +257,15 @@ void kafka_task_end_reading(kafka_task *t);
 weir_rc kafka_task_commit(kafka_task *t, const state_change *changes, uint32_t count, weir_error *err) WEIR_CHECKED;
 /* Reads what the changelog has beyond the environment. */
 weir_rc kafka_task_restore(kafka_task *t, weir_error *err) WEIR_CHECKED;
+/* Adds the path of a state's directory, in which each partition has an environment. */
+void kafka_state_path(text *t, const kafka_storage *s, slice name);
+/* A reader's transaction on a partition's environment. *env stays NULL where it is gone or not to be trusted; after an error it
+ * may be open. */
+weir_rc kafka_state_open_to_read(const char *path, lmdb_env **env, MDB_txn **txn, weir_error *err) WEIR_CHECKED;
+weir_rc kafka_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
+
+/* ---- kafka_snapshot.c ---- */
+
 weir_rc kafka_snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *err) WEIR_CHECKED;
 void kafka_snapshot_close(snapshot *snap);
 weir_rc kafka_snapshot_partitions(snapshot *snap, const int32_t **partitions, uint32_t *count,
@@ -257,6 +274,5 @@ weir_rc kafka_snapshot_get(snapshot *snap, int32_t partition, uint16_t store, sl
                            weir_error *err) WEIR_CHECKED;
 weir_rc kafka_snapshot_scan(snapshot *snap, int32_t partition, uint16_t store, slice from, slice to,
                             state_cursor **out, weir_error *err) WEIR_CHECKED;
-weir_rc kafka_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
 
 #endif

@@ -24,8 +24,7 @@
 #define PATH_BYTES 4096
 #define FILE_BYTES (PATH_BYTES + 512) /* of one in such a path */
 
-static const char *const DATABASES[] = { "meta", "state", NULL };
-enum { META, STATE };
+static const char *const DATABASES[] = { "meta", "state", NULL }; /* KAFKA_DB_META, KAFKA_DB_STATE */
 
 /* ---- paths and markers ---- */
 
@@ -46,7 +45,7 @@ static void escape(text *t, slice name)
     }
 }
 
-static void state_path(text *t, const kafka_storage *s, slice name)
+void kafka_state_path(text *t, const kafka_storage *s, slice name)
 {
     text_add(t, s->base.dir);
     text_add_c(t, "/tasks/");
@@ -141,13 +140,13 @@ static int put_meta(const kafka_task *t, MDB_txn *txn)
     put_u64(record + 8, (uint64_t)clock_now_ms(&wall));
     put_u64(record + 16, (uint64_t)t->size.entries);
     put_u64(record + 24, (uint64_t)t->size.bytes);
-    return mdb_put(txn, t->env->dbi[META], &key, &data, 0);
+    return mdb_put(txn, t->env->dbi[KAFKA_DB_META], &key, &data, 0);
 }
 
 static int get_meta(kafka_task *t, MDB_txn *txn, int64_t *written_ms)
 {
     MDB_val key = { 8, "position" }, data;
-    int code = mdb_get(txn, t->env->dbi[META], &key, &data);
+    int code = mdb_get(txn, t->env->dbi[KAFKA_DB_META], &key, &data);
 
     if (code == MDB_NOTFOUND) return 0;
     if (code != 0) return code;
@@ -164,11 +163,11 @@ static int get_meta(kafka_task *t, MDB_txn *txn, int64_t *written_ms)
 static weir_rc check_layout(kafka_task *t, const state_spec *spec, MDB_txn *txn, weir_error *err)
 {
     MDB_val key = { 6, "layout" }, data;
-    int code = mdb_get(txn, t->env->dbi[META], &key, &data);
+    int code = mdb_get(txn, t->env->dbi[KAFKA_DB_META], &key, &data);
 
     if (code == MDB_NOTFOUND) {
         data = lmdb_val(spec->layout.data != NULL ? spec->layout : SLICE(""));
-        code = mdb_put(txn, t->env->dbi[META], &key, &data, 0);
+        code = mdb_put(txn, t->env->dbi[KAFKA_DB_META], &key, &data, 0);
         return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "write state", err);
     }
     if (code != 0) return lmdb_fail(t->env, code, "read state", err);
@@ -181,7 +180,7 @@ static weir_rc check_layout(kafka_task *t, const state_spec *spec, MDB_txn *txn,
 
 static weir_rc forget_all(kafka_task *t, MDB_txn *txn, weir_error *err)
 {
-    int code = mdb_drop(txn, t->env->dbi[STATE], 0);
+    int code = mdb_drop(txn, t->env->dbi[KAFKA_DB_STATE], 0);
 
     t->changelog_offset = 0;
     t->size = (state_growth){ 0, 0 };
@@ -401,7 +400,7 @@ static weir_rc open_env(kafka_task *t, const state_spec *spec, weir_error *err)
     if (is_temporary) {
         return lmdb_env_open(&t->env, s->base.dir.len > 0 ? s->base.dir : SLICE("/tmp"), &options, err);
     }
-    state_path(&path, s, spec->name);
+    kafka_state_path(&path, s, spec->name);
     rc = make_directories(s, path.data, err);
     text_printf(&path, "/%d", (int)spec->partition);
     t->path = strndup(path.data, path.len);
@@ -448,7 +447,7 @@ static weir_rc open_task(kafka_task *t, const state_spec *spec, weir_error *err)
         WEIR_TRY(ensure_changelog(t, spec, err));
     }
     WEIR_TRY(open_env(t, spec, err));
-    t->space = (state_space){ .dbi = t->env->dbi[STATE], .env = t->env, .filters = &t->filters };
+    t->space = (state_space){ .dbi = t->env->dbi[KAFKA_DB_STATE], .env = t->env, .filters = &t->filters };
     WEIR_TRY(load(t, spec, err));
     return kafka_task_restore(t, err);
 }
@@ -573,45 +572,7 @@ weir_rc kafka_task_commit(kafka_task *t, const state_change *changes, uint32_t c
     return lmdb_fail(t->env, code, "commit state", err);
 }
 
-/* ---- snapshots ---- */
-
-typedef struct kafka_snapshot {
-    snapshot base;
-    uint32_t count, max;
-    int32_t *partitions;
-    lmdb_env **envs;
-    MDB_txn **txns;
-} kafka_snapshot;
-
-static int by_number(const void *a, const void *b)
-{
-    int32_t left = *(const int32_t *)a, right = *(const int32_t *)b;
-
-    return (left > right) - (left < right);
-}
-
-/* The partitions a state directory has environments of. */
-static weir_rc list_partitions(kafka_snapshot *snap, const char *path, weir_error *err)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-
-    if (dir == NULL) return errno == ENOENT ? WEIR_OK : lmdb_fail_at(path, errno, "read state", err);
-    while ((entry = readdir(dir)) != NULL) {
-        if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name)) continue;
-        if (snap->count == snap->max) {
-            uint32_t max = snap->max == 0 ? 16 : snap->max * 2;
-            int32_t *more = realloc(snap->partitions, max * sizeof *more);
-            if (more == NULL) abort();
-            snap->partitions = more;
-            snap->max = max;
-        }
-        snap->partitions[snap->count++] = (int32_t)strtol(entry->d_name, NULL, 10);
-    }
-    closedir(dir);
-    if (snap->count > 0) qsort(snap->partitions, snap->count, sizeof *snap->partitions, by_number);
-    return WEIR_OK;
-}
+/* ---- for other readers ---- */
 
 static bool is_readable_state(const char *path)
 {
@@ -621,8 +582,7 @@ static bool is_readable_state(const char *path)
     return access(file, R_OK) == 0 && read_marker(path) != MARKER_OTHER_RUN;
 }
 
-/* Leaves out (*env NULL) what is gone or not to be trusted. */
-static weir_rc open_for_reading(const char *path, lmdb_env **env, MDB_txn **txn, weir_error *err)
+weir_rc kafka_state_open_to_read(const char *path, lmdb_env **env, MDB_txn **txn, weir_error *err)
 {
     lmdb_options options = state_options(false);
     char file[FILE_BYTES];
@@ -636,107 +596,6 @@ static weir_rc open_for_reading(const char *path, lmdb_env **env, MDB_txn **txn,
     lmdb_check_readers(*env);
     int code = lmdb_begin_read(*env, txn);
     return code == 0 ? WEIR_OK : lmdb_fail(*env, code, "read state", err);
-}
-
-static weir_rc open_all(kafka_snapshot *snap, const char *path, weir_error *err)
-{
-    uint32_t kept = 0;
-    char task[PATH_BYTES];
-
-    WEIR_TRY(list_partitions(snap, path, err));
-    snap->envs = calloc(snap->count + 1, sizeof *snap->envs);
-    snap->txns = calloc(snap->count + 1, sizeof *snap->txns);
-    if (snap->envs == NULL || snap->txns == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory to read state");
-    for (uint32_t i = 0; i < snap->count; i++) {
-        int32_t partition = snap->partitions[i];
-        snprintf(task, sizeof task, "%s/%d", path, (int)partition);
-        weir_rc rc = open_for_reading(task, &snap->envs[kept], &snap->txns[kept], err);
-        if (rc != WEIR_OK) {
-            snap->count = kept + 1;
-            return rc;
-        }
-        snap->partitions[kept] = partition;
-        if (snap->envs[kept] != NULL) kept++;
-    }
-    snap->count = kept;
-    return WEIR_OK;
-}
-
-weir_rc kafka_snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *err)
-{
-    kafka_snapshot *snap = calloc(1, sizeof *snap);
-    text path = TEXT_EMPTY;
-
-    if (snap == NULL) return weir_fail(err, WEIR_NOMEM, NOWHERE, "no memory to read state");
-    snap->base.class = &kafka_storage_class;
-    state_path(&path, (kafka_storage *)s, state_name);
-    weir_rc rc = open_all(snap, path.data, err);
-    text_free(&path);
-    if (rc != WEIR_OK) {
-        kafka_snapshot_close(&snap->base);
-        return rc;
-    }
-    *out = &snap->base;
-    return WEIR_OK;
-}
-
-void kafka_snapshot_close(snapshot *base)
-{
-    kafka_snapshot *snap = (kafka_snapshot *)base;
-
-    if (snap == NULL) return;
-    for (uint32_t i = 0; i < snap->count && snap->envs != NULL && snap->txns != NULL; i++) {
-        lmdb_abort(snap->envs[i], snap->txns[i]);
-        lmdb_env_close(snap->envs[i]);
-    }
-    free(snap->envs);
-    free(snap->txns);
-    free(snap->partitions);
-    free(snap);
-}
-
-weir_rc kafka_snapshot_partitions(snapshot *base, const int32_t **partitions, uint32_t *count, weir_error *err)
-{
-    kafka_snapshot *snap = (kafka_snapshot *)base;
-
-    (void)err;
-    *partitions = snap->partitions;
-    *count = snap->count;
-    return WEIR_OK;
-}
-
-static bool find_partition(const kafka_snapshot *snap, int32_t partition, uint32_t *at)
-{
-    for (*at = 0; *at < snap->count; (*at)++) {
-        if (snap->partitions[*at] == partition) return true;
-    }
-    return false;
-}
-
-weir_rc kafka_snapshot_get(snapshot *base, int32_t partition, uint16_t store, slice key, slice *value, bool *found,
-                           weir_error *err)
-{
-    kafka_snapshot *snap = (kafka_snapshot *)base;
-    uint32_t at;
-
-    *found = false;
-    if (!find_partition(snap, partition, &at)) return WEIR_OK;
-    state_space space = { .dbi = snap->envs[at]->dbi[STATE], .env = snap->envs[at] };
-    int code = state_lmdb_get(snap->txns[at], &space, store, key, value, found);
-    return code == 0 ? WEIR_OK : lmdb_fail(snap->envs[at], code, "read state", err);
-}
-
-weir_rc kafka_snapshot_scan(snapshot *base, int32_t partition, uint16_t store, slice from, slice to, state_cursor **out,
-                            weir_error *err)
-{
-    kafka_snapshot *snap = (kafka_snapshot *)base;
-    uint32_t at;
-
-    if (!find_partition(snap, partition, &at)) {
-        return weir_fail(err, WEIR_STORAGE, NOWHERE, "partition %d has no state here", (int)partition);
-    }
-    state_space space = { .dbi = snap->envs[at]->dbi[STATE], .env = snap->envs[at] };
-    return state_lmdb_scan(out, snap->envs[at], snap->txns[at], &space, store, from, to, NULL, NULL, err);
 }
 
 /* ---- dropping a query ---- */

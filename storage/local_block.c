@@ -61,8 +61,7 @@ void block_add(block_builder *b, slice key, slice content, int64_t timestamp_ms,
     text_reserve(&b->times, 10);
     text_reserve(&b->lengths, 20);
     text_reserve(&b->bytes, key.len + content.len);
-    b->times.len = (size_t)(write_varint(b->times.data + b->times.len, step << 1 ^ (uint64_t)((int64_t)step >> 63)) -
-                            b->times.data);
+    b->times.len = (size_t)(write_varint(b->times.data + b->times.len, zigzag((int64_t)step)) - b->times.data);
     char *at = write_varint(b->lengths.data + b->lengths.len, key.data == NULL ? 0 : (uint64_t)key.len + 1);
     at = write_varint(at, content.data == NULL ? 0 : (uint64_t)content.len + 1);
     b->lengths.len = (size_t)(at - b->lengths.data);
@@ -244,7 +243,7 @@ bool block_take(block_reader *r, uint32_t rows, slice *key, slice *content, int6
             !next_varint(&length, lengths_end, &content_len)) {
             return false;
         }
-        ms += step >> 1 ^ (0 - (step & 1));
+        ms += (uint64_t)unzigzag(step);
         timestamp_ms[row] = (int64_t)ms;
         offset[row] = r->next_offset + row;
         key[row] = key_len == 0 ? NO_SLICE : (slice){ bytes, key_len - 1 };

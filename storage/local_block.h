@@ -23,6 +23,7 @@ typedef struct block_builder {
 } block_builder;
 
 void block_builder_free(block_builder *b);
+/* A record, copied; an absent key or content is a null. */
 void block_add(block_builder *b, slice key, slice content, int64_t timestamp_ms, const header_list *headers);
 static inline bool block_is_full(const block_builder *b) { return b->bytes.len >= BLOCK_BYTES; }
 /* Writes the block over *out and empties the builder. Its place in the partition is known only inside the write
@@ -54,6 +55,7 @@ bool block_open(block_reader *r, slice block, char *body);
 /* Takes the next rows (at most rows_left). headers (NULL when !has_headers): their items live in the arena. */
 bool block_take(block_reader *r, uint32_t rows, slice *key, slice *content, int64_t *timestamp_ms, int64_t *offset,
                 header_list *headers, arena *a);
+/* Passes over the next rows. False, as of block_take(): damaged. */
 bool block_skip(block_reader *r, uint32_t rows);
 
 #endif

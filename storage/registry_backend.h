@@ -23,8 +23,10 @@ struct registry {
     struct registry_http *http; /* NULL: a local one */
 };
 
-registry *registry_new(void);
+registry *registry_new(void); /* an empty one, local */
+/* Copies the schema in, as the newest entry; the lock is held. */
 const registered_schema *registry_keep(registry *r, slice subject, const registered_schema *what);
+/* The same language, text and references. */
 bool schema_text_equal(const schema_text *x, const schema_text *y);
 
 /* Of a server; the lock is held. They answer into the arena. */

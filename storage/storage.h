@@ -98,7 +98,7 @@ typedef struct record {
     header_list headers;
 } record;
 
-/* Creating a topic that exists is a semantic error. */
+/* Creating a topic that exists, or deleting one that does not, is a semantic error. */
 weir_rc topic_create(storage *s, const topic_spec *spec, weir_error *err) WEIR_CHECKED;
 weir_rc topic_delete(storage *s, slice name, weir_error *err) WEIR_CHECKED;
 weir_rc topic_find(storage *s, slice name, topic_info *out, bool *found, weir_error *err) WEIR_CHECKED; /* out->name = name */
@@ -227,8 +227,8 @@ typedef struct state_spec {
     slice name;          /* "<query>/<sub-topology>": stable, part of the changelog's name */
     int32_t partition;
     int32_t partitions;  /* tasks of the sub-topology: the changelog's partition count */
-    slice layout;        /* a hash of what the stores hold, in text: kept with the state; another one there already is an
-                            error of class storage that says how to rebuild */
+    slice layout;        /* a text of all that the form of what the stores hold depends on: kept with the state; another one
+                            there already is an error of class storage that says how to rebuild */
     bool has_changelog;  /* Kafka: false for transient state */
 } state_spec;
 
@@ -251,14 +251,15 @@ weir_rc task_state_scan(task_state *t, uint16_t store, slice from, slice to, sta
 weir_rc state_cursor_next(state_cursor *c, slice *key, slice *value, bool *more, weir_error *err) WEIR_CHECKED;
 /* Goes on at the first key >= the given one. */
 weir_rc state_cursor_seek(state_cursor *c, slice key, weir_error *err) WEIR_CHECKED;
-void state_cursor_close(state_cursor *c);
+void state_cursor_close(state_cursor *c); /* NULL is fine */
 
 /* A reader's consistent view of a sub-topology's committed state, also while another process runs the query.
  * Local log: one snapshot of all partitions. Kafka: one for each task here. */
 typedef struct snapshot snapshot;
 
+/* A state that nobody has written yet is one of no partitions. */
 weir_rc snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *err) WEIR_CHECKED;
-void snapshot_close(snapshot *snap);
+void snapshot_close(snapshot *snap); /* NULL is fine; its cursors are closed before */
 /* For one that is used again and again: paused it holds nothing back and cannot be read; resumed it sees what is committed
  * by then; snapshot_partitions() is to be asked again where new ones matter. False: this storage's snapshots cannot be kept. */
 bool snapshot_pause(snapshot *snap);

@@ -4,28 +4,19 @@ do; the good records beside the bad ones counted; nothing lost, no crash."""
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-import traceback
 
-WEIR = os.path.abspath(sys.argv[1])
+from program import WEIR, Folder, contains, equal, run_tests, test
+
 SLOW = 600 if os.environ.get('SANITIZED') else 120  # seconds until a run is given up
 SOURCE = "CREATE STREAM s (k STRING KEY, v INT, t STRING, at_ms BIGINT) WITH (kafka_topic='s', value_format='JSON');\n"
-TESTS = []
 
 
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-class Home:
+class Home(Folder):
     def __init__(self):
-        self.path = tempfile.mkdtemp(prefix='weir-bad-')
+        super().__init__('weir-bad-')
 
     def weir(self, *arguments, status=0, stdin=b'', preexec=None):
         p = subprocess.run([WEIR, *arguments], cwd=self.path, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -44,15 +35,6 @@ class Home:
 
     def rows(self, sql):
         return [list(json.loads(line).values()) for line in self.weir('query', '--output', 'json', sql)[0].splitlines()]
-
-
-def equal(got, wanted):
-    assert got == wanted, 'got\n%s\nwanted\n%s' % (str(got)[:2000], str(wanted)[:2000])
-
-
-def contains(text, *parts):
-    for part in parts:
-        assert part in text, '%r is not in\n%s' % (part, text[:2000])
 
 
 @test
@@ -286,23 +268,4 @@ def a_disk_that_is_full_while_the_engine_runs(h):
             equal(engine.wait(30), 0)
 
 
-def main():
-    passed = failed = 0
-    for t in TESTS:
-        if sys.argv[2:] and t.__name__ not in sys.argv[2:]:
-            continue
-        h = Home()
-        try:
-            t(h)
-            passed += 1
-        except Exception:
-            failed += 1
-            print('%s failed' % t.__name__)
-            traceback.print_exc(file=sys.stdout)
-        finally:
-            shutil.rmtree(h.path, ignore_errors=True)
-    print('%d passed, %d failed' % (passed, failed))
-    sys.exit(1 if failed else 0)
-
-
-main()
+run_tests(lambda t: Home())

@@ -10,25 +10,12 @@ home=${WEIR_TEST_HOME:-$HOME/.cache/weir-test}
 pom=$(realpath "$(dirname "$0")/broker/pom.xml")
 jars=$home/jars node=$home/node-$port
 
-fail() {
-    echo "broker.sh: $*" >&2
-    exit 1
-}
-
-# The broker's process, if the one that was noted is still it and not another that took its number.
-broker_pid() {
-    local pid
-    pid=$(cat "$node/pid" 2> /dev/null) || return 1
-    grep -qaF "$node/server.properties" "/proc/$pid/cmdline" 2> /dev/null && echo "$pid"
-}
+what=broker place="on 127.0.0.1:$port" mark=$node/server.properties
+. "$(dirname "$0")/java_node.sh"
 
 fetch_jars() {
     [ -f "$jars/complete" ] && cmp -s "$jars/complete" "$pom" && return
-    command -v mvn > /dev/null || fail "maven is needed to fetch the broker"
-    rm -rf "$jars"
-    mkdir -p "$jars"
-    mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars" \
-        > "$home/maven.log" 2>&1 || { tail -n 5 "$home/maven.log" >&2; fail "the broker's jars did not come"; }
+    fetch_by_maven maven.log -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars"
     cp "$pom" "$jars/complete"
 }
 
@@ -65,64 +52,34 @@ write_settings() {
 kafka() { java -cp "$jars/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn "$@"; }
 
 start() {
-    if broker_pid > /dev/null; then
-        echo "the broker already runs on 127.0.0.1:$port"
-        return
-    fi
-    command -v java > /dev/null || fail "java is needed to run the broker"
-    mkdir -p "$home"
-    fetch_jars
-    rm -rf "$node"
-    mkdir -p "$node"
+    if node_runs; then return; fi
+    node_prepare
     write_settings
     kafka -XX:TieredStopAtLevel=1 kafka.tools.StorageTool format -t d2VpcnRlc3R3ZWlydGVzdA -c "$node/server.properties" \
         > "$node/format.out" 2>&1 || { tail -n 3 "$node/format.out" >&2; fail "cannot format $node/log"; }
     launch
 }
 
-launch() {
-    local tries
-    # In a session of its own: it outlives the shell that started it, and gets none of its signals.
-    setsid java -Xms256m "-Xmx${WEIR_TEST_BROKER_HEAP:-768m}" -cp "$jars/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
-        -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info kafka.Kafka "$node/server.properties" \
-        < /dev/null > "$node/out" 2>&1 &
-    echo $! > "$node/pid"
-    for tries in $(seq 600); do
-        broker_pid > /dev/null || { tail -n 5 "$node/out" >&2; fail "the broker ended as it started"; }
-        if grep -q 'Kafka Server started' "$node/out"; then
-            echo "a broker runs on 127.0.0.1:$port"
-            return
-        fi
-        sleep 0.1
-    done
-    fail "the broker was not ready after a minute (see $node/out)"
-}
+is_ready() { grep -q 'Kafka Server started' "$node/out"; }
 
-stop() {
-    local pid tries
-    pid=$(broker_pid) || { echo "no broker runs on port $port"; return; }
-    kill "$pid"
-    for tries in $(seq 100); do
-        broker_pid > /dev/null || break
-        sleep 0.1
-    done
-    broker_pid > /dev/null && kill -9 "$pid"
-    rm -rf "$node"
-    echo "the broker on port $port has stopped"
+launch() {
+    node_launch is_ready -Xms256m "-Xmx${WEIR_TEST_BROKER_HEAP:-768m}" -cp "$jars/*" \
+        -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
+        kafka.Kafka "$node/server.properties"
 }
 
 signal_broker() {
     local pid
-    pid=$(broker_pid) || fail "no broker runs on port $port"
+    pid=$(node_pid) || fail "no broker runs on port $port"
     kill "-$1" "$pid"
 }
 
 case ${1:-} in
 start) start ;;
-stop) stop ;;
+stop) node_stop ;;
 kill)
     signal_broker KILL
-    while broker_pid > /dev/null; do sleep 0.05; done
+    while node_pid > /dev/null; do sleep 0.05; done
     ;;
 again) launch ;;
 pause) signal_broker STOP ;;

@@ -436,104 +436,147 @@ static void check_each_once(storage *s, slice topic, int count)
     free(out);
 }
 
-static void query_round(const char *query, bool at_least_once)
-{
-    storage *s = open_at_home();
-    char in[64], out[64];
-    snprintf(in, sizeof in, "%s-in", query);
-    snprintf(out, sizeof out, "%s-out", query);
-    slice source = make_topic(s, in, 4), sink = make_topic(s, out, 4);
+/* One query's life on the broker, step by step; what every step finds is what the ones before it left. */
+typedef struct life {
+    storage *s;
+    const char *query;
+    slice source, sink;
+    bool at_least_once;
     job j;
+} life;
 
-    append_numbers(s, source, 0, 5000, 100);
-    start_job(&j, s, query, source, sink, at_least_once);
-    run_to_end(&j, 30);
-    CHECK(j.consumed == 5000 && count_all(&j) == 5000);
-    end_job(&j);
-    check_each_once(s, sink, 5000);
+static void run_again(life *l)
+{
+    start_job(&l->j, l->s, l->query, l->source, l->sink, l->at_least_once);
+    run_to_end(&l->j, 30);
+}
 
-    /* restarted, it goes on, and quickly */
+static void first_run(life *l)
+{
+    append_numbers(l->s, l->source, 0, 5000, 100);
+    run_again(l);
+    CHECK(l->j.consumed == 5000 && count_all(&l->j) == 5000);
+    end_job(&l->j);
+    check_each_once(l->s, l->sink, 5000);
+}
+
+/* Restarted, it goes on, and quickly. */
+static void goes_on(life *l)
+{
     double t0 = now_s();
-    start_job(&j, s, query, source, sink, at_least_once);
-    run_to_end(&j, 30);
-    printf("  restart to the end of all partitions: %.3f s\n", now_s() - t0);
-    CHECK(j.consumed == 0 && count_all(&j) == 5000);
-    append_numbers(s, source, 5000, 6000, 100);
-    for (double until = now_s() + 20; j.consumed < 1000;) {
-        CHECK(now_s() < until);
-        step(&j, 50, 500);
-    }
-    CHECK(count_all(&j) == 6000);
     uint64_t bytes, entries;
-    OK(task_state_size(j.tasks[0], &bytes, &entries, &ok_err));
+
+    run_again(l);
+    printf("  restart to the end of all partitions: %.3f s\n", now_s() - t0);
+    CHECK(l->j.consumed == 0 && count_all(&l->j) == 5000);
+    append_numbers(l->s, l->source, 5000, 6000, 100);
+    for (double until = now_s() + 20; l->j.consumed < 1000;) {
+        CHECK(now_s() < until);
+        step(&l->j, 50, 500);
+    }
+    CHECK(count_all(&l->j) == 6000);
+    OK(task_state_size(l->j.tasks[0], &bytes, &entries, &ok_err));
     CHECK(entries > 0 && bytes > entries);
-    end_job(&j);
-    check_each_once(s, sink, 6000);
+    end_job(&l->j);
+    check_each_once(l->s, l->sink, 6000);
+}
 
-    /* without its state directory, it restores the state from the changelog */
-    char command[512];
-    snprintf(command, sizeof command, "rm -r %s/tasks/%s~0", home, query);
-    CHECK(system(command) == 0);
-    t0 = now_s();
-    start_job(&j, s, query, source, sink, at_least_once);
-    run_to_end(&j, 30);
-    printf("  restore of 100 keys in 4 tasks: %.3f s\n", now_s() - t0);
-    CHECK(j.consumed == 0 && count_all(&j) == 6000);
+/* The values of a partition added up; each entry must be found by its key, too. */
+static long long sum_of_partition(snapshot *snap, int32_t partition)
+{
+    state_cursor *cursor;
+    slice key, value, found_value;
+    long long sum = 0;
+    bool more, found;
 
-    /* a snapshot beside it */
+    OK(snapshot_scan(snap, partition, 1, NO_SLICE, NO_SLICE, &cursor, &ok_err));
+    for (;;) {
+        OK(state_cursor_next(cursor, &key, &value, &more, &ok_err));
+        if (!more) break;
+        OK(snapshot_get(snap, partition, 1, key, &found_value, &found, &ok_err));
+        CHECK(found && slice_equal(value, found_value));
+        char number[32];
+        snprintf(number, sizeof number, "%.*s", SLICE_ARG(value));
+        sum += atoll(number);
+    }
+    state_cursor_close(cursor);
+    return sum;
+}
+
+/* Without its state directory it restores the state from the changelog; a snapshot beside it sees all of that. */
+static void restores(life *l)
+{
+    double t0;
+    char name[192], command[512];
     snapshot *snap;
-    char name[192];
     const int32_t *partitions;
     uint32_t count;
     long long sum = 0;
-    snprintf(name, sizeof name, "%s/0", query);
-    OK(snapshot_open(&snap, s, slice_of(name), &ok_err));
+
+    snprintf(command, sizeof command, "rm -r %s/tasks/%s~0", home, l->query);
+    CHECK(system(command) == 0);
+    t0 = now_s();
+    run_again(l);
+    printf("  restore of 100 keys in 4 tasks: %.3f s\n", now_s() - t0);
+    CHECK(l->j.consumed == 0 && count_all(&l->j) == 6000);
+    snprintf(name, sizeof name, "%s/0", l->query);
+    OK(snapshot_open(&snap, l->s, slice_of(name), &ok_err));
     OK(snapshot_partitions(snap, &partitions, &count, &ok_err));
     CHECK(count == 4 && partitions[3] == 3);
-    for (uint32_t i = 0; i < count; i++) {
-        state_cursor *cursor;
-        slice key, value, found_value;
-        bool more, found;
-        OK(snapshot_scan(snap, partitions[i], 1, NO_SLICE, NO_SLICE, &cursor, &ok_err));
-        for (;;) {
-            OK(state_cursor_next(cursor, &key, &value, &more, &ok_err));
-            if (!more) break;
-            OK(snapshot_get(snap, partitions[i], 1, key, &found_value, &found, &ok_err));
-            CHECK(found && slice_equal(value, found_value));
-            char number[32];
-            snprintf(number, sizeof number, "%.*s", SLICE_ARG(value));
-            sum += atoll(number);
-        }
-        state_cursor_close(cursor);
-    }
+    for (uint32_t i = 0; i < count; i++) sum += sum_of_partition(snap, partitions[i]);
     snapshot_close(snap);
     CHECK(sum == 6000);
-    end_job(&j);
+    end_job(&l->j);
+}
 
-    /* another layout is refused */
-    client *c = open_client(s, query, source, sink, 0, 1, at_least_once);
-    state_spec other = { .name = slice_of(name), .partition = 0, .partitions = 4, .layout = SLICE("l2"), .has_changelog = true };
+static void refuses_another_layout(life *l)
+{
+    client *c = open_client(l->s, l->query, l->source, l->sink, 0, 1, l->at_least_once);
+    char name[192];
     task_state *t;
     weir_error err;
+
+    snprintf(name, sizeof name, "%s/0", l->query);
+    const state_spec other = { .name = slice_of(name), .partition = 0, .partitions = 4, .layout = SLICE("l2"), .has_changelog = true };
     CHECK(task_state_open(&t, c, &other, &err) == WEIR_STORAGE && strstr(err.message, "another plan") != NULL);
     client_close(c);
+}
 
-    /* dropped, it begins anew */
+/* Dropped, it begins anew. */
+static void is_dropped(life *l)
+{
     topic_info info;
+    char name[192];
     bool found;
-    OK(storage_drop_query(s, slice_of(query), &ok_err));
-    snprintf(name, sizeof name, "%s-%s-0-changelog", run_id, query);
-    OK(topic_find(s, slice_of(name), &info, &found, &ok_err));
+
+    OK(storage_drop_query(l->s, slice_of(l->query), &ok_err));
+    snprintf(name, sizeof name, "%s-%s-0-changelog", run_id, l->query);
+    OK(topic_find(l->s, slice_of(name), &info, &found, &ok_err));
     CHECK(!found);
-    start_job(&j, s, query, source, sink, at_least_once);
-    run_to_end(&j, 30);
-    if (j.consumed != 6000) fprintf(stderr, "consumed %u after a drop\n", j.consumed);
-    CHECK(j.consumed == 6000 && count_all(&j) == 6000);
-    end_job(&j);
-    OK(storage_drop_query(s, slice_of(query), &ok_err));
-    OK(topic_delete(s, source, &ok_err));
-    OK(topic_delete(s, sink, &ok_err));
-    storage_close(s);
+    run_again(l);
+    if (l->j.consumed != 6000) fprintf(stderr, "consumed %u after a drop\n", l->j.consumed);
+    CHECK(l->j.consumed == 6000 && count_all(&l->j) == 6000);
+    end_job(&l->j);
+    OK(storage_drop_query(l->s, slice_of(l->query), &ok_err));
+}
+
+static void query_round(const char *query, bool at_least_once)
+{
+    life l = { .s = open_at_home(), .query = query, .at_least_once = at_least_once };
+    char in[64], out[64];
+
+    snprintf(in, sizeof in, "%s-in", query);
+    snprintf(out, sizeof out, "%s-out", query);
+    l.source = make_topic(l.s, in, 4);
+    l.sink = make_topic(l.s, out, 4);
+    first_run(&l);
+    goes_on(&l);
+    restores(&l);
+    refuses_another_layout(&l);
+    is_dropped(&l);
+    OK(topic_delete(l.s, l.source, &ok_err));
+    OK(topic_delete(l.s, l.sink, &ok_err));
+    storage_close(l.s);
 }
 
 static void test_exactly_once(void) { query_round("eos", false); }

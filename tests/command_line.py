@@ -2,26 +2,16 @@
 """The command line, from outside: command_line.py WEIR. Each test has a data directory of its own."""
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-import traceback
 
-WEIR = os.path.abspath(sys.argv[1])
-TESTS = []
+from program import WEIR, Folder, contains, equal, run_tests, test
 
 
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-class Home:
+class Home(Folder):
     def __init__(self):
-        self.path = tempfile.mkdtemp(prefix='weir-cli-')
+        super().__init__('weir-cli-')
 
     def file(self, name, content):
         path = os.path.join(self.path, name)
@@ -40,15 +30,6 @@ class Home:
     def start(self, *arguments):
         return subprocess.Popen([WEIR, *arguments], cwd=self.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE)
-
-
-def equal(got, wanted):
-    assert got == wanted, 'got\n%s\nwanted\n%s' % (got, wanted)
-
-
-def contains(text, *parts):
-    for part in parts:
-        assert part in text, '%r is not in\n%s' % (part, text)
 
 
 JOB = """CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');
@@ -273,24 +254,4 @@ def failing_scenarios_are_shown(h):
              'with batches of 1, 2, 7, 4096 rows', '1 passed, 1 failed')
 
 
-def main():
-    passed = failed = 0
-    only = sys.argv[2:]
-    for t in TESTS:
-        if only and t.__name__ not in only:
-            continue
-        h = Home()
-        try:
-            t(h)
-            passed += 1
-        except Exception:
-            failed += 1
-            print('%s failed' % t.__name__)
-            traceback.print_exc(file=sys.stdout)
-        finally:
-            shutil.rmtree(h.path, ignore_errors=True)
-    print('%d passed, %d failed' % (passed, failed))
-    sys.exit(1 if failed else 0)
-
-
-main()
+run_tests(lambda t: Home())

@@ -9,26 +9,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import traceback
 
-WEIR = os.path.abspath(sys.argv[1])
+from program import WEIR, Folder, contains, equal, run_tests, test
+
 BROKER = os.environ.get('WEIR_TEST_BROKER') or sys.exit('kafka.py: WEIR_TEST_BROKER does not name a broker')
-TESTS = []
 
 
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-class Home:
+class Home(Folder):
     """A data directory, a service and a prefix of topics that nobody else has."""
 
     def __init__(self, name):
-        self.path = tempfile.mkdtemp(prefix='weir-kafka-')
+        super().__init__('weir-kafka-')
         self.name = 'test-%s-%d-%d' % (name.replace('_', '-'), os.getpid(), time.time())
         self.common = ['--kafka', BROKER, '--service', self.name, '--data', os.path.join(self.path, 'data'),
                        '-D', 'p=' + self.name + '-']
@@ -104,15 +97,6 @@ def broker(what):
     """kill, again, pause, resume"""
     subprocess.run([os.path.join(os.path.dirname(os.path.abspath(__file__)), 'broker.sh'), what], check=True, timeout=120,
                    stdout=subprocess.DEVNULL, env=dict(os.environ, WEIR_TEST_BROKER_PORT=BROKER.split(':')[1]))
-
-
-def contains(text, *parts):
-    for part in parts:
-        assert part in text, '%r is not in\n%s' % (part, text)
-
-
-def equal(got, wanted):
-    assert got == wanted, 'got\n%s\nwanted\n%s' % (got, wanted)
 
 
 @test
@@ -490,26 +474,4 @@ def a_topic_deleted_under_a_query(h):
         server.stop()
 
 
-def main():
-    passed = failed = 0
-    only = sys.argv[2:]
-    for t in TESTS:
-        if only and t.__name__ not in only:
-            continue
-        h = Home(t.__name__)
-        began = time.time()
-        try:
-            t(h)
-            passed += 1
-            print('%s: %.1f s' % (t.__name__, time.time() - began), flush=True)
-        except Exception:
-            failed += 1
-            print('%s failed' % t.__name__)
-            traceback.print_exc(file=sys.stdout)
-        finally:
-            shutil.rmtree(h.path, ignore_errors=True)
-    print('%d passed, %d failed' % (passed, failed))
-    sys.exit(1 if failed else 0)
-
-
-main()
+run_tests(lambda t: Home(t.__name__))

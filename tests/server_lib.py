@@ -1,5 +1,6 @@
 """What the tests of the server share: a server of their own with a data directory of its own, requests, a push query read
-chunk by chunk, and the loop that runs the tests of a file."""
+chunk by chunk."""
+import contextlib
 import http.client
 import json
 import os
@@ -8,19 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-import traceback
 
-WEIR = os.path.abspath(sys.argv[1])
+import program
+from program import WEIR, equal, test
+
 SLOW = 120 if os.environ.get('SANITIZED') else 30  # seconds until something is given up
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
 
 
 def with_arguments(*arguments):
@@ -28,10 +23,6 @@ def with_arguments(*arguments):
         f.arguments = arguments
         return f
     return mark
-
-
-def equal(got, wanted):
-    assert got == wanted, 'got\n%s\nwanted\n%s' % (got, wanted)
 
 
 class Server:
@@ -140,22 +131,17 @@ class Push:
         self.c.close()
 
 
+@contextlib.contextmanager
+def server_of(t):
+    server = Server(*getattr(t, 'arguments', []))
+    try:
+        yield server
+        server.stop()
+    except Exception:
+        server.process.kill()
+        print(server.process.stderr.read().decode(errors='replace')[-4000:], flush=True)
+        raise
+
+
 def run_tests():
-    """Those named on the command line, else all; exits with 1 where one fails."""
-    failed = 0
-    for t in TESTS:
-        if len(sys.argv) > 2 and t.__name__ not in sys.argv[2:]:
-            continue
-        server = Server(*getattr(t, 'arguments', []))
-        began = time.time()
-        try:
-            t(server)
-            server.stop()
-            print('ok      %s (%.1f s)' % (t.__name__, time.time() - began), flush=True)
-        except Exception:
-            failed += 1
-            print('FAILED  %s\n%s' % (t.__name__, traceback.format_exc()), flush=True)
-            server.process.kill()
-            print(server.process.stderr.read().decode(errors='replace')[-4000:], flush=True)
-    print('%d of %d failed' % (failed, len(TESTS)))
-    sys.exit(1 if failed else 0)
+    program.run_tests(server_of)

@@ -4,30 +4,13 @@ engine; and hanging up, refusals and a server that goes have to show as what the
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import traceback
 
-WEIR = os.path.abspath(sys.argv[1])
+from program import WEIR, contains, equal, run_tests, test
+
 SLOW = 60
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-def equal(got, wanted):
-    assert got == wanted, 'got\n%s\nwanted\n%s' % (got, wanted)
-
-
-def contains(text, *parts):
-    for part in parts:
-        assert part in text, '%r is not in\n%s' % (part, text)
 
 
 class Server:
@@ -158,21 +141,4 @@ def what_the_endpoint_takes(home):
     server.stop()
 
 
-def main():
-    passed = failed = 0
-    for t in TESTS:
-        home = tempfile.mkdtemp(prefix='weir-remote-')
-        try:
-            t(home)
-            passed += 1
-        except Exception:
-            failed += 1
-            print('%s failed' % t.__name__)
-            traceback.print_exc(file=sys.stdout)
-        finally:
-            shutil.rmtree(home, ignore_errors=True)
-    print('%d passed, %d failed' % (passed, failed))
-    sys.exit(1 if failed else 0)
-
-
-main()
+run_tests(lambda t: tempfile.TemporaryDirectory(prefix='weir-remote-', ignore_cleanup_errors=True))

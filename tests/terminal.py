@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """The interactive shell, at a terminal of 80 columns: terminal.py WEIR [--remote] [TEST...]. Keys go in, and what appears is
 looked at; nothing sleeps for longer than it takes to appear. --remote: the same shell, speaking to a server."""
+import contextlib
 import fcntl
 import os
 import pty
 import re
 import select
-import shutil
 import signal
 import struct
 import subprocess
@@ -14,19 +14,13 @@ import sys
 import tempfile
 import termios
 import time
-import traceback
 
-WEIR = os.path.abspath(sys.argv[1])
+from program import WEIR, contains, run_tests, test
+
 REMOTE = '--remote' in sys.argv
 SERVER = []  # what tells the shell of it
-TESTS = []
 UP, DOWN, CTRL_C, CTRL_D = '\x1b[A', '\x1b[B', '\x03', '\x04'
 PROMPT = 'weir> '
-
-
-def test(f):
-    TESTS.append(f)
-    return f
 
 
 class Screen:
@@ -155,11 +149,6 @@ class Shell:
             raise AssertionError('Ctrl-D did not end the shell')
         os.close(self.terminal)
         assert os.waitstatus_to_exitcode(status) == 0, status
-
-
-def contains(text, *parts):
-    for part in parts:
-        assert part in text, '%r is not in\n%s' % (part, text)
 
 
 STREAM = "CREATE STREAM clicks (usr STRING KEY, url STRING) WITH (kafka_topic='clicks', value_format='JSON', partitions=1);"
@@ -345,28 +334,16 @@ def start_server(home):
     return process
 
 
-def main():
-    passed = failed = 0
-    only = [name for name in sys.argv[2:] if name != '--remote']
-    for t in TESTS:
-        if only and t.__name__ not in only:
-            continue
-        home = tempfile.mkdtemp(prefix='weir-terminal-')
+@contextlib.contextmanager
+def home_of(t):
+    with tempfile.TemporaryDirectory(prefix='weir-terminal-', ignore_cleanup_errors=True) as home:
         server = start_server(home) if REMOTE else None
         try:
-            t(home)
-            passed += 1
-        except Exception:
-            failed += 1
-            print('%s failed' % t.__name__)
-            traceback.print_exc(file=sys.stdout)
+            yield home
         finally:
             if server is not None:
                 server.kill()
                 server.communicate()
-            shutil.rmtree(home, ignore_errors=True)
-    print('%d passed, %d failed' % (passed, failed))
-    sys.exit(1 if failed else 0)
 
 
-main()
+run_tests(home_of)

@@ -354,16 +354,6 @@ weir_rc avro_type(const avro_schema *s, bool upper, arena *a, const type **out, 
 
 /* ---- printing ---- */
 
-static bool is_name(slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!is_letter && !(i > 0 && c >= '0' && c <= '9')) return false;
-    }
-    return name.len > 0;
-}
-
 typedef struct printing {
     text *out;
     text path; /* the full name of what is being printed, which nested records extend */
@@ -408,7 +398,7 @@ static weir_rc print_within(printing *p, slice name, const type *t)
 
 static weir_rc print_field(printing *p, slice name, const type *t, slice path)
 {
-    if (!is_name(name)) {
+    if (!slice_is_identifier(name)) {
         return weir_fail(p->err, WEIR_SEMANTIC, NOWHERE,
                          "format AVRO has no field named `%.*s`: letters, digits and _ make a name there", SLICE_ARG(name));
     }

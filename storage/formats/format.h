@@ -82,6 +82,7 @@ row_set format_encode(format *f, const column *columns, row_set rows, arena *a, 
 /* Windowed keys, as Kafka Streams writes them: the key's bytes, then the start (time windows) or end and start (sessions),
  * 8 bytes big-endian each. */
 slice windowed_key_encode(arena *a, slice key, window_kind kind, int64_t start_ms, int64_t end_ms);
+/* size_ms: of time windows, whose end it makes. False: the bytes are too few. The key is lent from them. */
 bool windowed_key_decode(slice bytes, window_kind kind, int64_t size_ms, slice *key, int64_t *start_ms, int64_t *end_ms);
 
 #endif

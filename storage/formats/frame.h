@@ -34,6 +34,26 @@ weir_rc frame_schema(const format_spec *spec, schema_language language, const re
                      weir_error *err) WEIR_CHECKED;
 /* The schema of a record. False: the row is bad, reason says why; or, with f->has_failed, the registry did not answer. */
 bool frame_schema_of_record(format *f, int32_t id, schema_language language, const registered_schema **out, char *reason);
+/* What a reader has made of a schema; stands first in a struct of its own. Lists begin with the one last used. */
+typedef struct frame_plan {
+    int32_t id;
+    const char *reason; /* why its records cannot be read; NULL: they can */
+    struct frame_plan *next;
+} frame_plan;
+
+/* The plan of that schema, which comes to the front; NULL: it was not met yet. */
+static inline frame_plan *frame_find_plan(frame_plan **first, int32_t id)
+{
+    for (frame_plan **at = first; *at != NULL; at = &(*at)->next) {
+        frame_plan *found = *at;
+        if (found->id != id) continue;
+        *at = found->next;
+        found->next = *first;
+        return *first = found;
+    }
+    return NULL;
+}
+
 /* Puts the schema under the spec's subject. */
 weir_rc frame_register(const format_spec *spec, schema_language language, slice schema, int32_t *id, weir_error *err) WEIR_CHECKED;
 /* The one column of a schema that is no record: ROWKEY or ROWVAL. */

@@ -152,16 +152,6 @@ typedef struct printing {
     weir_error *err;
 } printing;
 
-static bool is_name(slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!is_letter && !(i > 0 && c >= '0' && c <= '9')) return false;
-    }
-    return name.len > 0;
-}
-
 static weir_rc fail_column(printing *p, slice name, const char *why)
 {
     return weir_fail(p->err, WEIR_SEMANTIC, NOWHERE, "format PROTOBUF cannot hold `%.*s`: %s", SLICE_ARG(name), why);
@@ -245,7 +235,7 @@ static void print_options(text *out, const type *t, uint32_t depth)
 
 static weir_rc print_field(printing *p, text *out, text *inner, slice name, const type *t, uint32_t number)
 {
-    if (!is_name(name)) return fail_column(p, name, "letters, digits and _ make a name there");
+    if (!slice_is_identifier(name)) return fail_column(p, name, "letters, digits and _ make a name there");
     indent(out, p->depth);
     if (t->kind == TYPE_MAP) {
         type_kind k = t->key->kind;

@@ -3,6 +3,7 @@
  * written again, and must be the same. */
 #include "executor/block.h"
 #include "storage/local_block.h"
+#include "tests/fuzz/same.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -68,19 +69,6 @@ static void stored_block(slice bytes, arena *a)
         free(body);
     }
     text_free(&block);
-}
-
-/* Byte by byte: a map with a key twice, as only broken bytes have, does not equal itself. */
-static bool same(const type *t, const value *x, const value *y)
-{
-    text a = TEXT_EMPTY, b = TEXT_EMPTY;
-
-    value_encode(&a, t, x);
-    value_encode(&b, t, y);
-    bool equal = slice_equal(text_slice(&a), text_slice(&b));
-    text_free(&a);
-    text_free(&b);
-    return equal;
 }
 
 static void repartition_block(slice bytes, uint8_t choice, arena *a)

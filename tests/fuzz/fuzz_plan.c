@@ -74,12 +74,20 @@ static void make_sources(void)
         if (parser_next(p, a, none, &s, &err) != WEIR_OK) fail("a source does not parse", slice_of(err.message), NO_SLICE);
         if (s != NULL && (plan_statement(&env, s, a, &planned, &err) != WEIR_OK || catalog_apply(all, &planned.command, &err) != WEIR_OK))
             fail("a source is refused", s->text, slice_of(err.message));
-        if (s != NULL && planned.command.plan != NULL) plan_release(planned.command.plan);
+        if (s != NULL) command_release(&planned.command);
         arena_free(a);
         if (s == NULL) break;
     }
     parser_close(p);
     variables_free(none);
+}
+
+/* Frees both. */
+static void must_be_alike(text *once, text *twice)
+{
+    if (!slice_equal(text_slice(once), text_slice(twice))) fail("prints otherwise", text_slice(once), text_slice(twice));
+    text_free(once);
+    text_free(twice);
 }
 
 static void there_and_back(const plan *p)
@@ -94,11 +102,9 @@ static void there_and_back(const plan *p)
     plan_print(&once, p);
     if (plan_parse(text_slice(&once), a, &read, &err) != WEIR_OK) fail("does not read back", text_slice(&once), slice_of(err.message));
     plan_print(&twice, &read);
-    if (!slice_equal(text_slice(&once), text_slice(&twice))) fail("prints otherwise", text_slice(&once), text_slice(&twice));
+    must_be_alike(&once, &twice);
     plan_release(&read);
     arena_free(a);
-    text_free(&once);
-    text_free(&twice);
 }
 
 static void command_there_and_back(const command *c)
@@ -111,11 +117,9 @@ static void command_there_and_back(const command *c)
     command_print(&once, c);
     if (command_parse(text_slice(&once), a, &read, &err) != WEIR_OK) fail("does not read back", text_slice(&once), slice_of(err.message));
     command_print(&twice, &read);
-    if (!slice_equal(text_slice(&once), text_slice(&twice))) fail("prints otherwise", text_slice(&once), text_slice(&twice));
-    if (read.plan != NULL) plan_release(read.plan);
+    must_be_alike(&once, &twice);
+    command_release(&read);
     arena_free(a);
-    text_free(&once);
-    text_free(&twice);
 }
 
 static void plan_one(const statement *s, arena *a)
@@ -130,7 +134,7 @@ static void plan_one(const statement *s, arena *a)
     if (planned.kind == PLANNED_COMMAND) {
         command_there_and_back(&planned.command);
         (void)!catalog_check(all, &planned.command, s->at, &err);
-        if (planned.command.plan != NULL) plan_release(planned.command.plan);
+        command_release(&planned.command);
     } else if (planned.kind == PLANNED_QUERY) {
         if (planned.plan.mode != PLAN_SNAPSHOT) there_and_back(&planned.plan);
         plan_release(&planned.plan);
@@ -168,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     } else if (begins(in, "weir-command ")) {
         if (command_parse(in, a, &c, &err) == WEIR_OK) {
             command_there_and_back(&c);
-            if (c.plan != NULL) plan_release(c.plan);
+            command_release(&c);
         }
     } else {
         plan_statements(in, a);

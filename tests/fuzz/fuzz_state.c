@@ -3,6 +3,7 @@
 #include "core/text.h"
 #include "executor/key.h"
 #include "functions/function.h"
+#include "tests/fuzz/same.h"
 
 #include <stdlib.h>
 
@@ -30,19 +31,6 @@ static const struct { const char *name; const type *of; bool has_count; } AGGREG
     { "EARLIEST_BY_OFFSET", &type_string, true },  { "LATEST_BY_OFFSET", &type_bigint, true },
     { "LATEST_BY_OFFSET", &DEC, false },       { "EARLIEST_BY_OFFSET", &type_boolean, false },
 };
-
-/* Byte by byte: a map with a key twice, as only broken bytes have, does not equal itself. */
-static bool same(const type *t, const value *x, const value *y)
-{
-    text a = TEXT_EMPTY, b = TEXT_EMPTY;
-
-    value_encode(&a, t, x);
-    value_encode(&b, t, y);
-    bool equal = slice_equal(text_slice(&a), text_slice(&b));
-    text_free(&a);
-    text_free(&b);
-    return equal;
-}
 
 static void key(slice bytes, uint8_t choice, arena *a)
 {

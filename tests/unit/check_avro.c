@@ -3,6 +3,7 @@
 #include "storage/formats/format.h"
 #include "storage/formats/json_schema.h"
 #include "storage/registry.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -238,6 +239,25 @@ START_TEST(reasons_tell_the_way)
 }
 END_TEST
 
+/* Two lists whose names differ in case alone have one column, and each its own room while they are read. */
+START_TEST(protobuf_fields_that_share_a_column)
+{
+    const schema_column columns[] = { NAMED("A", &LIST) };
+    bench b = bench_open();
+    column row[1];
+
+    registry_put(b.registry, SLICE("p"), &(schema_text){ .language = SCHEMA_PROTOBUF,
+                 .text = SLICE("syntax = \"proto2\"; message M { repeated int64 a = 1; repeated int64 A = 2; }") }, 0);
+    open_format(&b, "PROTOBUF", columns, 1, false, false);
+    ck_assert_msg(decode(&b, BYTES("\0\0\0\0\1" "\0" "\x08\1\x08\2\x08\3\x08\4" "\x10\5"), columns, 1, row), "%s", b.reason);
+    ck_assert_uint_eq(row[0].nested[0].list.count, 1);
+    ck_assert_int_eq(row[0].nested[0].list.items[0].i64, 5);
+    ck_assert_msg(decode(&b, BYTES("\0\0\0\0\1" "\0" "\x08\7"), columns, 1, row), "%s", b.reason);
+    ck_assert_uint_eq(row[0].nested[0].list.count, 1);
+    bench_close(&b);
+}
+END_TEST
+
 START_TEST(protobuf_bytes_are_those_of_the_specification)
 {
     bench b = bench_open();
@@ -322,23 +342,19 @@ START_TEST(schemas_tell_columns)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *all)
 {
-    Suite *suite = suite_create("formats with schemas");
-    TCase *all = tcase_create("all");
-
-    tcase_set_timeout(all, 60);
     tcase_add_test(all, rows_go_there_and_back);
     tcase_add_test(all, avro_bytes_are_those_of_the_specification);
     tcase_add_test(all, avro_schemas_are_resolved_by_name);
     tcase_add_test(all, wrong_bytes_are_bad_rows);
     tcase_add_test(all, reasons_tell_the_way);
     tcase_add_test(all, protobuf_bytes_are_those_of_the_specification);
+    tcase_add_test(all, protobuf_fields_that_share_a_column);
     tcase_add_test(all, schemas_tell_columns);
-    suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+}
+
+int main(void)
+{
+    return run_tests("formats with schemas", add_tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "core/slab.h"
 #include "core/utf8.h"
 #include "core/value.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -316,12 +317,8 @@ START_TEST(reasons_and_their_ways)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *all)
 {
-    Suite *suite = suite_create("core");
-    TCase *all = tcase_create("core");
-
-    tcase_set_timeout(all, 60);
     tcase_add_test(all, an_arena_lends_apart_and_aligned);
     tcase_add_test(all, a_text_grows_and_starts_again);
     tcase_add_test(all, numbers_in_bytes_come_back_and_sort);
@@ -333,10 +330,9 @@ int main(void)
     tcase_add_test(all, values_are_ordered);
     tcase_add_test(all, nearest_names);
     tcase_add_test(all, reasons_and_their_ways);
-    suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+}
+
+int main(void)
+{
+    return run_tests("core", add_tests, NULL, NULL);
 }

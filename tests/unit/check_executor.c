@@ -4,6 +4,7 @@
 #include "executor/event_time.h"
 #include "executor/key.h"
 #include "executor/task.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -377,13 +378,8 @@ START_TEST(blocks_read_back)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *all)
 {
-    Suite *suite = suite_create("executor");
-    TCase *all = tcase_create("all");
-
-    tcase_add_checked_fixture(all, setup, teardown);
-    tcase_set_timeout(all, 60);
     tcase_add_test(all, keys_sort_as_their_columns);
     tcase_add_test(all, keys_read_back);
     tcase_add_test(all, state_table_is_an_array);
@@ -392,10 +388,9 @@ int main(void)
     tcase_add_test(all, time_is_the_least_of_the_upstreams);
     tcase_add_test(all, time_survives_a_restart);
     tcase_add_test(all, blocks_read_back);
-    suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(void)
+{
+    return run_tests("executor", add_tests, setup, teardown);
 }

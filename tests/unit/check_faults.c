@@ -224,5 +224,5 @@ static void add(TCase *all)
 
 int main(void)
 {
-    return run_tests("faults", add);
+    return run_tests("faults", add, make_test_dir, remove_test_dir);
 }

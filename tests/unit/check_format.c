@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 #include "core/json.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -947,13 +948,8 @@ START_TEST(damaged_records)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *all)
 {
-    Suite *suite = suite_create("format");
-    TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-
-    tcase_set_timeout(all, 120);
     tcase_add_test(all, json_round_trips);
     tcase_add_test(all, json_coerces_as_ksqldb_does);
     tcase_add_test(all, json_bad_records_say_where);
@@ -973,9 +969,9 @@ int main(void)
     tcase_add_test(all, formats_refuse_what_they_cannot_hold);
     tcase_add_test(all, windowed_keys);
     tcase_add_test(all, damaged_records);
-    suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+}
+
+int main(void)
+{
+    return run_tests("format", add_tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* The function table: overloads, kernels over parts of a batch, casts, aggregates through their whole life. */
 #include "core/bytes.h"
 #include "functions/function.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <math.h>
@@ -1416,14 +1417,8 @@ START_TEST(null_functions)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *tests)
 {
-    Suite *suite = suite_create("function");
-    TCase *tests = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-
-    suite_add_tcase(suite, tests);
-    tcase_add_checked_fixture(tests, open_arena, close_arena);
     tcase_add_loop_test(tests, overload, 0, sizeof RESOLUTIONS / sizeof RESOLUTIONS[0]);
     tcase_add_test(tests, messages_name_the_way_out);
     tcase_add_test(tests, table_is_whole);
@@ -1462,8 +1457,9 @@ int main(void)
     tcase_add_loop_test(tests, formatting_time, 0, sizeof FORMATS / sizeof FORMATS[0]);
     tcase_add_loop_test(tests, parsing_time, 0, sizeof PARSES / sizeof PARSES[0]);
     tcase_add_test(tests, time_arithmetic);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(void)
+{
+    return run_tests("function", add_tests, open_arena, close_arena);
 }

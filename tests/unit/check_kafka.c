@@ -1,6 +1,7 @@
 /* The Kafka storage over librdkafka's mock cluster: what brokers rarely do on demand, that is failing. (The mock keeps no
  * transaction markers, shows uncommitted records and knows no configuration: tests/broker_kafka.c checks those things on a real broker.) */
 #include "storage/storage.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <librdkafka/rdkafka.h>
@@ -300,13 +301,8 @@ START_TEST(nothing_to_do_is_no_commit)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *mock)
 {
-    Suite *suite = suite_create("kafka");
-    TCase *mock = tcase_create("mock cluster");
-
-    tcase_set_timeout(mock, 60);
-    tcase_add_checked_fixture(mock, setup, teardown);
     tcase_add_test(mock, topics_are_found);
     tcase_add_test(mock, a_refused_commit_is_aborted_and_done_again);
     tcase_add_test(mock, what_may_pass_is_tried_again_within_the_commit);
@@ -314,10 +310,9 @@ int main(void)
     tcase_add_test(mock, at_least_once_commits_positions_after_results);
     tcase_add_test(mock, state_survives_a_marker_of_this_run_and_not_one_of_another);
     tcase_add_test(mock, nothing_to_do_is_no_commit);
-    suite_add_tcase(suite, mock);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+}
+
+int main(void)
+{
+    return run_tests("kafka", add_tests, setup, teardown);
 }

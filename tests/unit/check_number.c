@@ -1,5 +1,6 @@
 /* Numbers and their text. */
 #include "core/number.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <math.h>
@@ -207,21 +208,17 @@ START_TEST(base64)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *all)
 {
-    Suite *suite = suite_create("number");
-    TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-
     tcase_add_test(all, doubles_print_as_java_prints_them);
     tcase_add_test(all, doubles_read_back_the_same);
     tcase_add_test(all, doubles_are_read_as_java_reads_them);
     tcase_add_test(all, integers);
     tcase_add_test(all, decimals);
     tcase_add_test(all, base64);
-    suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+}
+
+int main(void)
+{
+    return run_tests("number", add_tests, NULL, NULL);
 }

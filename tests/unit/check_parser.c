@@ -1,6 +1,7 @@
 /* tests/unit/check_parser.c - trees, positions, error texts, variables, and SQL printed back. */
 #include "parser/parse.h"
 #include "parser/parser.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -674,13 +675,8 @@ END_TEST
 
 #define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
 
-int main(void)
+static void add_tests(TCase *t)
 {
-    Suite *suite = suite_create("parser");
-    TCase *t = tcase_create("parser");
-
-    tcase_add_checked_fixture(t, set_up, tear_down);
-    tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, statement_prints_and_parses_back, 0, COUNT_OF(STATEMENTS));
     tcase_add_loop_test(t, expression_prints_and_parses_back, 0, COUNT_OF(EXPRESSIONS));
     tcase_add_loop_test(t, unreserved_words_are_names_everywhere, 0, COUNT_OF(NAME_PLACES));
@@ -701,11 +697,9 @@ int main(void)
     tcase_add_test(t, variables_are_put_in_and_positions_stay);
     tcase_add_test(t, semicolon_out_of_a_variable_ends_nothing);
     tcase_add_test(t, variables_keep_order_and_ignore_case);
-    suite_add_tcase(suite, t);
+}
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+int main(void)
+{
+    return run_tests("parser", add_tests, set_up, tear_down);
 }

@@ -1,6 +1,7 @@
 /* tests/unit/check_registry.c - the schema registry's client against a server of a few lines that answers as it is told:
  * well, badly, late or not at all; and the registry of a process. */
 #include "storage/registry.h"
+#include "tests/unit/run_tests.h"
 
 #include <check.h>
 #include <netinet/in.h>
@@ -374,12 +375,8 @@ START_TEST(a_local_registry_counts_ids_and_versions)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *all)
 {
-    Suite *suite = suite_create("registry");
-    TCase *all = tcase_create("all");
-
-    tcase_set_timeout(all, 30);
     tcase_add_test(all, schemas_come_by_id_and_are_asked_for_once);
     tcase_add_test(all, what_is_not_there_is_no_error);
     tcase_add_test(all, a_server_that_recovers_is_asked_again);
@@ -394,10 +391,9 @@ int main(void)
     tcase_add_test(all, no_message_shows_a_password);
     tcase_add_test(all, an_address_is_a_url);
     tcase_add_test(all, a_local_registry_counts_ids_and_versions);
-    suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+}
+
+int main(void)
+{
+    return run_tests("registry", add_tests, NULL, NULL);
 }

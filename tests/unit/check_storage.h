@@ -5,6 +5,8 @@
 
 #include "storage/storage.h"
 
+#include "tests/unit/run_tests.h"
+
 #include <check.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -156,22 +158,6 @@ static inline bool get_state(task_state *t, uint16_t store, slice key, slice *co
 
     MUST(task_state_get(t, store, key, content, &found, &test_error));
     return found;
-}
-
-static inline int run_tests(const char *name, void (*add)(TCase *))
-{
-    Suite *suite = suite_create(name);
-    TCase *all = tcase_create(name);
-
-    tcase_add_checked_fixture(all, make_test_dir, remove_test_dir);
-    tcase_set_timeout(all, 120);
-    add(all);
-    suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
 }
 
 #endif

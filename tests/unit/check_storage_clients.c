@@ -414,5 +414,5 @@ static void add(TCase *all)
 
 int main(void)
 {
-    return run_tests("storage clients", add);
+    return run_tests("storage clients", add, make_test_dir, remove_test_dir);
 }

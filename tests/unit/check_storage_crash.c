@@ -312,5 +312,5 @@ static void add(TCase *all)
 
 int main(void)
 {
-    return run_tests("storage crash", add);
+    return run_tests("storage crash", add, make_test_dir, remove_test_dir);
 }

@@ -501,5 +501,5 @@ static void add(TCase *all)
 
 int main(void)
 {
-    return run_tests("storage state", add);
+    return run_tests("storage state", add, make_test_dir, remove_test_dir);
 }

@@ -508,5 +508,5 @@ static void add(TCase *all)
 
 int main(void)
 {
-    return run_tests("storage topics", add);
+    return run_tests("storage topics", add, make_test_dir, remove_test_dir);
 }
