@@ -43,6 +43,7 @@ struct weir {
     unsettled *unsettled;
     uint32_t unsettled_count;
     int64_t settled_ms;         /* when they were tried last */
+    bool is_tidy;               /* nothing is left of queries that were dropped before this engine started */
     struct feeds *feeds;        /* for push queries of sessions that share readers */
     declared_topic *declared;
     uint32_t declared_count, declared_room;

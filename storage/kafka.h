@@ -258,5 +258,6 @@ weir_rc kafka_snapshot_get(snapshot *snap, int32_t partition, uint16_t store, sl
 weir_rc kafka_snapshot_scan(snapshot *snap, int32_t partition, uint16_t store, slice from, slice to,
                             state_cursor **out, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
+weir_rc kafka_tidy(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err) WEIR_CHECKED;
 
 #endif

@@ -228,6 +228,52 @@ weir_rc local_drop_query(storage *base, slice query, weir_error *err)
     return local_collect(s, err);
 }
 
+/* Whether meta has a name that begins so. */
+static int has_name(local_storage *s, MDB_txn *txn, char kind, slice name, const char *more, bool *has)
+{
+    text start = TEXT_EMPTY;
+    MDB_cursor *cursor;
+    MDB_val data;
+    int code = mdb_cursor_open(txn, s->env->dbi[DB_META], &cursor);
+
+    if (code != 0) return code;
+    text_add_char(&start, kind);
+    text_add(&start, name);
+    text_add_c(&start, more);
+    MDB_val key = lmdb_val(text_slice(&start));
+    code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    *has = code == 0 && key.mv_size >= start.len && memcmp(key.mv_data, start.data, start.len) == 0;
+    mdb_cursor_close(cursor);
+    text_free(&start);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* Its positions' name, or one of a state. */
+static int has_query(local_storage *s, MDB_txn *txn, slice query, bool *has)
+{
+    MDB_val data;
+    int code = local_get_name(s, txn, 'q', query, &data);
+
+    *has = code == 0;
+    return code == MDB_NOTFOUND ? has_name(s, txn, 's', query, "/", has) : code;
+}
+
+weir_rc local_tidy(storage *base, const slice *queries, uint32_t count, bool *is_left, weir_error *err)
+{
+    local_storage *s = local_of(base);
+    bool has_garbage = false;
+    MDB_txn *txn;
+    int code = lmdb_begin_read(s->env, &txn);
+
+    if (code == 0) {
+        for (uint32_t i = 0; code == 0 && i < count; i++) code = has_query(s, txn, queries[i], &is_left[i]);
+        if (code == 0) code = has_name(s, txn, 'x', SLICE(""), "", &has_garbage);
+        lmdb_abort(s->env, txn);
+    }
+    if (code != 0) return lmdb_fail(s->env, code, "look for the state of dropped queries", err);
+    return has_garbage ? local_collect(s, err) : WEIR_OK;
+}
+
 /* ---- snapshots ---- */
 
 typedef struct local_snapshot {

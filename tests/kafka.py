@@ -190,6 +190,23 @@ def state_that_is_lost_comes_back(h):
 
 
 @test
+def what_is_dropped_without_an_engine_goes_when_one_starts(h):
+    h.weir('produce', h.topic('s'), '--partitions', '2', '--key-separator', ':', stdin='a:{"v":1}\nb:{"v":2}\n')
+    h.run("CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='${p}s', value_format='JSON');\n"
+          "CREATE TABLE kept WITH (kafka_topic='${p}kept') AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;\n"
+          "CREATE TABLE gone WITH (kafka_topic='${p}gone') AS SELECT v, COUNT(*) AS n FROM s GROUP BY v;\n", '--set',
+          'repartition.in.memory=false')
+    tasks = os.path.join(h.path, 'data', 'tasks')
+    internal = lambda: [t for t in h.weir('query', '--output', 'csv', 'SHOW ALL TOPICS;').split() if h.name in t]
+    left = lambda: sorted([d for d in os.listdir(tasks) if 'GONE' in d] + [t for t in internal() if 'GONE' in t])
+    h.weir('query', 'DROP TABLE gone;')
+    equal(len(left()), 3)   # an environment, its changelog, a repartition topic
+    h.run("CREATE STREAM IF NOT EXISTS s (k STRING KEY, v INT) WITH (kafka_topic='${p}s', value_format='JSON');")
+    equal(left(), [])
+    assert any('KEPT' in d for d in os.listdir(tasks)) and any('KEPT' in t for t in internal()), (os.listdir(tasks), internal())
+
+
+@test
 def a_running_engine_answers_and_stops(h):
     path = os.path.join(h.path, 'job.sql')
     with open(path, 'w') as f:

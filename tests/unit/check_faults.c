@@ -183,6 +183,55 @@ START_TEST(restarts_change_nothing)
 }
 END_TEST
 
+static uint64_t state_entries(weir *w)
+{
+    local_storage *s = local_of(w->storage);
+    MDB_txn *txn;
+    MDB_stat stat;
+
+    ck_assert_int_eq(lmdb_begin_read(s->env, &txn), 0);
+    ck_assert_int_eq(mdb_stat(txn, s->env->dbi[DB_STATE], &stat), 0);
+    lmdb_abort(s->env, txn);
+    return stat.ms_entries;
+}
+
+static weir *open_engine(bool starts)
+{
+    weir_options options = { .data_dir = slice_of(test_dir), .is_deterministic = true, .batch_rows = 5, .threads = 1,
+                             .clock = { .is_virtual = true, .now_ms = CLOCK_MS } };
+    weir *w;
+    int64_t owner;
+
+    MUST(weir_open(&w, &options, &test_error));
+    if (starts) MUST(weir_start(w, &owner, &test_error));
+    return w;
+}
+
+/* Nobody was there to delete it when it was dropped. */
+START_TEST(what_is_dropped_without_an_engine_goes_when_one_starts)
+{
+    make_test_dir();
+    weir *w = open_engine(true);
+    run_sql(w, STATEMENTS);
+    feed(w, 0, 20);
+    settle(w);
+    uint64_t all = state_entries(w);
+    weir_close(w);
+    w = open_engine(false);
+    run_sql(w, "DROP TABLE sizes; DROP TABLE visits;");
+    ck_assert_uint_eq(state_entries(w), all);
+    weir_close(w);
+    w = open_engine(true);
+    uint64_t left = state_entries(w);
+    ck_assert_uint_lt(left, all);
+    ck_assert_uint_gt(left, 0);
+    run_sql(w, "TERMINATE ALL;");
+    ck_assert_uint_eq(state_entries(w), 0);
+    weir_close(w);
+    remove_test_dir();
+}
+END_TEST
+
 /* A block that leaves in the middle of a batch must not tell its reader of the times of rows that come after it. */
 START_TEST(rows_in_order_are_never_late)
 {
@@ -219,6 +268,7 @@ static void add(TCase *all)
     tcase_set_timeout(all, 120);
     tcase_add_test(all, a_fault_at_any_place_changes_nothing);
     tcase_add_test(all, restarts_change_nothing);
+    tcase_add_test(all, what_is_dropped_without_an_engine_goes_when_one_starts);
     tcase_add_test(all, rows_in_order_are_never_late);
 }
 

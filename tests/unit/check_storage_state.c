@@ -214,8 +214,14 @@ START_TEST(a_dropped_query_leaves_nothing)
         task_state_close(u);
         client_close(c);
     }
+    const slice names[] = { SLICE("q2"), SLICE("never there"), SLICE("q") };
+    bool is_left[3];
+    MUST(storage_tidy(s, names, 3, is_left, &test_error));
+    ck_assert(is_left[0] && !is_left[1] && is_left[2]);
     MUST(storage_drop_query(s, SLICE("q"), &test_error));
     MUST(storage_drop_query(s, SLICE("never there"), &test_error));
+    MUST(storage_tidy(s, names, 3, is_left, &test_error));
+    ck_assert(is_left[0] && !is_left[1] && !is_left[2]);
     client *c = open_reader(s, "q", "in", NULL);
     task_state *t = open_state(c, "q/0", 1);
     ck_assert(!get_state(t, 0, SLICE("00001"), &content));
