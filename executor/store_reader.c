@@ -365,10 +365,11 @@ weir_rc store_reader_next(store_reader *r, uint32_t rows_max, batch **rows, weir
 {
     *rows = NULL;
     arena_reset(r->task->batch_arena);
-    while (r->row_count == 0 && r->partition_at < r->partition_count) {
+    while (r->row_count == 0) {
+        if (r->partition_at == r->partition_count) WEIR_TRY(find_new_partitions(r, err));
+        if (r->partition_at == r->partition_count) return WEIR_OK;
         WEIR_TRY(r->keys != NULL ? look_up_some(r, rows_max, err) : scan_some(r, rows_max, err));
-        if (r->row_count == 0 && r->partition_at == r->partition_count) WEIR_TRY(find_new_partitions(r, err));
     }
-    if (r->row_count > 0) *rows = make_batch(r);
+    *rows = make_batch(r);
     return WEIR_OK;
 }

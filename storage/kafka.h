@@ -232,8 +232,7 @@ struct kafka_task {
      * after an abort, never ahead. */
     int64_t changelog_offset;
     state_growth size;
-    MDB_txn *read;
-    bool is_reading; /* false: reset, or none */
+    lmdb_reader reader;
     bool is_behind;  /* a commit's changes are in the changelog and not here */
 };
 

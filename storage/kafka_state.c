@@ -479,10 +479,9 @@ void kafka_task_close(task_state *base)
 
     while (*at != t) at = &(*at)->next;
     *at = t->next;
-    kafka_task_end_reading(t);
     if (t->env != NULL) {
-        lmdb_abort_reset(t->env, t->read);
-        if (t->path != NULL && mdb_env_sync(t->env->env, 1) == 0) remove_marker(t->path);
+        lmdb_reader_end(t->env, &t->reader);
+        if (t->path != NULL && lmdb_sync(t->env) == 0) remove_marker(t->path);
         lmdb_env_close(t->env);
     }
     run_filters_free(&t->filters);
@@ -494,20 +493,15 @@ void kafka_task_close(task_state *base)
 
 void kafka_task_end_reading(kafka_task *t)
 {
-    if (t->is_reading) lmdb_reset(t->env, t->read);
-    t->is_reading = false;
+    lmdb_reader_rest(t->env, &t->reader);
 }
 
 /* One read transaction serves until the next commit or abort. */
 static weir_rc begin_reading(kafka_task *t, weir_error *err)
 {
-    int code;
+    int code = lmdb_reader_begin(t->env, &t->reader);
 
-    if (t->is_reading) return WEIR_OK;
-    code = t->read == NULL ? lmdb_begin_read(t->env, &t->read) : lmdb_renew(t->env, t->read);
-    if (code != 0) return lmdb_fail(t->env, code, "read state", err);
-    t->is_reading = true;
-    return WEIR_OK;
+    return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "read state", err);
 }
 
 weir_rc kafka_task_get(task_state *base, uint16_t store, slice key, slice *value, bool *found, weir_error *err)
@@ -515,7 +509,7 @@ weir_rc kafka_task_get(task_state *base, uint16_t store, slice key, slice *value
     kafka_task *t = (kafka_task *)base;
 
     WEIR_TRY(begin_reading(t, err));
-    int code = state_lmdb_get(t->read, &t->space, store, key, value, found);
+    int code = state_lmdb_get(t->reader.txn, &t->space, store, key, value, found);
     return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "read state", err);
 }
 
@@ -524,7 +518,7 @@ weir_rc kafka_task_scan(task_state *base, uint16_t store, slice from, slice to, 
     kafka_task *t = (kafka_task *)base;
 
     WEIR_TRY(begin_reading(t, err));
-    return state_lmdb_scan(out, t->env, t->read, &t->space, store, from, to, NULL, NULL, err);
+    return state_lmdb_scan(out, t->env, t->reader.txn, &t->space, store, from, to, NULL, NULL, err);
 }
 
 weir_rc kafka_task_size(task_state *base, uint64_t *bytes, uint64_t *entries, weir_error *err)
