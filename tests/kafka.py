@@ -433,6 +433,26 @@ def queries_of(server):
     return server.ksql('SHOW QUERIES EXTENDED;')[0]['queryDescriptions']
 
 
+@test
+def rows_inserted_together(h):
+    """One commit for many; a row too large for the topic fails alone."""
+    server = Server(h)
+    try:
+        server.ksql("CREATE STREAM s (k STRING KEY, v STRING) WITH (kafka_topic='%s', value_format='JSON', partitions=2);" % h.topic('s'))
+        rows = ['{"k":"k%d","v":"%s"}' % (i % 7, 'x' * 1048400 if i == 20 else i) for i in range(20000)]
+        c = http.client.HTTPConnection('127.0.0.1', server.port, timeout=60)
+        c.request('POST', '/inserts-stream', '\n'.join(['{"target":"s"}', *rows]))
+        acks = [json.loads(line) for line in c.getresponse().read().splitlines()]
+        c.close()
+        equal([(x['status'], x['seq']) for x in acks], [('error' if i == 20 else 'ok', i) for i in range(20000)])
+        contains(acks[20]['message'], 'too large', h.topic('s'))
+        got = [(r['key'], json.loads(r['value'])['V']) for r in h.records('s')]
+        for k in range(7):
+            equal([v for key, v in got if key == 'k%d' % k], [str(i) for i in range(k, 20000, 7) if i != 20])
+    finally:
+        server.stop()
+
+
 def an_outage_is_told(h, leaves, returns):
     """Within seconds: on stderr, by SHOW QUERIES and DESCRIBE, which do not wait for the broker themselves."""
     feed_many(h)
