@@ -491,6 +491,47 @@ def a_commit_that_a_dead_broker_keeps_waiting(h):
     an_outage_is_told(h, 'kill', 'again')
 
 
+def a_stop_without_the_broker(h, kind, leaves, returns):
+    """In the midst of work: it tells what it waits for, ends within its time, and what it had begun is done again, once."""
+    feed_many(h)
+    engine = kind(h, *([COUNTING] if kind is Engine else []), *SLOWLY)
+    try:
+        if kind is Server:
+            engine.ksql(COUNTING.replace('${p}', h.name + '-'))
+        engine.wait_until(lambda: has_output(h), 'output')
+        broker(leaves)
+        time.sleep(1)
+        began = time.time()
+        engine.process.send_signal(signal.SIGTERM)
+        status = engine.process.wait(30)
+        took = time.time() - began
+    finally:
+        engine.process.kill()
+        engine.process.wait()
+        engine.process.stdout.close()
+        broker(returns)
+    print('    status %d after %.1f s' % (status, took))
+    assert took < 14, 'it took %.1f s\n%s' % (took, engine.messages())
+    equal(status, 1 if 'stopped, though' in engine.messages() else 0)
+    if took > 3:
+        contains(engine.messages(), 'stopping: the queries have not ended yet, which takes Kafka at ' + BROKER)
+    engine = Engine(h, COUNTING)
+    try:
+        wait_for_counts(h, engine, 1)
+    finally:
+        engine.stop()
+
+
+@test
+def a_stop_without_a_paused_broker(h):
+    a_stop_without_the_broker(h, Engine, 'pause', 'resume')
+
+
+@test
+def a_stop_without_a_dead_broker(h):
+    a_stop_without_the_broker(h, Server, 'kill', 'again')
+
+
 @test
 def topics_that_do_not_exist(h):
     contains(h.fails('consume', h.topic('none'), '--from-beginning', '--until-end'), 'there is no topic', h.topic('none'))
