@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What users do on a Kafka broker: kafka.py WEIR, with the broker's address in WEIR_TEST_BROKER."""
 import collections
+import errno
 import http.client
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -530,6 +532,40 @@ def a_stop_without_a_paused_broker(h):
 @test
 def a_stop_without_a_dead_broker(h):
     a_stop_without_the_broker(h, Server, 'kill', 'again')
+
+
+@test
+def a_disk_that_fails_under_state(h):
+    """Each write of a commit to a task's environment, its last among them: the changelog has it, and the query goes on by itself."""
+    control, data = os.path.join(h.path, 'control'), os.path.join(h.path, 'data')
+
+    def tell(*words):   # the shim: calls seen, the first and the last to fail, how, calls failed
+        with open(control, 'r+b' if os.path.exists(control) else 'wb', buffering=0) as f:
+            f.write(struct.pack('5I', *words))
+
+    def failed():
+        with open(control, 'rb') as f:
+            return struct.unpack('5I', f.read())[4]
+    tell(0, 0, 0, 0, 0)
+    feed_many(h)
+    shim = {'LD_PRELOAD': os.path.join(os.path.dirname(WEIR), 'tests', 'libfault_shim.so'), 'FAULT_CONTROL': control, 'FAULT_DIR': data}
+    os.environ.update(shim)
+    try:
+        engine = Engine(h, COUNTING, *SLOWLY)
+    finally:
+        for name in shim:
+            del os.environ[name]
+    try:
+        engine.wait_until(lambda: has_output(h), 'output')
+        for n in range(1, 4):
+            tell(0, n, n, errno.EIO, 0)
+            engine.wait_until(failed, 'a call that failed', 20)
+        tell(0, 0, 0, 0, 0)
+        wait_for_counts(h, engine, 1)
+        contains(engine.messages(), 'cannot commit state', data, 'goes on')
+        assert 'has stopped' not in engine.messages(), engine.messages()
+    finally:
+        engine.stop()
 
 
 @test
