@@ -93,7 +93,8 @@ static weir_rc fold_what_came(weir *w, weir_error *err)
 weir_rc catalog_refresh(weir *w, weir_error *err)
 {
     weir_rc rc = fold_what_came(w, err);
-    bool is_due = w->unsettled_count > 0 && clock_monotonic_ms(&w->clock) - w->settled_ms >= SETTLE_AGAIN_MS;
+    bool has_more = w->unsettled_count > 0 || !w->is_tidy;
+    bool is_due = has_more && clock_monotonic_ms(&w->clock) - w->settled_ms >= SETTLE_AGAIN_MS;
 
     if (rc == WEIR_BROKER) return rc; /* it has been waited for long enough */
     /* A fold that failed half way has moved the catalog as well. */
@@ -267,6 +268,26 @@ static void settle_gone(weir *w)
     }
 }
 
+/* A query that was dropped while no engine ran, or as one was ending, has left its state. */
+static void settle_dropped(weir *w)
+{
+    arena *a = arena_new(0);
+    uint32_t count, gone = 0;
+    const slice *dropped = catalog_dropped_queries(w->catalog, &count);
+    slice *ids = ARENA_ARRAY(a, slice, count + 1);
+    bool *is_left = ARENA_ZEROS(a, bool, count + 1);
+    weir_error err;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (catalog_query(w->catalog, dropped[i]) == NULL) ids[gone++] = dropped[i];
+    }
+    w->is_tidy = storage_tidy(w->storage, ids, gone, is_left, &err) == WEIR_OK; /* else it is tried again */
+    for (uint32_t i = 0; w->is_tidy && i < gone; i++) {
+        if (is_left[i]) drop_state(w, ids[i]);
+    }
+    arena_free(a);
+}
+
 /* ---- running those of the catalog ---- */
 
 static void stop_query(weir *w, uint32_t index, bool forget)
@@ -328,6 +349,7 @@ void sync_queries(weir *w)
         }
     }
     settle_gone(w);
+    if (!w->is_tidy) settle_dropped(w);
     for (uint32_t i = 0; i < count; i++) {
         if (find_query(w, wanted[i]->id) == NULL) start_query(w, wanted[i], running);
         running += find_query(w, wanted[i]->id) != NULL; /* in order of creation */

@@ -152,7 +152,7 @@ static void *watch(void *argument)
          * queries report it as theirs. */
         bool is_there = command_log_end(w, &end, &err) == WEIR_OK;
         pthread_mutex_lock(&w->lock);
-        if (is_there && (end > w->folded_to || w->unsettled_count > 0)) (void)!catalog_refresh(w, &err);
+        if (is_there && (end > w->folded_to || w->unsettled_count > 0 || !w->is_tidy)) (void)!catalog_refresh(w, &err);
         /* What can never be read again starts no query: each is to learn that. */
         if (!is_there && err.act == WEIR_ACT_STOP && may_start_later(w)) sync_queries(w);
         pthread_mutex_unlock(&w->lock);

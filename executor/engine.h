@@ -210,9 +210,10 @@ typedef struct weir_record {
 weir_rc weir_produce(weir *w, slice topic, int32_t partitions, weir_record *records, uint32_t count,
                      weir_error *err) WEIR_CHECKED;
 
-/* A row into a stream or table, as INSERT VALUES: a JSON object by column names (case ignored unless in back quotes), with
- * ROWTIME if wanted; columns it leaves out are null. target: a name, folded to upper case unless in back quotes. */
-weir_rc weir_insert_json(weir *w, slice target, slice object, weir_error *err) WEIR_CHECKED;
+/* Rows into a stream or table, as INSERT VALUES, in one commit: each a JSON object by column names (case ignored unless in back
+ * quotes), with ROWTIME if wanted; columns it leaves out are null. target: a name, folded to upper case unless in back quotes.
+ * errors, one for each row: rc WEIR_OK, it is durable; a row that does not fit fails alone. */
+void weir_insert_json(weir *w, slice target, const slice *objects, uint32_t count, weir_error *errors);
 /* Whether there is such a target, that rows can be put in. */
 weir_rc weir_can_insert(weir *w, slice target, weir_error *err) WEIR_CHECKED;
 

@@ -68,11 +68,7 @@ static bool is_pure(const weir_result *r)
     if (p == NULL || r->transient == NULL || !r->has_ended || p->mode != PLAN_SNAPSHOT || !snapshot_of(r)->snapshot.lookup.is_exact) {
         return false;
     }
-    for (uint32_t i = 1; i < p->step_count; i++) {
-        step_kind kind = p->steps[i].kind;
-        if (kind != STEP_FILTER && kind != STEP_PROJECT && kind != STEP_RESULT) return false;
-    }
-    return true;
+    return transient_passes_rows_on(p);
 }
 
 weir_lookup *weir_lookup_keep(weir_result *r, slice sql)

@@ -50,9 +50,10 @@ static slice folded_name(arena *a, slice name)
     return arena_text_end(a, upper, upper + name.len);
 }
 
-static weir_rc insert_member(planned *row, json_doc *doc, uint32_t *i, slice name, weir_error *err)
+/* The row's values are lent from the document, or in its arena. */
+static weir_rc insert_member(const source *into, value *values, int64_t *timestamp_ms, json_doc *doc, uint32_t *i, slice name,
+                             weir_error *err)
 {
-    const source *into = row->into;
     const type *t = &type_bigint;
     value given = NULL_VALUE;
     int32_t at = schema_find(&into->schema, name);
@@ -64,12 +65,12 @@ static weir_rc insert_member(planned *row, json_doc *doc, uint32_t *i, slice nam
     if (!json_read_value(doc, i, t, &given)) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "column %.*s: %s", SLICE_ARG(name), doc->reason);
     }
-    if (at >= 0) ((value *)row->row)[at] = given;
-    else if (!given.is_null) row->timestamp_ms = given.i64;
+    if (at >= 0) values[at] = given;
+    else if (!given.is_null) *timestamp_ms = given.i64;
     return WEIR_OK;
 }
 
-static weir_rc read_object(planned *row, json_doc *doc, weir_error *err)
+static weir_rc read_object(const source *into, value *values, int64_t *timestamp_ms, json_doc *doc, weir_error *err)
 {
     uint32_t i = 0;
 
@@ -80,7 +81,7 @@ static weir_rc read_object(planned *row, json_doc *doc, weir_error *err)
             return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON object");
         }
         i += 2;
-        WEIR_TRY(insert_member(row, doc, &i, folded_name(doc->arena, name), err));
+        WEIR_TRY(insert_member(into, values, timestamp_ms, doc, &i, folded_name(doc->arena, name), err));
         if (json_char(doc, i) == ',' && json_char(doc, i + 1) == '"') i++;
         else if (json_char(doc, i) != '}') return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON object");
     }
@@ -97,17 +98,14 @@ static weir_rc check_target(const source *into, weir_error *err)
     return WEIR_OK;
 }
 
-static weir_rc check_insertable(const planned *row, weir_error *err)
+static weir_rc check_insertable(const source *into, const value *values, weir_error *err)
 {
-    const source *into = row->into;
-
-    WEIR_TRY(check_target(into, err));
     for (uint32_t i = 0; i < into->schema.count; i++) {
         const schema_column *c = &into->schema.columns[i];
-        if ((c->is_headers || c->header_key.data != NULL) && !row->row[i].is_null) {
+        if ((c->is_headers || c->header_key.data != NULL) && !values[i].is_null) {
             return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "column %.*s holds headers: it cannot be written", SLICE_ARG(c->name));
         }
-        if (into->is_table && i < into->schema.key_count && row->row[i].is_null) {
+        if (into->is_table && i < into->schema.key_count && values[i].is_null) {
             return weir_fail(err, WEIR_SEMANTIC, NOWHERE, "%.*s is a table: its key %.*s must be given", SLICE_ARG(into->name),
                              SLICE_ARG(c->name));
         }
@@ -115,54 +113,72 @@ static weir_rc check_insertable(const planned *row, weir_error *err)
     return WEIR_OK;
 }
 
+/* Lock held. */
+static weir_rc find_target(weir *w, slice name, const source **into, weir_error *err)
+{
+    WEIR_TRY(catalog_refresh(w, err));
+    *into = catalog_source(w->catalog, name);
+    if (*into == NULL) return catalog_fail_source(w->catalog, "stream or table", name, NOWHERE, err);
+    return check_target(*into, err);
+}
+
 weir_rc weir_can_insert(weir *w, slice target, weir_error *err)
 {
     arena *a = arena_new(0);
-    slice name = folded_name(a, target);
+    const source *into;
 
     pthread_mutex_lock(&w->lock);
-    weir_rc rc = catalog_refresh(w, err);
-    planned row = { .into = rc == WEIR_OK ? catalog_source(w->catalog, name) : NULL };
-    if (rc == WEIR_OK && row.into == NULL) {
-        rc = catalog_fail_source(w->catalog, "stream or table", name, NOWHERE, err);
-    }
-    if (rc == WEIR_OK) rc = check_target(row.into, err);
+    weir_rc rc = find_target(w, folded_name(a, target), &into, err);
     pthread_mutex_unlock(&w->lock);
     arena_free(a);
     return rc;
 }
 
-weir_rc weir_insert_json(weir *w, slice target, slice object, weir_error *err)
+static weir_rc read_row(const source *into, slice object, json_doc *doc, json_index *index, insertion *row)
 {
-    arena *a = arena_new(0);
+    value *values = ARENA_ARRAY(doc->arena, value, into->schema.count);
+
+    row->row = values;
+    for (uint32_t i = 0; i < into->schema.count; i++) values[i] = NULL_VALUE;
+    if (!json_doc_open(doc, index, object)) return weir_fail(&row->err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON: %s", doc->reason);
+    WEIR_TRY(read_object(into, values, &row->timestamp_ms, doc, &row->err));
+    return check_insertable(into, values, &row->err);
+}
+
+static void read_rows(const source *into, const slice *objects, insertion *rows, uint32_t count, arena *a)
+{
     json_index *index = json_index_new();
     text scratch = TEXT_EMPTY;
-    json_doc doc = { .arena = a, .scratch = &scratch };
-    planned row = { .kind = PLANNED_INSERT_VALUES, .timestamp_ms = clock_now_ms(&w->clock) };
-    weir_rc rc;
 
     if (index == NULL) abort();
-    slice name = folded_name(a, target);
-    pthread_mutex_lock(&w->lock);
-    rc = catalog_refresh(w, err);
-    row.into = rc == WEIR_OK ? catalog_source(w->catalog, name) : NULL;
-    if (rc == WEIR_OK && row.into == NULL) {
-        rc = catalog_fail_source(w->catalog, "stream or table", name, NOWHERE, err);
+    for (uint32_t i = 0; i < count; i++) {
+        json_doc doc = { .arena = a, .scratch = &scratch };
+        (void)!read_row(into, objects[i], &doc, index, &rows[i]);
     }
-    if (rc == WEIR_OK && !json_doc_open(&doc, index, object)) rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the row is no JSON: %s", doc.reason);
-    if (rc == WEIR_OK) {
-        value *all = ARENA_ARRAY(a, value, row.into->schema.count);
-        for (uint32_t i = 0; i < row.into->schema.count; i++) all[i] = NULL_VALUE;
-        row.row = all;
-        rc = read_object(&row, &doc, err);
-    }
-    if (rc == WEIR_OK) rc = check_insertable(&row, err);
-    if (rc == WEIR_OK) rc = insert_row(w, &row, err);
-    pthread_mutex_unlock(&w->lock);
     text_free(&scratch);
     json_index_free(index);
+}
+
+void weir_insert_json(weir *w, slice target, const slice *objects, uint32_t count, weir_error *errors)
+{
+    arena *a = arena_new(0);
+    insertion *rows = ARENA_ZEROS(a, insertion, count);
+    record *made = ARENA_ZEROS(a, record, count);
+    const source *into;
+    weir_error err;
+    slice topic = NO_SLICE;
+
+    for (uint32_t i = 0; i < count; i++) rows[i].timestamp_ms = clock_now_ms(&w->clock);
+    pthread_mutex_lock(&w->lock);
+    if (find_target(w, folded_name(a, target), &into, &err) == WEIR_OK) {
+        topic = arena_copy(a, into->topic);
+        read_rows(into, objects, rows, count, a);
+        insert_encode(into, rows, count, made, a);
+    }
+    pthread_mutex_unlock(&w->lock); /* what waits for a disk or a broker holds nobody up */
+    if (topic.data != NULL) insert_append(w, topic, rows, made, count, a);
+    for (uint32_t i = 0; i < count; i++) errors[i] = topic.data != NULL ? rows[i].err : err;
     arena_free(a);
-    return rc;
 }
 
 struct weir_reader {

@@ -326,45 +326,110 @@ static uint32_t value_columns(const source *into, const column *columns, arena *
     return count;
 }
 
-weir_rc insert_row(weir *w, const planned *p, weir_error *err)
+typedef struct misfits {
+    const source *into;
+    insertion *rows;
+} misfits;
+
+static void note_misfit(void *self, uint32_t row, const char *reason)
 {
-    const source *into = p->into;
-    arena *a = arena_new(0);
+    const misfits *m = self;
+
+    (void)!weir_fail(&m->rows[row].err, WEIR_SEMANTIC, NOWHERE, "the values do not fit the formats of %.*s: %s",
+                     SLICE_ARG(m->into->name), reason);
+}
+
+/* Those that have not failed, and, if asked for, have a value in a column of the key. */
+static row_set rows_alive(const insertion *rows, uint32_t count, uint32_t key_count, bool keyed_only, arena *a)
+{
+    uint32_t *index = ARENA_ARRAY(a, uint32_t, count);
+    row_set alive = { index, 0 };
+
+    for (uint32_t i = 0; i < count; i++) {
+        bool has_key = !keyed_only;
+        for (uint32_t k = 0; k < key_count && !has_key; k++) has_key = !rows[i].row[k].is_null;
+        if (rows[i].err.rc == WEIR_OK && has_key) index[alive.count++] = i;
+    }
+    return alive;
+}
+
+static weir_rc encode_side(const format_spec *spec, const schema_column *specs, const column *columns, uint32_t count, row_set rows,
+                           slice *out, const row_report *report, arena *a, weir_error *err)
+{
+    format *f = NULL;
+    weir_rc rc = format_open(&f, spec, specs, count, NULL, a, err);
+
+    if (rc == WEIR_OK && rows.count > 0) rc = format_start_writing(f, a, err);
+    if (rc == WEIR_OK && rows.count > 0) (void)format_encode(f, columns, rows, a, out, report);
+    format_close(f);
+    return rc;
+}
+
+void insert_encode(const source *into, insertion *rows, uint32_t count, record *made, arena *a)
+{
     uint32_t key_count = into->schema.key_count;
-    format *key = NULL, *body = NULL;
     column *columns = ARENA_ARRAY(a, column, into->schema.count), *values;
     schema_column *specs;
-    slice key_bytes = NO_SLICE, value_bytes = NO_SLICE;
-    bad_value why = { { 0 } };
-    const row_report report = { note_bad_value, &why };
-    row_set one = { NULL, 1 };
-    bool has_key = false;
+    slice *keys = ARENA_ZEROS(a, slice, count), *bodies = ARENA_ZEROS(a, slice, count);
+    misfits m = { into, rows };
+    const row_report report = { note_misfit, &m };
+    row_set alive = rows_alive(rows, count, key_count, false, a);
+    weir_error err = { .rc = WEIR_OK };
     weir_rc rc = WEIR_OK;
 
     for (uint32_t i = 0; i < into->schema.count; i++) {
-        columns[i] = column_new(a, into->schema.columns[i].type, 1);
-        column_set(&columns[i], 0, &p->row[i]);
-        has_key |= i < key_count && !p->row[i].is_null;
+        columns[i] = column_new(a, into->schema.columns[i].type, count);
+        EACH_ROW(r, alive) column_set(&columns[i], r, &rows[r].row[i]);
     }
-    if (key_count > 0) rc = format_open(&key, &into->key, into->schema.columns, key_count, NULL, a, err);
-    if (rc == WEIR_OK && has_key) rc = format_start_writing(key, a, err);
-    if (rc == WEIR_OK && has_key) one = format_encode(key, columns, one, a, &key_bytes, &report);
+    if (key_count > 0) {
+        row_set keyed = rows_alive(rows, count, key_count, true, a);
+        rc = encode_side(&into->key, into->schema.columns, columns, key_count, keyed, keys, &report, a, &err);
+    }
     uint32_t value_count = value_columns(into, columns, a, &specs, &values);
-    if (rc == WEIR_OK) rc = format_open(&body, &into->value, specs, value_count, NULL, a, err);
-    if (rc == WEIR_OK) rc = format_start_writing(body, a, err);
-    if (rc == WEIR_OK) one = format_encode(body, values, one, a, &value_bytes, &report);
-    if (rc == WEIR_OK && one.count == 0) {
-        rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE, "the values do not fit the formats of %.*s: %s", SLICE_ARG(into->name),
-                       why.reason);
+    alive = rows_alive(rows, count, key_count, false, a);
+    if (rc == WEIR_OK) rc = encode_side(&into->value, specs, values, value_count, alive, bodies, &report, a, &err);
+    EACH_ROW(r, alive) {
+        if (rc != WEIR_OK) rows[r].err = err;
+        made[r] = (record){ .key = keys[r], .value = bodies[r], .timestamp_ms = rows[r].timestamp_ms };
     }
-    if (rc == WEIR_OK) {
-        const record r = { .key = key_bytes, .value = value_bytes, .timestamp_ms = p->timestamp_ms };
-        rc = topic_append(w->storage, into->topic, &r, NULL, 1, NULL, err);
+}
+
+void insert_append(weir *w, slice topic, insertion *rows, const record *made, uint32_t count, arena *a)
+{
+    record *all = ARENA_ARRAY(a, record, count);
+    uint32_t *from = ARENA_ARRAY(a, uint32_t, count), taken = 0;
+    int64_t *offsets = ARENA_ARRAY(a, int64_t, count);
+    uint64_t bytes_max = 0;
+    weir_error err;
+    weir_rc rc = topic_record_bytes_max(w->storage, topic, &bytes_max, &err);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i].err.rc != WEIR_OK) continue;
+        if (rc == WEIR_OK && made[i].key.len + made[i].value.len > bytes_max) {
+            (void)!topic_append(w->storage, topic, &made[i], NULL, 1, NULL, &rows[i].err); /* says so */
+            continue;
+        }
+        from[taken] = i;
+        offsets[taken] = -1;
+        all[taken++] = made[i];
     }
-    format_close(key);
-    format_close(body);
+    if (rc == WEIR_OK) rc = topic_append(w->storage, topic, all, NULL, taken, offsets, &err);
+    for (uint32_t i = 0; rc != WEIR_OK && i < taken; i++) { /* Kafka may have taken some */
+        if (offsets[i] < 0) rows[from[i]].err = err;
+    }
+}
+
+static weir_rc insert_row(weir *w, const planned *p, weir_error *err)
+{
+    insertion one = { .row = p->row, .timestamp_ms = p->timestamp_ms };
+    arena *a = arena_new(0);
+    record made;
+
+    insert_encode(p->into, &one, 1, &made, a);
+    insert_append(w, p->into->topic, &one, &made, 1, a);
     arena_free(a);
-    return rc;
+    if (one.err.rc != WEIR_OK) *err = one.err;
+    return one.err.rc;
 }
 
 static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_result **out, weir_error *err)

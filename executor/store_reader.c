@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+#define SNAPSHOT_MS_MAX 5000
+#define RESUMED_KEY_BYTES_MAX 256 /* longer ones need not be in order (state_lmdb.h): their scan keeps its snapshot */
+
 typedef struct found_row {
     slice key; /* without window; in the batch arena */
     int64_t start_ms, end_ms;
@@ -25,7 +28,13 @@ struct store_reader {
     slice range_from, range_to; /* of the key; absent: open */
     bool closed_only, is_windowed, is_session;
     task *task;
-    snapshot *snapshot;
+    storage *storage;
+    slice name;           /* of the state */
+    snapshot *snapshot;   /* NULL: let go of, in the midst of a scan */
+    bool may_renew;
+    int64_t opened_ms;
+    text last_key;        /* of the scan; in partition held_at when there is no snapshot */
+    int32_t held_at;
     const int32_t *partitions;
     uint32_t partition_count, partition_at;
     uint32_t partition_first; /* of a lone key: where it most likely is */
@@ -85,6 +94,15 @@ static slice encode_end(const store_reader *r, const value *v, bool is_behind)
     return (slice){ longer, key.len + 1 };
 }
 
+static weir_rc open_snapshot(store_reader *r, weir_error *err)
+{
+    r->opened_ms = clock_monotonic_ms(r->task->shared->clock);
+    WEIR_TRY(snapshot_open(&r->snapshot, r->storage, r->name, err));
+    return snapshot_partitions(r->snapshot, &r->partitions, &r->partition_count, err);
+}
+
+static weir_rc open_scan(store_reader *r, weir_error *err);
+
 weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_step, bool closed_only, task *t, weir_error *err)
 {
     store_reader *r = ARENA_NEW(t->plan_arena, store_reader);
@@ -100,10 +118,44 @@ weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_s
     if (r->lookup->key_values != NULL) encode_lookup_keys(r);
     r->range_from = encode_end(r, r->lookup->key_min, r->lookup->key_min_excluded);
     r->range_to = encode_end(r, r->lookup->key_max, !r->lookup->key_max_excluded);
-    slice name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(snapshot_step->snapshot.query), snapshot_step->snapshot.subtopology);
+    r->storage = s;
+    r->name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(snapshot_step->snapshot.query), snapshot_step->snapshot.subtopology);
     *out = r;
-    WEIR_TRY(snapshot_open(&r->snapshot, s, name, err));
-    return snapshot_partitions(r->snapshot, &r->partitions, &r->partition_count, err);
+    return open_snapshot(r, err);
+}
+
+void store_reader_may_renew(store_reader *r)
+{
+    r->may_renew = r->keys == NULL;
+}
+
+void store_reader_hold(store_reader *r)
+{
+    bool is_old = clock_monotonic_ms(r->task->shared->clock) - r->opened_ms >= SNAPSHOT_MS_MAX;
+
+    if (!r->may_renew || !is_old || r->snapshot == NULL || r->partition_at == r->partition_count) return;
+    if (r->cursor == NULL) text_clear(&r->last_key);
+    else if (r->last_key.len == 0 || r->last_key.len > RESUMED_KEY_BYTES_MAX) return;
+    r->held_at = partition_of(r);
+    state_cursor_close(r->cursor);
+    r->cursor = NULL;
+    snapshot_close(r->snapshot);
+    r->snapshot = NULL;
+}
+
+/* Behind the last key that was read before. */
+static weir_rc go_on(store_reader *r, weir_error *err)
+{
+    WEIR_TRY(open_snapshot(r, err));
+    for (r->partition_at = 0; r->partition_at < r->partition_count && r->partitions[r->partition_at] != r->held_at;) r->partition_at++;
+    if (r->partition_at == r->partition_count) {
+        return weir_fail(err, WEIR_RUNTIME, NOWHERE, "what was being read has gone: the table was dropped, or its partition %d is read and "
+                         "written by another process now; run the query again", (int)r->held_at);
+    }
+    if (r->last_key.len == 0) return WEIR_OK;
+    WEIR_TRY(open_scan(r, err));
+    text_add_char(&r->last_key, '\0');
+    return state_cursor_seek(r->cursor, text_slice(&r->last_key), err);
 }
 
 bool store_reader_rest(store_reader *r)
@@ -132,6 +184,7 @@ void store_reader_close(store_reader *r)
 {
     if (r == NULL) return;
     arena_free(r->key_arena);
+    text_free(&r->last_key);
     state_cursor_close(r->cursor);
     snapshot_close(r->snapshot);
     free(r->rows);
@@ -252,6 +305,8 @@ static weir_rc scan_some(store_reader *r, uint32_t rows_max, weir_error *err)
             r->partition_at++;
             return WEIR_OK;
         }
+        text_clear(&r->last_key);
+        text_add(&r->last_key, key);
         WEIR_TRY(read_entry(r, key, bytes, err));
     }
     return WEIR_OK;
@@ -365,10 +420,13 @@ weir_rc store_reader_next(store_reader *r, uint32_t rows_max, batch **rows, weir
 {
     *rows = NULL;
     arena_reset(r->task->batch_arena);
-    while (r->row_count == 0 && r->partition_at < r->partition_count) {
+    store_reader_hold(r);
+    if (r->snapshot == NULL) WEIR_TRY(go_on(r, err));
+    while (r->row_count == 0) {
+        if (r->partition_at == r->partition_count) WEIR_TRY(find_new_partitions(r, err));
+        if (r->partition_at == r->partition_count) return WEIR_OK;
         WEIR_TRY(r->keys != NULL ? look_up_some(r, rows_max, err) : scan_some(r, rows_max, err));
-        if (r->row_count == 0 && r->partition_at == r->partition_count) WEIR_TRY(find_new_partitions(r, err));
     }
-    if (r->row_count > 0) *rows = make_batch(r);
+    *rows = make_batch(r);
     return WEIR_OK;
 }

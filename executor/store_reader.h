@@ -10,6 +10,11 @@ typedef struct store_reader store_reader;
  * t: whose arenas are used, the reader's own memory too. After an error it is to be closed all the same. */
 weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_step, bool closed_only, task *t,
                           weir_error *err) WEIR_CHECKED;
+/* A snapshot keeps what it sees from being written over, so a scan that takes long, for its size or its reader, goes on in another:
+ * for rows that need not all be of one moment. Each key comes once. */
+void store_reader_may_renew(store_reader *r);
+/* No rows are asked for at the moment: lets go of a snapshot that is old. */
+void store_reader_hold(store_reader *r);
 /* For one that looks up a lone key and has been read to its end: at rest it holds nothing back (false: this storage cannot do
  * that), until it looks up another key, in what is committed by then. */
 bool store_reader_rest(store_reader *r);

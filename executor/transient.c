@@ -156,6 +156,15 @@ static const step *snapshot_step(const plan *p)
     return NULL;
 }
 
+bool transient_passes_rows_on(const plan *p)
+{
+    for (uint32_t i = 1; i < p->step_count; i++) {
+        step_kind kind = p->steps[i].kind;
+        if (kind != STEP_FILTER && kind != STEP_PROJECT && kind != STEP_RESULT) return false;
+    }
+    return true;
+}
+
 static weir_rc open_inputs(transient *t, weir_error *err)
 {
     const plan *p = t->plan;
@@ -175,7 +184,9 @@ static weir_rc open_inputs(transient *t, weir_error *err)
         t->is_complete = true;
         return WEIR_OK;
     }
-    return store_reader_open(&t->reader, t->env.storage, from, from->snapshot.of[1].kind == STEP_FINAL, t->task, err);
+    WEIR_TRY(store_reader_open(&t->reader, t->env.storage, from, from->snapshot.of[1].kind == STEP_FINAL, t->task, err));
+    if (transient_passes_rows_on(p)) store_reader_may_renew(t->reader);
+    return WEIR_OK;
 }
 
 weir_rc transient_open(transient **out, const transient_env *env, const plan *p, weir_error *err)
@@ -370,6 +381,7 @@ bool transient_sleeps(transient *t, void (*wake)(void *self), void *self)
 
 weir_rc transient_hold(transient *t, weir_error *err)
 {
+    if (t->reader != NULL) store_reader_hold(t->reader);
     if (t->cursor == NULL) return WEIR_OK;
     arena_give_back(t->task->batch_arena); /* the rows it lends are copies */
     return feed_hold(t->cursor, err);

@@ -27,6 +27,8 @@ weir_rc transient_next(transient *t, int timeout_ms, const batch **rows, weir_er
 /* True: it takes a feed's rows, transient_next() never waits, and wake() is called once after each that gave none and did not end
  * it, when it may do so now; from another thread, with locks held: it takes none of a transient. To be called once. */
 bool transient_sleeps(transient *t, void (*wake)(void *self), void *self);
+/* Behind its source nothing brings rows together: each is a result by itself. */
+bool transient_passes_rows_on(const plan *p);
 /* The caller takes no more rows until its next transient_next(). Fails where the query was cut for that. */
 weir_rc transient_hold(transient *t, weir_error *err) WEIR_CHECKED;
 /* Of a query that is a look-up of a lone key and has ended: its rows for another key, all at once, lent until the next call;

@@ -43,6 +43,7 @@ struct weir {
     unsettled *unsettled;
     uint32_t unsettled_count;
     int64_t settled_ms;         /* when they were tried last */
+    bool is_tidy;               /* nothing is left of queries that were dropped before this engine started */
     struct feeds *feeds;        /* for push queries of sessions that share readers */
     declared_topic *declared;
     uint32_t declared_count, declared_room;
@@ -202,8 +203,17 @@ weir_rc assert_statement(weir_session *s, const statement *what, arena *a, weir_
 void describe_result(weir_session *s, const statement *what, weir_result *r);
 /* "RUNNING", "PAUSED" ...: what a persistent query does, as listings say it. */
 const char *query_word(weir *w, const query_entry *e);
-/* Appends a row as INSERT VALUES does. Lock held. */
-weir_rc insert_row(weir *w, const planned *p, weir_error *err) WEIR_CHECKED;
+/* A row on its way into a stream or table. */
+typedef struct insertion {
+    const value *row; /* one value a column */
+    int64_t timestamp_ms;
+    weir_error err;   /* rc: what became of it; one that has failed is left alone by what follows */
+} insertion;
+
+/* As INSERT VALUES writes them; into `made`, one for each row, in the arena. Lock held. */
+void insert_encode(const source *into, insertion *rows, uint32_t count, record *made, arena *a);
+/* In one commit. A row that its topic does not take fails alone. */
+void insert_append(weir *w, slice topic, insertion *rows, const record *made, uint32_t count, arena *a);
 void planner_env_of(weir_session *s, planner_env *env); /* of a session's statements, as of now; it lends the session */
 
 #endif

@@ -37,6 +37,9 @@ typedef struct entity_list {
 
 struct catalog {
     entity_list sources, queries, types, settings;
+    slice *dropped; /* ids, in an arena of their own */
+    uint32_t dropped_count, dropped_room;
+    arena *dropped_ids;
     atomic_uint_fast64_t version;
     struct registry *registry;
 };
@@ -86,6 +89,7 @@ catalog *catalog_new(void)
     catalog *c = calloc(1, sizeof *c);
 
     if (c == NULL) abort();
+    c->dropped_ids = arena_new(0);
     return c;
 }
 
@@ -96,6 +100,8 @@ void catalog_free(catalog *c)
     for (uint32_t i = 0; i < c->queries.count; i++) free_query(c->queries.items[i]);
     for (uint32_t i = 0; i < c->types.count; i++) free_type(c->types.items[i]);
     for (uint32_t i = 0; i < c->settings.count; i++) free_setting(c->settings.items[i]);
+    arena_free(c->dropped_ids);
+    free(c->dropped);
     free(c->settings.items);
     free(c->sources.items);
     free(c->queries.items);
@@ -160,6 +166,12 @@ const query_entry *const *catalog_queries(const catalog *c, uint32_t *count)
 {
     *count = c->queries.count;
     return (const query_entry *const *)c->queries.items;
+}
+
+const slice *catalog_dropped_queries(const catalog *c, uint32_t *count)
+{
+    *count = c->dropped_count;
+    return c->dropped;
 }
 
 const custom_type *const *catalog_types(const catalog *c, uint32_t *count)
@@ -546,13 +558,18 @@ static weir_rc make_source(const catalog *c, const command *what, source_entity 
     return WEIR_OK;
 }
 
-static void remove_query(catalog *c, slice id)
+static void remove_query(catalog *c, uint32_t index)
 {
-    int64_t i = find_query_index(c, id);
+    query_entity *q = c->queries.items[index];
 
-    if (i < 0) return;
-    free_query(c->queries.items[i]);
-    list_remove(&c->queries, (uint32_t)i);
+    if (c->dropped_count == c->dropped_room) {
+        c->dropped_room = c->dropped_room == 0 ? 16 : c->dropped_room * 2;
+        c->dropped = realloc(c->dropped, c->dropped_room * sizeof *c->dropped);
+        if (c->dropped == NULL) abort();
+    }
+    c->dropped[c->dropped_count++] = arena_copy(c->dropped_ids, q->entry.id);
+    free_query(q);
+    list_remove(&c->queries, index);
 }
 
 /* A replacement keeps the place of what it replaces: queries run in the order of creation. */
@@ -596,10 +613,8 @@ static void apply_drop(catalog *c, slice name)
     int64_t i = find_source_index(c, name);
 
     for (uint32_t k = c->queries.count; k-- > 0;) {
-        query_entity *q = c->queries.items[k];
-        if (!slice_equal(q->entry.sink, name)) continue;
-        free_query(q);
-        list_remove(&c->queries, k);
+        const query_entity *q = c->queries.items[k];
+        if (slice_equal(q->entry.sink, name)) remove_query(c, k);
     }
     free_source(c->sources.items[i]);
     list_remove(&c->sources, (uint32_t)i);
@@ -616,14 +631,10 @@ static void set_status(catalog *c, slice id, query_status status)
 
 static void apply_terminate(catalog *c, slice id)
 {
-    if (id.data != NULL) {
-        remove_query(c, id);
-        return;
-    }
-    while (c->queries.count > 0) {
-        free_query(c->queries.items[c->queries.count - 1]);
-        c->queries.count--;
-    }
+    int64_t i = id.data == NULL ? -1 : find_query_index(c, id);
+
+    if (i >= 0) remove_query(c, (uint32_t)i);
+    while (id.data == NULL && c->queries.count > 0) remove_query(c, c->queries.count - 1);
 }
 
 static void apply_create_type(catalog *c, const command *what)

@@ -57,6 +57,8 @@ const type *catalog_type(const catalog *c, slice name);
 /* Arrays in order of creation; lent until the next command. */
 const source *const *catalog_sources(const catalog *c, uint32_t *count);
 const query_entry *const *catalog_queries(const catalog *c, uint32_t *count);
+/* The ids of all queries that ever left it, in that order; one may be there again. */
+const slice *catalog_dropped_queries(const catalog *c, uint32_t *count);
 const system_setting *const *catalog_settings(const catalog *c, uint32_t *count);
 const custom_type *const *catalog_types(const catalog *c, uint32_t *count);
 

@@ -194,11 +194,16 @@ void exchange_go(exchange *x)
     pthread_mutex_unlock(&x->lock);
 }
 
-bool exchange_take_line(exchange *x, text *into, bool *ended)
+bool exchange_take_lines(exchange *x, uint32_t lines_max, text *into, bool *ended)
 {
+    size_t taken = 0;
+
     pthread_mutex_lock(&x->lock);
-    const char *end = x->body.len == 0 ? NULL : memchr(x->body.data, '\n', x->body.len);
-    size_t taken = end != NULL ? (size_t)(end - x->body.data) + 1 : x->body_ended ? x->body.len : 0;
+    for (uint32_t i = 0; i < lines_max && taken < x->body.len; i++) {
+        const char *end = memchr(x->body.data + taken, '\n', x->body.len - taken);
+        if (end == NULL && !x->body_ended) break;
+        taken = end == NULL ? x->body.len : (size_t)(end - x->body.data) + 1;
+    }
     bool found = taken > 0;
     text_clear(into);
     *ended = x->body_ended && !found;

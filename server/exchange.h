@@ -100,8 +100,8 @@ void exchange_fail(exchange *x, int status, int code, const char *format, ...) _
 /* Wait: the reader is slower. The job is woken when there is room. */
 bool exchange_is_full(exchange *x);
 static inline bool exchange_is_gone(exchange *x) { return atomic_load(&x->is_gone); }
-/* The next line of a streamed body into `into`. False: none is there; *ended: none will come. */
-bool exchange_take_line(exchange *x, text *into, bool *ended);
+/* The next lines of a streamed body into `into`, at most so many. False: none is there; *ended: none will come. */
+bool exchange_take_lines(exchange *x, uint32_t lines_max, text *into, bool *ended);
 
 /* ---- the loop's side ---- */
 

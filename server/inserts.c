@@ -1,17 +1,18 @@
 /* server/inserts.c - POST /inserts-stream: a line that names the target, then a row a line, each acknowledged once it is
- * durable. Rows are taken and acknowledged while the request is still being sent. */
+ * durable. Rows are taken and acknowledged while the request is still being sent: those that have come by then in one commit, so that
+ * more come together the longer commits take, and a lone one waits for nothing. */
 #include "server/inside.h"
 
 #include "core/json.h"
 
 #include <stdlib.h>
 
-enum { ROWS_A_TURN = 64 };
+enum { ROWS_A_COMMIT = 1024 };
 
 typedef struct insert_job {
     job job;
     exchange *exchange;
-    text line, target;
+    text lines, target;
     uint64_t sequence;
     bool has_target, is_array;
 } insert_job;
@@ -24,7 +25,7 @@ static void insert_close(job *self)
     j->exchange->job = NULL;
     pthread_mutex_unlock(&j->exchange->lock);
     exchange_drop(j->exchange);
-    text_free(&j->line);
+    text_free(&j->lines);
     text_free(&j->target);
     free(j);
 }
@@ -38,12 +39,12 @@ static bool is_blank(slice s)
 }
 
 /* The first line. False: answered, and done. */
-static bool take_target(insert_job *j)
+static bool take_target(insert_job *j, slice line)
 {
     exchange *x = j->exchange;
     request_body body;
     weir_error err;
-    bool ok = body_read(x, text_slice(&j->line), &body);
+    bool ok = body_read(x, line, &body);
 
     if (ok && body.target.data == NULL) {
         exchange_fail(x, 400, 40000, "the first line has no member \"target\" that names a stream or table");
@@ -63,25 +64,51 @@ static bool take_target(insert_job *j)
     return ok;
 }
 
-static void take_row(insert_job *j)
+static void acknowledge(insert_job *j, const weir_error *err)
 {
-    exchange *x = j->exchange;
-    weir_error err;
     text ack = TEXT_EMPTY;
 
     if (j->is_array && j->sequence > 0) text_add_c(&ack, ",");
-    if (weir_insert_json(x->server->weir, text_slice(&j->target), text_slice(&j->line), &err) == WEIR_OK) {
+    if (err->rc == WEIR_OK) {
         text_printf(&ack, "{\"status\":\"ok\",\"seq\":%llu}", (unsigned long long)j->sequence);
     } else {
         text_printf(&ack, "{\"status\":\"error\",\"seq\":%llu,\"error_code\":%d,\"message\":", (unsigned long long)j->sequence,
-                    error_status(err.rc) == 400 ? 40000 : 50000);
-        print_json_string(&ack, slice_of(err.message));
+                    error_status(err->rc) == 400 ? 40000 : 50000);
+        print_json_string(&ack, slice_of(err->message));
         text_add_char(&ack, '}');
     }
     j->sequence++;
     text_add_char(&ack, '\n');
-    exchange_line(x, text_slice(&ack));
+    exchange_line(j->exchange, text_slice(&ack));
     text_free(&ack);
+}
+
+static void insert_rows(insert_job *j, const slice *rows, uint32_t count)
+{
+    weir_error *errors = calloc(count + 1, sizeof *errors);
+
+    if (errors == NULL) abort();
+    weir_insert_json(j->exchange->server->weir, text_slice(&j->target), rows, count, errors);
+    for (uint32_t i = 0; i < count; i++) acknowledge(j, &errors[i]);
+    free(errors);
+}
+
+/* False: answered, and done. */
+static bool take_lines(insert_job *j)
+{
+    slice rows[ROWS_A_COMMIT];
+    uint32_t count = 0;
+
+    for (const char *at = j->lines.data, *end = at + j->lines.len; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        slice line = { at, stop == NULL ? (size_t)(end - at) : (size_t)(stop - at) };
+        at += line.len + 1;
+        if (is_blank(line)) continue;
+        if (j->has_target) rows[count++] = line;
+        else if (!take_target(j, line)) return false;
+    }
+    if (count > 0) insert_rows(j, rows, count);
+    return true;
 }
 
 static job_turn finish(insert_job *j)
@@ -109,23 +136,16 @@ static job_turn insert_step(job *self)
 {
     insert_job *j = (insert_job *)self;
     exchange *x = j->exchange;
+    bool ended;
 
-    for (uint32_t i = 0; i < ROWS_A_TURN; i++) {
-        bool ended;
-        if (exchange_is_gone(x)) return JOB_DONE;
-        if (exchange_is_full(x)) return JOB_IDLE;
-        if (!exchange_take_line(x, &j->line, &ended)) {
-            if (ended || atomic_load(&x->server->is_stopping)) return finish(j);
-            if (!is_too_long(x)) return JOB_IDLE;
-            if (j->has_target) return finish(j);
-            exchange_fail(x, 413, 41300, "a line is longer than this server takes");
-            return JOB_DONE;
-        }
-        if (is_blank(text_slice(&j->line))) continue;
-        if (j->has_target) take_row(j);
-        else if (!take_target(j)) return JOB_DONE;
-    }
-    return JOB_AGAIN;
+    if (exchange_is_gone(x)) return JOB_DONE;
+    if (exchange_is_full(x)) return JOB_IDLE;
+    if (exchange_take_lines(x, ROWS_A_COMMIT, &j->lines, &ended)) return take_lines(j) ? JOB_AGAIN : JOB_DONE;
+    if (ended || atomic_load(&x->server->is_stopping)) return finish(j);
+    if (!is_too_long(x)) return JOB_IDLE;
+    if (j->has_target) return finish(j);
+    exchange_fail(x, 413, 41300, "a line is longer than this server takes");
+    return JOB_DONE;
 }
 
 void handle_inserts(exchange *x)

@@ -403,8 +403,8 @@ static job_turn wait_for_room(streamed_query *q)
 {
     weir_error err = { 0 };
 
-    if (!q->sleeps) return JOB_IDLE; /* its time may run out */
-    return weir_result_hold(q->result, &err) == WEIR_OK ? JOB_ASLEEP : fail_query(q, &err);
+    if (weir_result_hold(q->result, &err) != WEIR_OK) return fail_query(q, &err);
+    return q->sleeps ? JOB_ASLEEP : JOB_IDLE; /* its time may run out */
 }
 
 static job_turn wait_for_rows(streamed_query *q)

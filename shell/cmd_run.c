@@ -1,5 +1,6 @@
 /* shell/cmd_run.c - weir run: scripts headless. This process becomes the engine; its persistent queries go on until a
  * signal, or with --until-end until all input that was there has been processed. */
+#include "shell/closing.h"
 #include "shell/command.h"
 #include "shell/interrupt.h"
 #include "shell/report.h"
@@ -113,8 +114,10 @@ int cmd_run(options *o, int argc, char **argv)
     d = door_local(w, session);
     rc = run_queries(&run, w, d);
     interrupt_release();
+    closing_begin(o);
     door_close(d);
     weir_session_close(session);
     weir_close(w);
+    closing_end();
     return rc == WEIR_OK || rc == WEIR_CANCELLED ? EXIT_OK : EXIT_FAILED;
 }

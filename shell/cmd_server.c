@@ -1,4 +1,5 @@
 /* shell/cmd_server.c - weir server: this process becomes the engine and answers requests until a signal. */
+#include "shell/closing.h"
 #include "shell/command.h"
 #include "shell/interrupt.h"
 #include "shell/report.h"
@@ -133,7 +134,7 @@ static weir_rc run_script(const char *file, weir *w, weir_session *session)
     return rc;
 }
 
-static weir_rc serve(serve_plan *plan, weir *w, weir_session *session)
+static weir_rc serve(serve_plan *plan, const options *o, weir *w, weir_session *session)
 {
     weir_error err = { 0 };
     int64_t owner = 0;
@@ -158,8 +159,9 @@ static weir_rc serve(serve_plan *plan, weir *w, weir_session *session)
         }
         rc = server_run(s, &err);
         interrupt_release();
-        server_close(s);
     }
+    closing_begin(o);
+    server_close(s);
     if (rc != WEIR_OK && !is_reported) report_error(NULL, NO_SLICE, 1, &err);
     return rc;
 }
@@ -203,8 +205,9 @@ int cmd_server(options *o, int argc, char **argv)
     plan.server.setting_count = o->settings.count;
     plan.server.defines = o->defines.items;
     plan.server.define_count = o->defines.count;
-    weir_rc rc = serve(&plan, w, session);
+    weir_rc rc = serve(&plan, o, w, session);
     weir_session_close(session);
     weir_close(w);
+    closing_end();
     return rc == WEIR_OK ? EXIT_OK : EXIT_FAILED;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/version.h"
+#include "shell/closing.h"
 #include "shell/command.h"
 #include "shell/editor.h"
 #include "shell/interrupt.h"
@@ -222,6 +223,8 @@ int cmd_shell(options *o, int argc, char **argv)
         rc = read_statements(place.door);
     }
     interrupt_release();
+    closing_begin(o);
     opened_close(&place);
+    closing_end();
     return rc == WEIR_OK || rc == WEIR_CANCELLED ? EXIT_OK : EXIT_FAILED;
 }

@@ -20,6 +20,7 @@ typedef struct storage_class {
     weir_rc (*topic_record_bytes_max)(storage *s, slice name, uint64_t *bytes, weir_error *err);
     void (*waits)(storage *s, const char *doing, weir_error *err);
     weir_rc (*drop_query)(storage *s, slice query, weir_error *err);
+    weir_rc (*tidy)(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err);
     weir_rc (*client_open)(client **out, storage *s, const client_spec *spec, weir_error *err);
     void (*client_close)(client *c);
     weir_rc (*client_poll)(client *c, int timeout_ms, uint32_t rows_max, const fetch **events, uint32_t *count,

@@ -421,6 +421,7 @@ const storage_class kafka_storage_class = {
     .topic_record_bytes_max = kafka_topic_record_bytes_max,
     .waits = kafka_waits,
     .drop_query = kafka_drop_query,
+    .tidy = kafka_tidy,
     .client_open = kafka_client_open,
     .client_close = kafka_client_close,
     .client_poll = kafka_client_poll,

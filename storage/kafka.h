@@ -240,8 +240,7 @@ struct kafka_task {
      * after an abort, never ahead. */
     int64_t changelog_offset;
     state_growth size;
-    MDB_txn *read;
-    bool is_reading; /* false: reset, or none */
+    lmdb_reader reader;
     bool is_behind;  /* a commit's changes are in the changelog and not here */
 };
 
@@ -263,6 +262,7 @@ void kafka_state_path(text *t, const kafka_storage *s, slice name);
  * may be open. */
 weir_rc kafka_state_open_to_read(const char *path, lmdb_env **env, MDB_txn **txn, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
+weir_rc kafka_tidy(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err) WEIR_CHECKED;
 
 /* ---- kafka_snapshot.c ---- */
 

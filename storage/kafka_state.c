@@ -478,10 +478,9 @@ void kafka_task_close(task_state *base)
 
     while (*at != t) at = &(*at)->next;
     *at = t->next;
-    kafka_task_end_reading(t);
     if (t->env != NULL) {
-        lmdb_abort_reset(t->env, t->read);
-        if (t->path != NULL && mdb_env_sync(t->env->env, 1) == 0) remove_marker(t->path);
+        lmdb_reader_end(t->env, &t->reader);
+        if (t->path != NULL && lmdb_sync(t->env) == 0) remove_marker(t->path);
         lmdb_env_close(t->env);
     }
     run_filters_free(&t->filters);
@@ -493,20 +492,15 @@ void kafka_task_close(task_state *base)
 
 void kafka_task_end_reading(kafka_task *t)
 {
-    if (t->is_reading) lmdb_reset(t->env, t->read);
-    t->is_reading = false;
+    lmdb_reader_rest(t->env, &t->reader);
 }
 
 /* One read transaction serves until the next commit or abort. */
 static weir_rc begin_reading(kafka_task *t, weir_error *err)
 {
-    int code;
+    int code = lmdb_reader_begin(t->env, &t->reader);
 
-    if (t->is_reading) return WEIR_OK;
-    code = t->read == NULL ? lmdb_begin_read(t->env, &t->read) : lmdb_renew(t->env, t->read);
-    if (code != 0) return lmdb_fail(t->env, code, "read state", err);
-    t->is_reading = true;
-    return WEIR_OK;
+    return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "read state", err);
 }
 
 weir_rc kafka_task_get(task_state *base, uint16_t store, slice key, slice *value, bool *found, weir_error *err)
@@ -514,7 +508,7 @@ weir_rc kafka_task_get(task_state *base, uint16_t store, slice key, slice *value
     kafka_task *t = (kafka_task *)base;
 
     WEIR_TRY(begin_reading(t, err));
-    int code = state_lmdb_get(t->read, &t->space, store, key, value, found);
+    int code = state_lmdb_get(t->reader.txn, &t->space, store, key, value, found);
     return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "read state", err);
 }
 
@@ -523,7 +517,7 @@ weir_rc kafka_task_scan(task_state *base, uint16_t store, slice from, slice to, 
     kafka_task *t = (kafka_task *)base;
 
     WEIR_TRY(begin_reading(t, err));
-    return state_lmdb_scan(out, t->env, t->read, &t->space, store, from, to, NULL, NULL, err);
+    return state_lmdb_scan(out, t->env, t->reader.txn, &t->space, store, from, to, NULL, NULL, err);
 }
 
 weir_rc kafka_task_size(task_state *base, uint64_t *bytes, uint64_t *entries, weir_error *err)
@@ -612,19 +606,33 @@ static bool has_suffix(slice name, const char *suffix)
     return name.len > len && memcmp(name.data + name.len - len, suffix, len) == 0;
 }
 
+/* One that weir made for the query and for nobody else. */
+static bool is_topic_of(slice topic, slice query_prefix)
+{
+    return has_prefix(topic, query_prefix) && (has_suffix(topic, "-changelog") || has_suffix(topic, "-repartition") ||
+                                               has_suffix(topic, "-subscription"));
+}
+
+static slice topic_prefix(const kafka_storage *s, slice query, arena *a)
+{
+    return arena_printf(a, "%s-%.*s-", s->service, SLICE_ARG(query));
+}
+
+static const char *group_of(const kafka_storage *s, slice query, arena *a)
+{
+    return arena_printf(a, "%s-%.*s", s->service, SLICE_ARG(query)).data;
+}
+
 static weir_rc drop_topics(kafka_storage *s, slice query, arena *a, weir_error *err)
 {
-    slice prefix = arena_printf(a, "%s-%.*s-", s->service, SLICE_ARG(query));
+    slice prefix = topic_prefix(s, query, a);
     topic_info *topics;
     uint32_t count, dropped = 0;
 
     WEIR_TRY(kafka_topic_list(&s->base, a, &topics, &count, err));
     const char **names = ARENA_ARRAY(a, const char *, count + 1);
     for (uint32_t i = 0; i < count; i++) {
-        if (!has_prefix(topics[i].name, prefix)) continue;
-        if (!has_suffix(topics[i].name, "-changelog") && !has_suffix(topics[i].name, "-repartition") &&
-            !has_suffix(topics[i].name, "-subscription")) continue;
-        names[dropped++] = arena_c_string(a, topics[i].name);
+        if (is_topic_of(topics[i].name, prefix)) names[dropped++] = arena_c_string(a, topics[i].name);
     }
     return kafka_topics_delete(s, names, dropped, err);
 }
@@ -732,25 +740,29 @@ static void remove_state(const char *path)
     rmdir(path);
 }
 
-static void drop_states(kafka_storage *s, slice query)
+/* The directories of a query's states; do_each() gets the path of each. Whether there is one. */
+static bool each_state(const kafka_storage *s, slice query, void (*do_each)(const char *path))
 {
     text prefix = TEXT_EMPTY, path = TEXT_EMPTY;
     struct dirent *entry;
+    bool any = false;
 
-    if (s->base.dir.len == 0) return;
+    if (s->base.dir.len == 0) return false;
     escape(&prefix, query);
     text_add_char(&prefix, '~');
     text_printf(&path, "%.*s/tasks", SLICE_ARG(s->base.dir));
     DIR *dir = opendir(path.data);
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         if (!has_prefix(slice_of(entry->d_name), text_slice(&prefix))) continue;
+        any = true;
         text_clear(&path);
         text_printf(&path, "%.*s/tasks/%s", SLICE_ARG(s->base.dir), entry->d_name);
-        remove_state(path.data);
+        if (do_each != NULL) do_each(path.data);
     }
     if (dir != NULL) closedir(dir);
     text_free(&prefix);
     text_free(&path);
+    return any;
 }
 
 weir_rc kafka_drop_query(storage *base, slice query, weir_error *err)
@@ -759,8 +771,52 @@ weir_rc kafka_drop_query(storage *base, slice query, weir_error *err)
     arena *a = arena_new(0);
     weir_rc rc = drop_topics(s, query, a, err);
 
-    if (rc == WEIR_OK) rc = drop_group(s, arena_printf(a, "%s-%.*s", s->service, SLICE_ARG(query)).data, err);
-    if (rc == WEIR_OK) drop_states(s, query);
+    if (rc == WEIR_OK) rc = drop_group(s, group_of(s, query, a), err);
+    if (rc == WEIR_OK) (void)each_state(s, query, remove_state);
+    arena_free(a);
+    return rc;
+}
+
+/* ---- what is left of dropped queries ---- */
+
+static weir_rc find_topics(kafka_storage *s, const slice *queries, uint32_t count, bool *is_left, arena *a, weir_error *err)
+{
+    topic_info *topics;
+    uint32_t topic_count;
+
+    WEIR_TRY(kafka_topic_list(&s->base, a, &topics, &topic_count, err));
+    for (uint32_t i = 0; i < count; i++) {
+        slice prefix = topic_prefix(s, queries[i], a);
+        for (uint32_t k = 0; k < topic_count && !is_left[i]; k++) is_left[i] = is_topic_of(topics[k].name, prefix);
+    }
+    return WEIR_OK;
+}
+
+static weir_rc find_groups(kafka_storage *s, const slice *queries, uint32_t count, bool *is_left, arena *a, weir_error *err)
+{
+    const struct rd_kafka_group_list *groups;
+    rd_kafka_t *rk;
+
+    WEIR_TRY(kafka_shared(s, &rk, err));
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(rk, NULL, &groups, KAFKA_RPC_MS);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_fail(s, code, NULL, "list consumer groups", err);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *group = group_of(s, queries[i], a);
+        for (int k = 0; k < groups->group_cnt && !is_left[i]; k++) is_left[i] = strcmp(groups->groups[k].group, group) == 0;
+    }
+    rd_kafka_group_list_destroy(groups);
+    return WEIR_OK;
+}
+
+weir_rc kafka_tidy(storage *base, const slice *queries, uint32_t count, bool *is_left, weir_error *err)
+{
+    kafka_storage *s = (kafka_storage *)base;
+
+    if (count == 0) return WEIR_OK; /* it asks the broker nothing */
+    for (uint32_t i = 0; i < count; i++) is_left[i] = each_state(s, queries[i], NULL);
+    arena *a = arena_new(0);
+    weir_rc rc = find_topics(s, queries, count, is_left, a, err);
+    if (rc == WEIR_OK) rc = find_groups(s, queries, count, is_left, a, err);
     arena_free(a);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,6 +21,7 @@
 #define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
 #define CALLS_A_FORGET 16 /* a touch maps some hundred KiB */
 #define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
+#define ALONE_MS 2000 /* how long others' transactions are waited for */
 
 /* One for each environment this process has open, in a list: a second open of a directory finds the first. */
 typedef struct lmdb_sharing {
@@ -30,8 +32,12 @@ typedef struct lmdb_sharing {
     uint32_t users;
     pthread_mutex_t lock;
     pthread_cond_t idle;
+    lmdb_options options;
+    ino_t file;       /* of its data */
     uint32_t active;  /* transactions open now; the map may be changed only when there is none */
-    bool is_resizing;
+    bool is_changing; /* the map, or the whole environment: nobody else may begin */
+    atomic_bool is_lost; /* it is not opened again: what it holds is not what was last committed, as far as we know */
+    lmdb_reader *resting;
     int64_t readers_checked_ms;
     _Atomic uint32_t forget_calls;
     char *_Atomic map; /* where the file is mapped; NULL: not known */
@@ -79,8 +85,8 @@ weir_rc lmdb_fail_at(const char *dir, int code, const char *doing, weir_error *e
                              "cannot %s: %s was grown by another process while read here; try again", doing, dir);
     case MDB_PANIC:
         return weir_fail(err, WEIR_STORAGE, NOWHERE,
-                         "cannot %s: an earlier write to %s failed half way; end this process and start again, what was "
-                         "committed is safe",
+                         "cannot %s: an earlier write to %s failed, and it is not certain how much of it is there; end this process "
+                         "and start again, what was committed is safe",
                          doing, dir);
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
@@ -104,6 +110,16 @@ weir_rc lmdb_fail_at(const char *dir, int code, const char *doing, weir_error *e
 
 weir_rc lmdb_fail(const lmdb_env *e, int code, const char *doing, weir_error *err)
 {
+    if (code == MDB_PANIC && e->sharing->options.is_temporary) {
+        return weir_fail(err, WEIR_STORAGE, NOWHERE, "cannot %s: an earlier write to temporary files in %s failed; run the query again",
+                         doing, e->dir);
+    }
+    if (code == MDB_PANIC && !atomic_load(&e->sharing->is_lost)) {
+        return weir_fail_act(err, WEIR_STORAGE, WEIR_ACT_RETRY,
+                             "cannot %s: an earlier write to %s failed; it is opened again once all that reads it has ended, or, if that "
+                             "fails too, when its file system is well. Nothing of this was written; it goes on by itself",
+                             doing, e->dir);
+    }
     return lmdb_fail_at(e->dir, code, doing, err);
 }
 
@@ -255,6 +271,16 @@ static bool is_made(const char *dir)
     return snprintf(path, sizeof path, "%s/data.mdb", dir) < (int)sizeof path && access(path, F_OK) == 0;
 }
 
+/* The inode of a directory's data; 0: there is none. */
+static ino_t file_of(const char *dir)
+{
+    char path[4096 + 16];
+    struct stat entry;
+
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    return stat(path, &entry) == 0 ? entry.st_ino : 0;
+}
+
 static weir_rc open_directory(lmdb_sharing *s, const lmdb_options *options, weir_error *err)
 {
     struct stat entry;
@@ -277,6 +303,7 @@ static weir_rc open_directory(lmdb_sharing *s, const lmdb_options *options, weir
     if (code != 0) return lmdb_fail_at(dir, code, "open the data directory", err);
     s->device = entry.st_dev;
     s->inode = entry.st_ino;
+    s->file = file_of(dir);
     return check_format(dir, format, options, err);
 }
 
@@ -337,6 +364,7 @@ static weir_rc open_locked(lmdb_env **out, slice dir, const lmdb_options *option
     pthread_mutex_init(&s->lock, NULL);
     thread_cond_init(&s->idle);
     s->users = 1;
+    s->options = *options;
     s->env.is_read_only = options->is_read_only;
     s->env.sharing = s;
     weir_rc rc = options->is_temporary ? open_temporary(s, options, err) : open_directory(s, options, err);
@@ -375,50 +403,101 @@ void lmdb_env_close(lmdb_env *e)
 
 /* ---- transactions ---- */
 
-static void enter(lmdb_sharing *s)
+static void link_resting(lmdb_sharing *s, lmdb_reader *r)
+{
+    r->next = s->resting;
+    r->at = &s->resting;
+    if (r->next != NULL) r->next->at = &r->next;
+    s->resting = r;
+}
+
+static void unlink_resting(lmdb_reader *r)
+{
+    *r->at = r->next;
+    if (r->next != NULL) r->next->at = r->at;
+}
+
+/* With the reader that is about to begin; NULL: none. */
+static void enter(lmdb_sharing *s, lmdb_reader *r)
 {
     pthread_mutex_lock(&s->lock);
-    while (s->is_resizing) pthread_cond_wait(&s->idle, &s->lock);
+    while (s->is_changing) pthread_cond_wait(&s->idle, &s->lock);
     s->active++;
+    if (r != NULL && r->txn != NULL) unlink_resting(r);
     pthread_mutex_unlock(&s->lock);
 }
 
-static void leave(lmdb_sharing *s)
+static void leave(lmdb_sharing *s, lmdb_reader *r)
 {
     pthread_mutex_lock(&s->lock);
+    if (r != NULL && r->txn != NULL) link_resting(s, r);
     if (--s->active == 0) pthread_cond_broadcast(&s->idle);
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Another process (a weir with a larger map) has written beyond our map: take its size over, once no transaction of ours
- * is open. The caller has left. It may itself hold a reader, so we wait only for a while. */
+/* Another process (a weir with a larger map) has written beyond our map: take its size over. */
 static bool adopt_map(lmdb_sharing *s)
 {
-    const struct timespec until = thread_deadline(2000);
-    bool adopted = false;
+    s->map = NULL;
+    return mdb_env_set_mapsize(s->env.env, 0) == 0;
+}
+
+/* After a failed write LMDB begins no transaction any more. What it had committed is in the file, where others may have gone on:
+ * it only has to be opened again. */
+static bool reopen(lmdb_sharing *s)
+{
+    uint32_t format;
+
+    if (atomic_load(&s->is_lost) || s->options.is_temporary) return false;
+    if (file_of(s->env.dir) != s->file) return false; /* gone, or another one */
+    while (s->resting != NULL) {
+        lmdb_reader *r = s->resting;
+        unlink_resting(r);
+        mdb_txn_abort(r->txn);
+        r->txn = NULL;
+    }
+    if (s->env.env != NULL) mdb_env_close(s->env.env);
+    s->env.env = NULL;
+    s->map = NULL;
+    if (open_mapped(&s->env.env, s->env.dir, &s->options) != 0) return false;
+    if (open_databases(&s->env, &s->options, false, &format) == 0) return true;
+    mdb_env_close(s->env.env);
+    s->env.env = NULL;
+    return false;
+}
+
+/* Does what can be done only while no transaction of ours is open. The caller has left. It may itself hold a reader, so we wait
+ * only for a while. */
+static bool change_alone(lmdb_sharing *s, bool (*change)(lmdb_sharing *s))
+{
+    const struct timespec until = thread_deadline(ALONE_MS);
+    bool changed = false;
 
     pthread_mutex_lock(&s->lock);
-    while (s->is_resizing) pthread_cond_wait(&s->idle, &s->lock);
-    s->is_resizing = true;
+    while (s->is_changing) pthread_cond_wait(&s->idle, &s->lock);
+    s->is_changing = true;
     while (s->active > 0 && pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0) continue;
-    if (s->active == 0) {
-        adopted = mdb_env_set_mapsize(s->env.env, 0) == 0;
-        s->map = NULL;
-    }
-    s->is_resizing = false;
+    if (s->active == 0) changed = change(s);
+    s->is_changing = false;
     pthread_cond_broadcast(&s->idle);
     pthread_mutex_unlock(&s->lock);
-    return adopted;
+    return changed;
+}
+
+/* Whether a transaction that could not begin may now. */
+static bool mend(lmdb_sharing *s, int code)
+{
+    return (code == MDB_MAP_RESIZED && change_alone(s, adopt_map)) || (code == MDB_PANIC && change_alone(s, reopen));
 }
 
 static int begin(lmdb_env *e, unsigned flags, MDB_txn **txn)
 {
     for (;;) {
-        enter(e->sharing);
-        int code = mdb_txn_begin(e->env, NULL, flags, txn);
+        enter(e->sharing, NULL);
+        int code = e->env == NULL ? MDB_PANIC : mdb_txn_begin(e->env, NULL, flags, txn);
         if (code == 0) return 0;
-        leave(e->sharing);
-        if (code != MDB_MAP_RESIZED || !adopt_map(e->sharing)) return code;
+        leave(e->sharing, NULL);
+        if (!mend(e->sharing, code)) return code;
     }
 }
 
@@ -432,11 +511,25 @@ int lmdb_begin_write(lmdb_env *e, MDB_txn **txn)
     return begin(e, 0, txn);
 }
 
+static uint64_t last_commit(lmdb_env *e)
+{
+    MDB_envinfo info;
+
+    return e->env != NULL && mdb_env_info(e->env, &info) == 0 ? info.me_last_txnid : 0;
+}
+
 int lmdb_commit(lmdb_env *e, MDB_txn *txn)
 {
+    lmdb_sharing *s = e->sharing;
+    uint64_t number = mdb_txn_id(txn);
     int code = mdb_txn_commit(txn);
 
-    leave(e->sharing);
+    if (code != 0) { /* LMDB takes back what it could not write: unless that failed as well, or another process has been quicker */
+        pthread_mutex_lock(&s->lock);
+        if (last_commit(e) >= number) atomic_store(&s->is_lost, true);
+        pthread_mutex_unlock(&s->lock);
+    }
+    leave(s, NULL);
     return code;
 }
 
@@ -444,37 +537,58 @@ void lmdb_abort(lmdb_env *e, MDB_txn *txn)
 {
     if (txn == NULL) return;
     mdb_txn_abort(txn);
-    leave(e->sharing);
+    leave(e->sharing, NULL);
 }
 
-void lmdb_reset(lmdb_env *e, MDB_txn *txn)
+int lmdb_reader_begin(lmdb_env *e, lmdb_reader *r)
 {
-    mdb_txn_reset(txn);
-    leave(e->sharing);
-}
-
-int lmdb_renew(lmdb_env *e, MDB_txn *txn)
-{
-    for (;;) {
-        enter(e->sharing);
-        int code = mdb_txn_renew(txn);
+    while (!r->is_live) {
+        enter(e->sharing, r);
+        int code = e->env == NULL     ? MDB_PANIC
+                   : r->txn == NULL ? mdb_txn_begin(e->env, NULL, MDB_RDONLY, &r->txn)
+                                    : mdb_txn_renew(r->txn);
+        r->is_live = code == 0;
         if (code == 0) return 0;
-        leave(e->sharing);
-        if (code != MDB_MAP_RESIZED || !adopt_map(e->sharing)) return code;
+        leave(e->sharing, r);
+        if (!mend(e->sharing, code)) return code;
     }
+    return 0;
 }
 
-void lmdb_abort_reset(lmdb_env *e, MDB_txn *txn)
+void lmdb_reader_rest(lmdb_env *e, lmdb_reader *r)
 {
-    (void)e;
-    if (txn != NULL) mdb_txn_abort(txn);
+    if (!r->is_live) return;
+    mdb_txn_reset(r->txn);
+    r->is_live = false;
+    leave(e->sharing, r);
+}
+
+void lmdb_reader_end(lmdb_env *e, lmdb_reader *r)
+{
+    lmdb_reader_rest(e, r);
+    pthread_mutex_lock(&e->sharing->lock);
+    if (r->txn != NULL) {
+        unlink_resting(r);
+        mdb_txn_abort(r->txn);
+        r->txn = NULL;
+    }
+    pthread_mutex_unlock(&e->sharing->lock);
 }
 
 uint64_t lmdb_last_commit(lmdb_env *e)
 {
-    MDB_envinfo info;
+    pthread_mutex_lock(&e->sharing->lock);
+    uint64_t number = last_commit(e);
+    pthread_mutex_unlock(&e->sharing->lock);
+    return number;
+}
 
-    return mdb_env_info(e->env, &info) == 0 ? info.me_last_txnid : 0;
+int lmdb_sync(lmdb_env *e)
+{
+    enter(e->sharing, NULL);
+    int code = e->env == NULL ? MDB_PANIC : mdb_env_sync(e->env, 1);
+    leave(e->sharing, NULL);
+    return code;
 }
 
 void lmdb_check_readers(lmdb_env *e)
@@ -488,7 +602,10 @@ void lmdb_check_readers(lmdb_env *e)
     is_due = e->sharing->readers_checked_ms == 0 || now_ms - e->sharing->readers_checked_ms >= READER_CHECK_EVERY_MS;
     if (is_due) e->sharing->readers_checked_ms = now_ms;
     pthread_mutex_unlock(&e->sharing->lock);
-    if (is_due) mdb_reader_check(e->env, &dead);
+    if (!is_due) return;
+    enter(e->sharing, NULL);
+    if (e->env != NULL) mdb_reader_check(e->env, &dead);
+    leave(e->sharing, NULL);
 }
 
 static int64_t mapped_bytes(void)
@@ -567,7 +684,7 @@ void lmdb_forget_pages(lmdb_env *e)
 
     if (s->forget_calls++ % CALLS_A_FORGET != 0 || mapped_bytes() < MAPPED_BYTES_MAX) return;
     pthread_mutex_lock(&s->lock); /* under which alone the map may move */
-    if (s->map == NULL) find_map(s);
+    if (s->map == NULL && s->env.env != NULL) find_map(s);
     if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
     pthread_mutex_unlock(&s->lock);
 }

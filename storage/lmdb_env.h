@@ -1,6 +1,9 @@
 /* storage/lmdb_env.h - an LMDB environment as weir uses it: opened once a process, created whole or not at all, every
  * transaction begun with care for a map that another process has grown. Private to storage/.
  *
+ * A commit whose last write fails leaves LMDB unable to begin any other transaction. The environment is then closed and opened again
+ * behind its users' backs, once none of them is in a transaction.
+ *
  * Threads: everything here may be called by any thread; a transaction belongs to one thread at a time.
  * Opening a directory that this process has open already gives the same lmdb_env again (LMDB forbids a second one). */
 #ifndef WEIR_STORAGE_LMDB_ENV_H
@@ -14,7 +17,8 @@
 #define LMDB_DATABASES_MAX 8
 
 typedef struct lmdb_options {
-    const char *const *databases; /* names, NULL at the end; the first also keeps the format version, as "format" */
+    const char *const *databases; /* names, NULL at the end, as long as the process lives; the first also keeps the
+                                     format version, as "format" */
     uint64_t map_bytes;           /* address space, not disk */
     uint32_t format;              /* what this weir writes, and the newest it reads */
     unsigned flags;               /* MDB_NOMETASYNC, MDB_NOSYNC */
@@ -40,12 +44,21 @@ int lmdb_begin_read(lmdb_env *e, MDB_txn **txn);
 int lmdb_begin_write(lmdb_env *e, MDB_txn **txn);
 int lmdb_commit(lmdb_env *e, MDB_txn *txn);       /* read or write; the transaction is gone in any case */
 void lmdb_abort(lmdb_env *e, MDB_txn *txn);       /* NULL is fine */
-void lmdb_reset(lmdb_env *e, MDB_txn *txn);       /* of a read transaction: pins nothing until it is renewed */
-int lmdb_renew(lmdb_env *e, MDB_txn *txn);        /* fails: still reset */
-void lmdb_abort_reset(lmdb_env *e, MDB_txn *txn); /* ends a reset one; NULL is fine */
 
-/* The number of the last commit, by any process. */
+/* A read transaction that is used again and again; all zeros at first. It stays where it is until lmdb_reader_end(). */
+typedef struct lmdb_reader {
+    MDB_txn *txn; /* to read with while it is live */
+    bool is_live;
+    struct lmdb_reader *next, **at; /* of those that rest */
+} lmdb_reader;
+
+int lmdb_reader_begin(lmdb_env *e, lmdb_reader *r);  /* sees the last commit; live already: as it is */
+void lmdb_reader_rest(lmdb_env *e, lmdb_reader *r);  /* pins nothing until it begins again */
+void lmdb_reader_end(lmdb_env *e, lmdb_reader *r);
+
+/* The number of the last commit, by any process; 0: not known at the moment. */
 uint64_t lmdb_last_commit(lmdb_env *e);
+int lmdb_sync(lmdb_env *e); /* all that is committed, whatever the flags */
 /* Frees the places of readers whose process is gone; at most every few seconds, however often called. */
 void lmdb_check_readers(lmdb_env *e);
 
@@ -58,7 +71,7 @@ int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out);
  * touch that may come to another page: most calls do nothing. */
 void lmdb_forget_pages(lmdb_env *e);
 
-/* Turns a code into an error that says where and what to do: "cannot <doing>: ...". Full disk: act RETRY. */
+/* Turns a code into an error that says where and what to do: "cannot <doing>: ...". What may pass: act RETRY. */
 weir_rc lmdb_fail(const lmdb_env *e, int code, const char *doing, weir_error *err);
 /* The same before there is an environment. */
 weir_rc lmdb_fail_at(const char *dir, int code, const char *doing, weir_error *err);

@@ -275,6 +275,7 @@ const storage_class local_storage_class = {
     .topic_append = local_topic_append,
     .topic_record_bytes_max = local_topic_record_bytes_max,
     .drop_query = local_drop_query,
+    .tidy = local_tidy,
     .client_open = local_client_open,
     .client_close = local_client_close,
     .client_poll = local_client_poll,

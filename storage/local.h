@@ -178,6 +178,7 @@ weir_rc local_task_state_scan(task_state *t, uint16_t store, slice from, slice t
 /* Applies an epoch's changes in the commit's transaction. */
 int local_task_state_apply(local_storage *s, MDB_txn *txn, const epoch *e);
 weir_rc local_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
+weir_rc local_tidy(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err) WEIR_CHECKED;
 
 weir_rc local_snapshot_open(snapshot **out, storage *s, slice state_name, weir_error *err) WEIR_CHECKED;
 void local_snapshot_close(snapshot *snap);

@@ -76,12 +76,10 @@ typedef struct local_client {
     uint32_t spare_count;
     size_t unpacked_bytes; /* in this poll */
     text fetched;          /* a packed block */
-    MDB_txn *poll_txn;     /* reset between polls */
+    lmdb_reader polling;   /* rests between polls */
     MDB_cursor *poll_cursor;
-    bool poll_txn_is_live;
     uint64_t seen_commit;
-    MDB_txn *state_txn;
-    bool state_txn_is_live;
+    lmdb_reader reading;   /* of state */
 } local_client;
 
 static local_client *client_of(client *c) { return (local_client *)c; }
@@ -222,16 +220,8 @@ void local_client_close(client *base)
     lmdb_env *e = c->storage->env;
 
     if (c->poll_cursor != NULL) mdb_cursor_close(c->poll_cursor);
-    if (c->poll_txn_is_live) {
-        lmdb_abort(e, c->poll_txn);
-    } else {
-        lmdb_abort_reset(e, c->poll_txn);
-    }
-    if (c->state_txn_is_live) {
-        lmdb_abort(e, c->state_txn);
-    } else {
-        lmdb_abort_reset(e, c->state_txn);
-    }
+    lmdb_reader_end(e, &c->polling);
+    lmdb_reader_end(e, &c->reading);
     for (uint32_t i = 0; i < c->part_count; i++) free(c->parts == NULL ? NULL : c->parts[i].body);
     for (uint32_t i = 0; i < c->sink_count && c->sinks != NULL; i++) {
         for (int32_t p = 0; p < c->sinks[i].topic.partitions && c->sinks[i].runs != NULL; p++) {
@@ -271,42 +261,32 @@ static weir_rc not_ours(uint32_t source, int32_t partition, weir_error *err)
 
 /* ---- transactions ---- */
 
-static int begin_or_renew(lmdb_env *e, MDB_txn **txn, bool *is_live)
-{
-    if (*is_live) return 0;
-    int code = *txn == NULL ? lmdb_begin_read(e, txn) : lmdb_renew(e, *txn);
-    *is_live = code == 0;
-    return code;
-}
-
 static int poll_txn(local_client *c)
 {
-    if (c->poll_txn_is_live) return 0;
-    int code = begin_or_renew(c->storage->env, &c->poll_txn, &c->poll_txn_is_live);
+    if (c->polling.is_live) return 0;
+    int code = lmdb_reader_begin(c->storage->env, &c->polling);
     if (code != 0) return code;
-    return c->poll_cursor == NULL ? mdb_cursor_open(c->poll_txn, c->storage->env->dbi[DB_LOG], &c->poll_cursor)
-                                  : mdb_cursor_renew(c->poll_txn, c->poll_cursor);
+    return c->poll_cursor == NULL ? mdb_cursor_open(c->polling.txn, c->storage->env->dbi[DB_LOG], &c->poll_cursor)
+                                  : mdb_cursor_renew(c->polling.txn, c->poll_cursor);
 }
 
 static void end_poll_txn(local_client *c)
 {
-    if (c->poll_txn_is_live) lmdb_reset(c->storage->env, c->poll_txn);
-    c->poll_txn_is_live = false;
+    lmdb_reader_rest(c->storage->env, &c->polling);
 }
 
 weir_rc local_client_state_txn(client *base, MDB_txn **txn, weir_error *err)
 {
     local_client *c = client_of(base);
-    int code = begin_or_renew(c->storage->env, &c->state_txn, &c->state_txn_is_live);
+    int code = lmdb_reader_begin(c->storage->env, &c->reading);
 
-    *txn = c->state_txn;
+    *txn = c->reading.txn;
     return code == 0 ? WEIR_OK : lmdb_fail(c->storage->env, code, "read state", err);
 }
 
 static void end_state_txn(local_client *c)
 {
-    if (c->state_txn_is_live) lmdb_reset(c->storage->env, c->state_txn);
-    c->state_txn_is_live = false;
+    lmdb_reader_rest(c->storage->env, &c->reading);
 }
 
 /* ---- the memory of unpacked blocks ---- */
@@ -493,14 +473,14 @@ static weir_rc refresh_ends(local_client *c, weir_error *err)
     int code = poll_txn(c);
     for (uint32_t i = 0; i < c->part_count && code == 0; i++) {
         part *p = &c->parts[i];
-        code = local_get_ends(c->storage, c->poll_txn, p->topic->id, p->partition, &ends);
+        code = local_get_ends(c->storage, c->polling.txn, p->topic->id, p->partition, &ends);
         if (code == MDB_NOTFOUND) {
             return weir_fail(err, WEIR_STORAGE, NOWHERE, "topic %s was deleted while it was read", p->topic->name);
         }
         if (code == 0) p->end = ends.end;
     }
     if (code != 0) return lmdb_fail(c->storage->env, code, "read a topic's offsets", err);
-    c->seen_commit = mdb_txn_id(c->poll_txn);
+    c->seen_commit = mdb_txn_id(c->polling.txn);
     return WEIR_OK;
 }
 
@@ -532,12 +512,12 @@ static weir_rc assign(local_client *c, uint32_t *count, weir_error *err)
         put_u32(bytes + 1, c->id);
         put_u32(bytes + 5, p->topic->id);
         put_u32(bytes + 9, (uint32_t)p->partition);
-        code = local_get_ends(c->storage, c->poll_txn, p->topic->id, p->partition, &ends);
+        code = local_get_ends(c->storage, c->polling.txn, p->topic->id, p->partition, &ends);
         if (code != 0) break;
         p->end = ends.end;
         p->committed = c->start[p->source] == START_LATEST ? ends.end : ends.begin;
         if (!c->is_transient) {
-            code = mdb_get(c->poll_txn, c->storage->env->dbi[DB_OFFSETS], &key, &data);
+            code = mdb_get(c->polling.txn, c->storage->env->dbi[DB_OFFSETS], &key, &data);
             if (code == 0) p->committed = (int64_t)get_u64(data.mv_data);
             if (code == MDB_NOTFOUND) code = 0;
         }

@@ -159,11 +159,15 @@ static int used_bytes(local_storage *s, uint64_t more, uint64_t *bytes)
     MDB_cursor *cursor;
     MDB_val key, data;
     uint64_t pages_free = 0;
-    int code = mdb_env_info(s->env->env, &info);
+    int code = lmdb_begin_read(s->env, &txn);
 
-    if (code != 0 || (code = mdb_env_stat(s->env->env, &stat)) != 0) return code;
-    *bytes = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
-    if (*bytes + more <= s->options.quota_bytes || (code = lmdb_begin_read(s->env, &txn)) != 0) return code;
+    if (code != 0) return code;
+    if ((code = mdb_env_info(s->env->env, &info)) == 0) code = mdb_env_stat(s->env->env, &stat);
+    *bytes = code == 0 ? (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize : 0;
+    if (code != 0 || *bytes + more <= s->options.quota_bytes) {
+        lmdb_abort(s->env, txn);
+        return code;
+    }
     if ((code = mdb_cursor_open(txn, 0, &cursor)) == 0) { /* LMDB's own database 0: transaction -> count, pages */
         while ((code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) pages_free += *(size_t *)data.mv_data;
         mdb_cursor_close(cursor);

@@ -227,16 +227,62 @@ weir_rc local_drop_query(storage *base, slice query, weir_error *err)
     return local_collect(s, err);
 }
 
+/* Whether meta has a name that begins so. */
+static int has_name(local_storage *s, MDB_txn *txn, char kind, slice name, const char *more, bool *has)
+{
+    text start = TEXT_EMPTY;
+    MDB_cursor *cursor;
+    MDB_val data;
+    int code = mdb_cursor_open(txn, s->env->dbi[DB_META], &cursor);
+
+    if (code != 0) return code;
+    text_add_char(&start, kind);
+    text_add(&start, name);
+    text_add_c(&start, more);
+    MDB_val key = lmdb_val(text_slice(&start));
+    code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    *has = code == 0 && key.mv_size >= start.len && memcmp(key.mv_data, start.data, start.len) == 0;
+    mdb_cursor_close(cursor);
+    text_free(&start);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* Its positions' name, or one of a state. */
+static int has_query(local_storage *s, MDB_txn *txn, slice query, bool *has)
+{
+    MDB_val data;
+    int code = local_get_name(s, txn, 'q', query, &data);
+
+    *has = code == 0;
+    return code == MDB_NOTFOUND ? has_name(s, txn, 's', query, "/", has) : code;
+}
+
+weir_rc local_tidy(storage *base, const slice *queries, uint32_t count, bool *is_left, weir_error *err)
+{
+    local_storage *s = local_of(base);
+    bool has_garbage = false;
+    MDB_txn *txn;
+    int code = lmdb_begin_read(s->env, &txn);
+
+    if (code == 0) {
+        for (uint32_t i = 0; code == 0 && i < count; i++) code = has_query(s, txn, queries[i], &is_left[i]);
+        if (code == 0) code = has_name(s, txn, 'x', SLICE(""), "", &has_garbage);
+        lmdb_abort(s->env, txn);
+    }
+    if (code != 0) return lmdb_fail(s->env, code, "look for the state of dropped queries", err);
+    return has_garbage ? local_collect(s, err) : WEIR_OK;
+}
+
 /* ---- snapshots ---- */
 
 typedef struct local_snapshot {
     snapshot base;
     local_storage *storage;
-    MDB_txn *txn;
-    uint32_t id; /* 0: no such state */
+    lmdb_reader reader;
+    text name;   /* of the state, until it is found */
+    uint32_t id; /* 0: no such state, up to now */
     int32_t *partitions;
     uint32_t partition_count, partition_room;
-    bool is_paused;
     bool was_resumed; /* since the partitions were found */
 } local_snapshot;
 
@@ -247,8 +293,9 @@ static int find_partitions(local_snapshot *snap)
 {
     MDB_cursor *cursor;
     char bytes[8];
-    int code = mdb_cursor_open(snap->txn, snap->storage->env->dbi[DB_STATE], &cursor);
 
+    if (snap->id == 0) return 0;
+    int code = mdb_cursor_open(snap->reader.txn, snap->storage->env->dbi[DB_STATE], &cursor);
     if (code != 0) return code;
     for (uint32_t next = 0;; next++) {
         put_u32(bytes, snap->id);
@@ -273,23 +320,31 @@ static int find_partitions(local_snapshot *snap)
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
+/* The state may come to be after the first look for it: with the query's first epoch. */
+static int begin_snapshot(local_snapshot *snap)
+{
+    naming n = { .name = text_slice(&snap->name) };
+    int code = lmdb_reader_begin(snap->storage->env, &snap->reader);
+
+    if (code != 0 || snap->id != 0) return code;
+    code = find_name(snap->storage, snap->reader.txn, &n);
+    if (code == 0) snap->id = n.id;
+    if (code != 0 && code != MDB_NOTFOUND) lmdb_reader_rest(snap->storage->env, &snap->reader);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
 weir_rc local_snapshot_open(snapshot **out, storage *base, slice state_name, weir_error *err)
 {
     local_snapshot *snap = calloc(1, sizeof *snap);
-    naming n = { .name = state_name };
     int code = ENOMEM;
 
     if (snap != NULL) {
         snap->base.class = &local_storage_class;
         snap->storage = local_of(base);
-        code = lmdb_begin_read(snap->storage->env, &snap->txn);
-        if (code != 0) snap->txn = NULL;
+        text_add(&snap->name, state_name);
+        code = begin_snapshot(snap);
     }
-    if (code == 0) {
-        code = find_name(snap->storage, snap->txn, &n);
-        snap->id = code == 0 ? n.id : 0;
-        code = code == 0 ? find_partitions(snap) : code == MDB_NOTFOUND ? 0 : code;
-    }
+    if (code == 0) code = find_partitions(snap);
     if (code != 0) {
         if (snap != NULL) local_snapshot_close(&snap->base);
         return lmdb_fail(local_of(base)->env, code, "read a query's state", err);
@@ -302,8 +357,8 @@ void local_snapshot_close(snapshot *base)
 {
     local_snapshot *snap = snapshot_of(base);
 
-    if (snap->is_paused) lmdb_abort_reset(snap->storage->env, snap->txn);
-    else lmdb_abort(snap->storage->env, snap->txn);
+    lmdb_reader_end(snap->storage->env, &snap->reader);
+    text_free(&snap->name);
     free(snap->partitions);
     free(snap);
 }
@@ -312,17 +367,15 @@ void local_snapshot_pause(snapshot *base)
 {
     local_snapshot *snap = snapshot_of(base);
 
-    lmdb_reset(snap->storage->env, snap->txn);
-    snap->is_paused = true;
+    lmdb_reader_rest(snap->storage->env, &snap->reader);
 }
 
 weir_rc local_snapshot_resume(snapshot *base, weir_error *err)
 {
     local_snapshot *snap = snapshot_of(base);
-    int code = lmdb_renew(snap->storage->env, snap->txn);
+    int code = begin_snapshot(snap);
 
     if (code != 0) return lmdb_fail(snap->storage->env, code, "read a query's state", err);
-    snap->is_paused = false;
     snap->was_resumed = true;
     return WEIR_OK;
 }
@@ -347,7 +400,7 @@ weir_rc local_snapshot_get(snapshot *base, int32_t partition, uint16_t store, sl
 {
     local_snapshot *snap = snapshot_of(base);
     state_space space = space_of(snap->storage, snap->id, partition);
-    int code = state_lmdb_get(snap->txn, &space, store, key, content, found);
+    int code = state_lmdb_get(snap->reader.txn, &space, store, key, content, found);
 
     return code == 0 ? WEIR_OK : lmdb_fail(snap->storage->env, code, "read a query's state", err);
 }
@@ -358,5 +411,5 @@ weir_rc local_snapshot_scan(snapshot *base, int32_t partition, uint16_t store, s
     local_snapshot *snap = snapshot_of(base);
     state_space space = space_of(snap->storage, snap->id, partition);
 
-    return state_lmdb_scan(out, snap->storage->env, snap->txn, &space, store, from, to, NULL, NULL, err);
+    return state_lmdb_scan(out, snap->storage->env, snap->reader.txn, &space, store, from, to, NULL, NULL, err);
 }

@@ -190,6 +190,12 @@ weir_rc topic_record_bytes_max(storage *s, slice name, uint64_t *bytes, weir_err
 }
 
 weir_rc storage_drop_query(storage *s, slice query, weir_error *err) { return s->class->drop_query(s, query, err); }
+
+weir_rc storage_tidy(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err)
+{
+    return s->class->tidy(s, queries, count, is_left, err);
+}
+
 void storage_waits(storage *s, const char *doing, weir_error *err) { s->class->waits(s, doing, err); }
 
 weir_rc client_open(client **out, storage *s, const client_spec *spec, weir_error *err)

@@ -240,6 +240,9 @@ weir_rc task_state_get(task_state *t, uint16_t store, slice key, slice *value, b
 /* Removes all state, positions and changelogs of a query's sub-topologies (names that begin with "<query>/") and its
  * consumer group's positions. */
 weir_rc storage_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
+/* As an engine starts, of queries that were dropped before: which still have something here (is_left[]), as where no engine ran
+ * that would have dropped it. Deletes what earlier drops did not come to. */
+weir_rc storage_tidy(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err) WEIR_CHECKED;
 /* Bytes and entries the task's committed state holds, about. */
 weir_rc task_state_size(task_state *t, uint64_t *bytes, uint64_t *entries, weir_error *err) WEIR_CHECKED;
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What users do on a Kafka broker: kafka.py WEIR, with the broker's address in WEIR_TEST_BROKER."""
 import collections
+import errno
 import http.client
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -171,6 +173,23 @@ def state_that_is_lost_comes_back(h):
     h.weir('produce', h.topic('s'), '--key-separator', ':', stdin='a:{"v":1}\n' * 5)
     h.run(job)
     equal(json.loads(h.records('t')[-1]['value']), {'N': 15})
+
+
+@test
+def what_is_dropped_without_an_engine_goes_when_one_starts(h):
+    h.weir('produce', h.topic('s'), '--partitions', '2', '--key-separator', ':', stdin='a:{"v":1}\nb:{"v":2}\n')
+    h.run("CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='${p}s', value_format='JSON');\n"
+          "CREATE TABLE kept WITH (kafka_topic='${p}kept') AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;\n"
+          "CREATE TABLE gone WITH (kafka_topic='${p}gone') AS SELECT v, COUNT(*) AS n FROM s GROUP BY v;\n", '--set',
+          'repartition.in.memory=false')
+    tasks = os.path.join(h.path, 'data', 'tasks')
+    internal = lambda: [t for t in h.weir('query', '--output', 'csv', 'SHOW ALL TOPICS;').split() if h.name in t]
+    left = lambda: sorted([d for d in os.listdir(tasks) if 'GONE' in d] + [t for t in internal() if 'GONE' in t])
+    h.weir('query', 'DROP TABLE gone;')
+    equal(len(left()), 3)   # an environment, its changelog, a repartition topic
+    h.run("CREATE STREAM IF NOT EXISTS s (k STRING KEY, v INT) WITH (kafka_topic='${p}s', value_format='JSON');")
+    equal(left(), [])
+    assert any('KEPT' in d for d in os.listdir(tasks)) and any('KEPT' in t for t in internal()), (os.listdir(tasks), internal())
 
 
 @test
@@ -400,6 +419,26 @@ def queries_of(server):
     return server.ksql('SHOW QUERIES EXTENDED;')[0]['queryDescriptions']
 
 
+@test
+def rows_inserted_together(h):
+    """One commit for many; a row too large for the topic fails alone."""
+    server = Server(h)
+    try:
+        server.ksql("CREATE STREAM s (k STRING KEY, v STRING) WITH (kafka_topic='%s', value_format='JSON', partitions=2);" % h.topic('s'))
+        rows = ['{"k":"k%d","v":"%s"}' % (i % 7, 'x' * 1048400 if i == 20 else i) for i in range(20000)]
+        c = http.client.HTTPConnection('127.0.0.1', server.port, timeout=60)
+        c.request('POST', '/inserts-stream', '\n'.join(['{"target":"s"}', *rows]))
+        acks = [json.loads(line) for line in c.getresponse().read().splitlines()]
+        c.close()
+        equal([(x['status'], x['seq']) for x in acks], [('error' if i == 20 else 'ok', i) for i in range(20000)])
+        contains(acks[20]['message'], 'too large', h.topic('s'))
+        got = [(r['key'], json.loads(r['value'])['V']) for r in h.records('s')]
+        for k in range(7):
+            equal([v for key, v in got if key == 'k%d' % k], [str(i) for i in range(k, 20000, 7) if i != 20])
+    finally:
+        server.stop()
+
+
 def an_outage_is_told(h, leaves, returns):
     """Within seconds: on stderr, by SHOW QUERIES and DESCRIBE, which do not wait for the broker themselves."""
     feed_many(h)
@@ -436,6 +475,81 @@ def a_commit_that_a_paused_broker_keeps_waiting(h):
 @test
 def a_commit_that_a_dead_broker_keeps_waiting(h):
     an_outage_is_told(h, 'kill', 'again')
+
+
+def a_stop_without_the_broker(h, kind, leaves, returns):
+    """In the midst of work: it tells what it waits for, ends within its time, and what it had begun is done again, once."""
+    feed_many(h)
+    engine = kind(h, *([COUNTING] if kind is Engine else []), *SLOWLY)
+    try:
+        if kind is Server:
+            engine.ksql(COUNTING.replace('${p}', h.name + '-'))
+        engine.wait_until(lambda: has_output(h), 'output')
+        broker(leaves)
+        time.sleep(1)
+        began = time.time()
+        engine.process.send_signal(signal.SIGTERM)
+        status = engine.process.wait(30)
+        took = time.time() - began
+    finally:
+        engine.process.kill()
+        engine.process.wait()
+        engine.process.stdout.close()
+        broker(returns)
+    print('    status %d after %.1f s' % (status, took))
+    assert took < 14, 'it took %.1f s\n%s' % (took, engine.messages())
+    equal(status, 1 if 'stopped, though' in engine.messages() else 0)
+    if took > 3:
+        contains(engine.messages(), 'stopping: the queries have not ended yet, which takes Kafka at ' + BROKER)
+    engine = Engine(h, COUNTING)
+    try:
+        wait_for_counts(h, engine, 1)
+    finally:
+        engine.stop()
+
+
+@test
+def a_stop_without_a_paused_broker(h):
+    a_stop_without_the_broker(h, Engine, 'pause', 'resume')
+
+
+@test
+def a_stop_without_a_dead_broker(h):
+    a_stop_without_the_broker(h, Server, 'kill', 'again')
+
+
+@test
+def a_disk_that_fails_under_state(h):
+    """Each write of a commit to a task's environment, its last among them: the changelog has it, and the query goes on by itself."""
+    control, data = os.path.join(h.path, 'control'), os.path.join(h.path, 'data')
+
+    def tell(*words):   # the shim: calls seen, the first and the last to fail, how, calls failed
+        with open(control, 'r+b' if os.path.exists(control) else 'wb', buffering=0) as f:
+            f.write(struct.pack('5I', *words))
+
+    def failed():
+        with open(control, 'rb') as f:
+            return struct.unpack('5I', f.read())[4]
+    tell(0, 0, 0, 0, 0)
+    feed_many(h)
+    shim = {'LD_PRELOAD': os.path.join(os.path.dirname(WEIR), 'tests', 'libfault_shim.so'), 'FAULT_CONTROL': control, 'FAULT_DIR': data}
+    os.environ.update(shim)
+    try:
+        engine = Engine(h, COUNTING, *SLOWLY)
+    finally:
+        for name in shim:
+            del os.environ[name]
+    try:
+        engine.wait_until(lambda: has_output(h), 'output')
+        for n in range(1, 4):
+            tell(0, n, n, errno.EIO, 0)
+            engine.wait_until(failed, 'a call that failed', 20)
+        tell(0, 0, 0, 0, 0)
+        wait_for_counts(h, engine, 1)
+        contains(engine.messages(), 'cannot commit state', data, 'goes on')
+        assert 'has stopped' not in engine.messages(), engine.messages()
+    finally:
+        engine.stop()
 
 
 @test

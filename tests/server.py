@@ -134,6 +134,23 @@ def inserts(s):
 
 
 @test
+def many_inserts_share_commits(s):
+    """Each is acknowledged for itself, in order; one that is bad fails alone. With a commit a row this would take a minute."""
+    s.ksql(JOB)
+    bad = lambda i: i % 97 == 5
+    body = b'{"target":"s"}\n' + b''.join(b'{"k":"k%d","v":"x"}\n' % i if bad(i) else b'{"k":"k%d","v":%d}\n' % (i % 10, i) for i in range(30000))
+    began = time.time()
+    for version in '--http1.1', '--http2-prior-knowledge':
+        acks = [json.loads(x) for x in s.curl('/inserts-stream', body, version).splitlines()]
+        equal([(x['status'], x['seq']) for x in acks], [('error' if bad(i) else 'ok', i) for i in range(30000)])
+    took = time.time() - began
+    assert took < SLOW, 'it took %.1f s' % took
+    sums = [[k, 2 * n, 2 * total] for k, n, total in ((k, len(v), sum(v)) for k, v in (
+        ('k%d' % k, [i for i in range(k, 30000, 10) if not bad(i)]) for k in range(10)))]
+    s.wait_rows('SELECT * FROM t;', sums)
+
+
+@test
 def inserts_are_acknowledged_at_once(s):
     s.ksql(JOB)
     c = socket.create_connection(('127.0.0.1', s.port), timeout=SLOW)

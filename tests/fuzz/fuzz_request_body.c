@@ -27,16 +27,19 @@ static void read_body(exchange *x, slice json)
 
 static void read_lines(exchange *x, slice lines)
 {
-    text line = TEXT_EMPTY;
-    weir_error err;
+    text taken = TEXT_EMPTY;
+    weir_error errors[3];
     bool ended = false;
 
     exchange_give_body(x, lines);
     exchange_end_body(x);
-    for (uint32_t i = 0; i < 8 && exchange_take_line(x, &line, &ended); i++) {
-        if (weir_insert_json(x->server->weir, SLICE("S"), text_slice(&line), &err) != WEIR_OK) MUST(err.message[0] != '\0');
+    for (uint32_t i = 0; i < 8 && exchange_take_lines(x, 1, &taken, &ended); i++) {
+        const slice rows[3] = { text_slice(&taken), SLICE("{\"k\":\"a\"}"), text_slice(&taken) };
+        weir_insert_json(x->server->weir, SLICE("S"), rows, 3, errors);
+        MUST(errors[0].rc == errors[2].rc && errors[1].rc == WEIR_OK);
+        MUST(errors[0].rc == WEIR_OK || errors[0].message[0] != '\0');
     }
-    text_free(&line);
+    text_free(&taken);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

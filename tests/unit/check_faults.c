@@ -183,6 +183,121 @@ START_TEST(restarts_change_nothing)
 }
 END_TEST
 
+static uint64_t state_entries(weir *w)
+{
+    local_storage *s = local_of(w->storage);
+    MDB_txn *txn;
+    MDB_stat stat;
+
+    ck_assert_int_eq(lmdb_begin_read(s->env, &txn), 0);
+    ck_assert_int_eq(mdb_stat(txn, s->env->dbi[DB_STATE], &stat), 0);
+    lmdb_abort(s->env, txn);
+    return stat.ms_entries;
+}
+
+static weir *open_engine(bool starts)
+{
+    weir_options options = { .data_dir = slice_of(test_dir), .is_deterministic = true, .batch_rows = 5, .threads = 1,
+                             .clock = { .is_virtual = true, .now_ms = CLOCK_MS } };
+    weir *w;
+    int64_t owner;
+
+    MUST(weir_open(&w, &options, &test_error));
+    if (starts) MUST(weir_start(w, &owner, &test_error));
+    return w;
+}
+
+/* Nobody was there to delete it when it was dropped. */
+START_TEST(what_is_dropped_without_an_engine_goes_when_one_starts)
+{
+    make_test_dir();
+    weir *w = open_engine(true);
+    run_sql(w, STATEMENTS);
+    feed(w, 0, 20);
+    settle(w);
+    uint64_t all = state_entries(w);
+    weir_close(w);
+    w = open_engine(false);
+    run_sql(w, "DROP TABLE sizes; DROP TABLE visits;");
+    ck_assert_uint_eq(state_entries(w), all);
+    weir_close(w);
+    w = open_engine(true);
+    uint64_t left = state_entries(w);
+    ck_assert_uint_lt(left, all);
+    ck_assert_uint_gt(left, 0);
+    run_sql(w, "TERMINATE ALL;");
+    ck_assert_uint_eq(state_entries(w), 0);
+    weir_close(w);
+    remove_test_dir();
+}
+END_TEST
+
+enum { COUNTED = 40 };
+
+/* A row for each key, with a number to tell when. */
+static void feed_counted(weir *w, int number)
+{
+    char key[16], content[32];
+
+    for (int i = 0; i < COUNTED; i++) {
+        snprintf(key, sizeof key, "k%02d", i);
+        snprintf(content, sizeof content, "{\"v\":%d}", number);
+        MUST(weir_feed(w, SLICE("E"), 1000, slice_of(key), slice_of(content), (header_list){ 0 }, &test_error));
+    }
+    settle(w);
+}
+
+/* A reader that takes its time: the table changes as it has taken some of the rows. How many it then gets as they were. */
+static int read_slowly(weir *w, const char *sql, int64_t pause_ms)
+{
+    bool seen[COUNTED] = { false };
+    int count = 0, old = 0;
+    const batch *rows;
+    weir_session *s;
+    weir_result *r;
+
+    feed_counted(w, 1);
+    MUST(weir_session_open(&s, w));
+    weir_script *script = weir_script_open(s, slice_of(sql));
+    MUST(weir_script_next(script, &r, &test_error));
+    for (;;) {
+        MUST(weir_result_next(r, -1, &rows, &test_error));
+        if (rows == NULL) break;
+        if (count == 0) {
+            feed_counted(w, 2);
+            weir_advance(w, pause_ms);
+            MUST(weir_result_hold(r, &test_error));
+        }
+        EACH_ROW(i, rows->live) {
+            int key = atoi(rows->columns[0].str[i].data + 1);
+            ck_assert(!seen[key]);
+            seen[key] = true;
+            old += rows->columns[1].i32[i] == 1;
+            count++;
+        }
+    }
+    ck_assert_int_eq(count, COUNTED);
+    weir_result_close(r);
+    weir_script_close(script);
+    weir_session_close(s);
+    return old;
+}
+
+/* Or it would keep all that is written over meanwhile. Rows that are put in order are of one moment all the same. */
+START_TEST(a_slow_reader_goes_on_in_a_new_snapshot)
+{
+    make_test_dir();
+    weir *w = open_engine(true);
+    run_sql(w, "CREATE STREAM e (k STRING KEY, v INT) WITH (kafka_topic='e', value_format='JSON', partitions=3);"
+               "CREATE TABLE last AS SELECT k, LATEST_BY_OFFSET(v) AS v FROM e GROUP BY k;");
+    ck_assert_int_eq(read_slowly(w, "SELECT k, v FROM last;", 100), COUNTED);
+    ck_assert_int_eq(read_slowly(w, "SELECT k, v FROM last;", 10000), 5);
+    ck_assert_int_eq(read_slowly(w, "SELECT k, v FROM last ORDER BY k;", 10000), COUNTED);
+    weir_close(w);
+    remove_test_dir();
+}
+END_TEST
+
 /* A block that leaves in the middle of a batch must not tell its reader of the times of rows that come after it. */
 START_TEST(rows_in_order_are_never_late)
 {
@@ -219,6 +334,8 @@ static void add(TCase *all)
     tcase_set_timeout(all, 120);
     tcase_add_test(all, a_fault_at_any_place_changes_nothing);
     tcase_add_test(all, restarts_change_nothing);
+    tcase_add_test(all, a_slow_reader_goes_on_in_a_new_snapshot);
+    tcase_add_test(all, what_is_dropped_without_an_engine_goes_when_one_starts);
     tcase_add_test(all, rows_in_order_are_never_late);
 }
 

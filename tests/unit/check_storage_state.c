@@ -187,6 +187,36 @@ START_TEST(another_layout_is_refused)
 }
 END_TEST
 
+/* Between its uses a state may come to be that was not there at first. */
+START_TEST(a_snapshot_that_rests_finds_what_came)
+{
+    storage *s = open_here();
+    client *c = open_client(s, "visits", NULL, NULL);
+    snapshot *snap;
+    const int32_t *partitions;
+    uint32_t count;
+    slice content;
+    bool found;
+
+    MUST(snapshot_open(&snap, s, SLICE("visits/0"), &test_error));
+    MUST(snapshot_partitions(snap, &partitions, &count, &test_error));
+    ck_assert_uint_eq(count, 0);
+    ck_assert(snapshot_pause(snap));
+    task_state *t = open_state(c, "visits/0", 3);
+    put_state(c, t, 1, SLICE("k"), SLICE("v"));
+    MUST(snapshot_resume(snap, &test_error));
+    MUST(snapshot_partitions(snap, &partitions, &count, &test_error));
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(partitions[0], 3);
+    MUST(snapshot_get(snap, 3, 1, SLICE("k"), &content, &found, &test_error));
+    ck_assert(found && slice_is(content, "v"));
+    snapshot_close(snap);
+    task_state_close(t);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
 START_TEST(a_dropped_query_leaves_nothing)
 {
     storage *s = open_here();
@@ -214,8 +244,14 @@ START_TEST(a_dropped_query_leaves_nothing)
         task_state_close(u);
         client_close(c);
     }
+    const slice names[] = { SLICE("q2"), SLICE("never there"), SLICE("q") };
+    bool is_left[3];
+    MUST(storage_tidy(s, names, 3, is_left, &test_error));
+    ck_assert(is_left[0] && !is_left[1] && is_left[2]);
     MUST(storage_drop_query(s, SLICE("q"), &test_error));
     MUST(storage_drop_query(s, SLICE("never there"), &test_error));
+    MUST(storage_tidy(s, names, 3, is_left, &test_error));
+    ck_assert(is_left[0] && !is_left[1] && !is_left[2]);
     client *c = open_reader(s, "q", "in", NULL);
     task_state *t = open_state(c, "q/0", 1);
     ck_assert(!get_state(t, 0, SLICE("00001"), &content));
@@ -494,6 +530,7 @@ static void add(TCase *all)
     tcase_add_test(all, ranges_are_in_key_order);
     tcase_add_loop_test(all, long_keys_are_told_apart, 0, 2);
     tcase_add_test(all, another_layout_is_refused);
+    tcase_add_test(all, a_snapshot_that_rests_finds_what_came);
     tcase_add_test(all, a_dropped_query_leaves_nothing);
     tcase_add_test(all, a_snapshot_stands_still);
     tcase_add_test(all, state_follows_a_plain_table);
