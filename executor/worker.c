@@ -5,6 +5,7 @@
 #include "executor/commit.h"
 #include "executor/merge.h"
 
+#define WAITING_BYTES_MAX ((size_t)16 << 20) /* of outputs that the commit will write */
 #define STRETCHED_INTERVAL_MS 1000 /* of an epoch while behind */
 #define KAFKA_IDLE_COMMIT_MS 10    /* a transaction is not worth less */
 #define IDLE_POLL_MS 200
@@ -57,6 +58,7 @@ static bool is_due(worker *w, bool got_rows, bool dirty, size_t dirty_bytes)
     if (env->is_deterministic) return true;
     if (w->epoch_began_ms == 0) w->epoch_began_ms = now;
     if (dirty_bytes > env->state_budget_bytes / 4) return true; /* the commit needs several times as much */
+    if (client_waiting_bytes(w->client) > WAITING_BYTES_MAX) return true;
     if (!got_rows) return !storage_is_kafka(env->storage) || now - w->committed_ms >= KAFKA_IDLE_COMMIT_MS;
     return now - w->epoch_began_ms >= epoch_ms(w);
 }

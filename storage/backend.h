@@ -59,6 +59,7 @@ struct storage {
 
 struct client {
     const storage_class *class;
+    size_t waiting_bytes; /* see client_waiting_bytes(); kept by backends that hold outputs until the commit */
 };
 
 struct task_state {

@@ -125,7 +125,7 @@ weir_rc kafka_snapshot_get(snapshot *base, int32_t partition, uint16_t store, sl
 
     *found = false;
     if (!find_partition(snap, partition, &at)) return WEIR_OK;
-    state_space space = { .dbi = snap->envs[at]->dbi[KAFKA_DB_STATE] };
+    state_space space = { .dbi = snap->envs[at]->dbi[KAFKA_DB_STATE], .env = snap->envs[at] };
     int code = state_lmdb_get(snap->txns[at], &space, store, key, value, found);
     return code == 0 ? WEIR_OK : lmdb_fail(snap->envs[at], code, "read state", err);
 }
@@ -139,6 +139,6 @@ weir_rc kafka_snapshot_scan(snapshot *base, int32_t partition, uint16_t store, s
     if (!find_partition(snap, partition, &at)) {
         return weir_fail(err, WEIR_STORAGE, NOWHERE, "partition %d has no state here", (int)partition);
     }
-    state_space space = { .dbi = snap->envs[at]->dbi[KAFKA_DB_STATE] };
+    state_space space = { .dbi = snap->envs[at]->dbi[KAFKA_DB_STATE], .env = snap->envs[at] };
     return state_lmdb_scan(out, snap->envs[at], snap->txns[at], &space, store, from, to, NULL, NULL, err);
 }

@@ -18,7 +18,8 @@
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
 #define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
-#define FORGET_EVERY_MS 1
+#define CALLS_A_FORGET 16 /* a touch maps some hundred KiB */
+#define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 
 /* One for each environment this process has open, in a list: a second open of a directory finds the first. */
 typedef struct lmdb_sharing {
@@ -31,9 +32,10 @@ typedef struct lmdb_sharing {
     pthread_cond_t idle;
     uint32_t active;  /* transactions open now; the map may be changed only when there is none */
     bool is_resizing;
-    int64_t readers_checked_ms, forgotten_ms;
-    void *map;        /* where the file is mapped; NULL: not known */
-    size_t map_bytes;
+    int64_t readers_checked_ms;
+    _Atomic uint32_t forget_calls;
+    char *_Atomic map; /* where the file is mapped; NULL: not known */
+    size_t map_bytes;  /* set before it */
 } lmdb_sharing;
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -516,25 +518,56 @@ static void find_map(lmdb_sharing *s)
     while (s->map == NULL && getline(&line, &room, maps) > 0) {
         if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &from, &to, &mapped) != 3) continue;
         if (mapped != file.st_ino || strstr(line, "/data.mdb") == NULL) continue;
-        s->map = (void *)from;
         s->map_bytes = to - from;
+        s->map = (char *)from;
     }
     free(line);
     fclose(maps);
 }
 
+static int read_file(lmdb_sharing *s, off_t at, size_t bytes, text *buffer)
+{
+    mdb_filehandle_t fd;
+    int code = mdb_env_get_fd(s->env.env, &fd);
+
+    text_clear(buffer);
+    text_reserve(buffer, bytes);
+    while (code == 0 && buffer->len < bytes) {
+        ssize_t got = pread(fd, buffer->data + buffer->len, bytes - buffer->len, at + (off_t)buffer->len);
+        if (got > 0) buffer->len += (size_t)got;
+        else if (got == 0) code = MDB_CORRUPTED;
+        else if (errno != EINTR) code = errno;
+    }
+    return code;
+}
+
+int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
+{
+    lmdb_sharing *s = e->sharing;
+    const char *from = value.mv_data, *map = s->map; /* it stays there while transactions are open */
+
+    *out = lmdb_slice(value);
+    lmdb_forget_pages(e); /* what it took to come here */
+    if (value.mv_size < OWN_PAGES_BYTES_MIN) return 0;
+    if (map == NULL) {
+        pthread_mutex_lock(&s->lock);
+        if (s->map == NULL) find_map(s);
+        map = s->map;
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (map == NULL || from < map || from >= map + s->map_bytes) return 0;
+    int code = read_file(s, from - map, value.mv_size, buffer);
+    *out = text_slice(buffer);
+    return code;
+}
+
 void lmdb_forget_pages(lmdb_env *e)
 {
-    int64_t now_ms = clock_monotonic_ms(&(const weir_clock){ 0 });
     lmdb_sharing *s = e->sharing;
 
+    if (s->forget_calls++ % CALLS_A_FORGET != 0 || mapped_bytes() < MAPPED_BYTES_MAX) return;
     pthread_mutex_lock(&s->lock); /* under which alone the map may move */
-    if (now_ms - s->forgotten_ms >= FORGET_EVERY_MS) {
-        s->forgotten_ms = now_ms;
-        if (mapped_bytes() >= MAPPED_BYTES_MAX) {
-            if (s->map == NULL) find_map(s);
-            if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
-        }
-    }
+    if (s->map == NULL) find_map(s);
+    if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
     pthread_mutex_unlock(&s->lock);
 }

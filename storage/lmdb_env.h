@@ -7,7 +7,7 @@
 #define WEIR_STORAGE_LMDB_ENV_H
 
 #include "core/error.h"
-#include "core/slice.h"
+#include "core/text.h"
 
 #include <lmdb.h>
 
@@ -49,8 +49,13 @@ uint64_t lmdb_last_commit(lmdb_env *e);
 /* Frees the places of readers whose process is gone; at most every few seconds, however often called. */
 void lmdb_check_readers(lmdb_env *e);
 
-/* What is read through the map counts as memory of this process. When that is much, this gives the pages back, which the
- * kernel keeps in its cache; at most once a millisecond, however often called. */
+/* The value's bytes without a touch of the map, which would count as memory of this process, with some hundred KiB around it:
+ * a value that has pages of its own is read from the file into the buffer, and lent by it; a smaller one, and one that this
+ * write transaction has made, is lent as it stands. Within the transaction that gave the value. LMDB's codes. */
+int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out);
+
+/* Gives back the map's pages when many are in memory; the kernel keeps them in its cache. To be called for each
+ * touch that may come to another page: most calls do nothing. */
 void lmdb_forget_pages(lmdb_env *e);
 
 /* Turns a code into an error that says where and what to do: "cannot <doing>: ...". Full disk: act RETRY. */

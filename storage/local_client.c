@@ -18,7 +18,6 @@
 #define BODY_STEP_BYTES ((size_t)64 << 10) /* sizes are multiples, so that one body can take another's place */
 #define SPARE_BODY_BYTES ((size_t)4 << 20) /* a larger one is not kept for reuse */
 #define SPARE_BODIES_MAX 16
-#define FORGET_BYTES_MIN ((size_t)8 << 10)
 #define LOOK_MS_MIN 2 /* how often a waiting client looks for what other processes committed */
 #define LOOK_MS_MAX 20
 
@@ -76,6 +75,7 @@ typedef struct local_client {
     block_body *spare, *retired; /* retired: lent until the next poll */
     uint32_t spare_count;
     size_t unpacked_bytes; /* in this poll */
+    text fetched;          /* a packed block */
     MDB_txn *poll_txn;     /* reset between polls */
     MDB_cursor *poll_cursor;
     bool poll_txn_is_live;
@@ -251,6 +251,7 @@ void local_client_close(client *base)
     free(c->sinks);
     free(c->touched);
     free(c->places);
+    text_free(&c->fetched);
     free(c);
 }
 
@@ -379,7 +380,10 @@ static weir_rc load_block(local_client *c, part *p, uint32_t rows_wanted, weir_e
         return WEIR_OK;
     }
     if (code != 0) return lmdb_fail(c->storage->env, code, "read a topic", err);
-    slice stored = lmdb_slice(data);
+    slice stored;
+    if ((code = lmdb_fetch(c->storage->env, data, &c->fetched, &stored)) != 0) {
+        return lmdb_fail(c->storage->env, code, "read a topic", err);
+    }
     if (!block_peek(stored, &info)) return damaged(p, err);
 
     size_t need = info.body_bytes + BLOCK_TAIL_BYTES;
@@ -391,7 +395,6 @@ static weir_rc load_block(local_client *c, part *p, uint32_t rows_wanted, weir_e
     p->is_open = true;
     c->unpacked_bytes += p->topic->is_repartition ? need * ROWS_A_BLOCK_WEIGH : need;
     bool good = block_open(&p->block, stored, is_passed_at_once ? arena_alloc(c->lent, need) : p->body->bytes);
-    lmdb_forget_pages(c->storage->env);
     if (good && p->block.next_offset < p->position) {
         good = block_skip(&p->block, (uint32_t)(p->position - p->block.next_offset));
     }
@@ -659,6 +662,7 @@ weir_rc local_client_produce(client *base, const output *out, weir_error *err)
         }
         block_run *run = &k->runs[p];
         if (run->builder.rows == 0 && run->blocks == NULL) c->touched[c->touched_count++] = run;
+        base->waiting_bytes += bytes;
         block_run_add(run, out->key[i], out->value[i], out->timestamp_ms[i],
                       out->headers == NULL ? NULL : &out->headers[i]);
     }
@@ -669,6 +673,7 @@ static void drop_outputs(local_client *c)
 {
     for (uint32_t i = 0; i < c->touched_count; i++) block_run_clear(c->touched[i]);
     c->touched_count = 0;
+    c->base.waiting_bytes = 0;
 }
 
 static weir_rc collect_places(local_client *c, const position *positions, uint32_t count, uint32_t *used, weir_error *err)

@@ -22,7 +22,7 @@ static local_state *state_of(task_state *t) { return (local_state *)t; }
 
 static state_space space_of(local_storage *s, uint32_t id, int32_t partition)
 {
-    state_space space = { .dbi = s->env->dbi[DB_STATE], .prefix_len = 8 };
+    state_space space = { .dbi = s->env->dbi[DB_STATE], .env = s->env, .prefix_len = 8 };
 
     put_u32(space.prefix, id);
     put_u32(space.prefix + 4, (uint32_t)partition);
@@ -107,7 +107,6 @@ weir_rc local_task_state_open(task_state **out, client *c, const state_spec *spe
                         .id = id,
                         .partition = spec->partition,
                         .space = space_of(s, id, spec->partition) };
-    t->space.env = s->env;
     t->space.filters = &t->filters;
     *out = &t->base;
     return WEIR_OK;

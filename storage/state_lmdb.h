@@ -26,7 +26,7 @@ struct run_filters;
 
 typedef struct state_space {
     MDB_dbi dbi;
-    lmdb_env *env;               /* whose pages are forgotten while much is read; NULL: none are */
+    lmdb_env *env;
     struct run_filters *filters; /* of the task that writes here, see state_runs.h; readers have none */
     uint32_t prefix_len;
     char prefix[STATE_PREFIX_MAX];

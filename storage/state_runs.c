@@ -11,6 +11,7 @@
 #define FAN_IN 4 /* runs of one tier that are merged */
 #define BOOK_HEAD_BYTES 32
 #define RUN_BYTES 32
+#define PIECE_BYTES ((size_t)1 << 20) /* of a merge, in memory at once */
 #define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
 /* A block that fills four pages of overflow but for LMDB's header. */
@@ -50,11 +51,6 @@ static state_lmdb_key run_start(const state_space *space, uint64_t id)
 static bool begins_with(MDB_val at, const char *bytes, size_t len)
 {
     return at.mv_size >= len && memcmp(at.mv_data, bytes, len) == 0;
-}
-
-static void forget_pages(const state_space *space)
-{
-    if (space->env != NULL) lmdb_forget_pages(space->env);
 }
 
 /* ---- the book ---- */
@@ -220,6 +216,7 @@ void run_filters_free(run_filters *f)
 {
     for (uint32_t i = 0; i < f->count; i++) free(f->items[i].words);
     free(f->items);
+    text_free(&f->fetched);
     *f = (run_filters){ 0 };
 }
 
@@ -231,9 +228,9 @@ typedef struct block_view {
     uint32_t items;
 } block_view;
 
-static bool block_see(MDB_val data, block_view *out)
+static bool block_see(slice bytes, block_view *out)
 {
-    *out = (block_view){ lmdb_slice(data), 0 };
+    *out = (block_view){ bytes, 0 };
     if (out->bytes.len < 4) return false;
     out->items = get_u32(out->bytes.data);
     size_t head = 4 + 4 * (size_t)out->items;
@@ -350,9 +347,11 @@ struct layer {
     uint64_t head; /* its key's first bytes, as a number */
     const state_change *changes; /* the next one */
     uint32_t left;
+    const state_space *space;
     MDB_cursor *cursor;
     state_lmdb_key start; /* what its LMDB keys begin with */
     block_view block;
+    text fetched; /* what the block lies in */
     uint32_t item;
 };
 
@@ -371,7 +370,7 @@ static void layer_stand(layer *l, state_change at)
 
 static int open_layer(layer *l, layer_kind kind, MDB_txn *txn, const state_space *space, uint64_t run_id)
 {
-    *l = (layer){ .kind = kind, .is_over = true };
+    *l = (layer){ .kind = kind, .is_over = true, .space = space };
     switch (kind) {
     case LAYER_RUN: l->start = run_start(space, run_id); break;
     case LAYER_ERASED: l->start = key_of_kind(space, 'e'); break;
@@ -381,6 +380,12 @@ static int open_layer(layer *l, layer_kind kind, MDB_txn *txn, const state_space
         break;
     }
     return kind == LAYER_CHANGES ? 0 : mdb_cursor_open(txn, space->dbi, &l->cursor);
+}
+
+static void close_layer(layer *l)
+{
+    if (l->cursor != NULL) mdb_cursor_close(l->cursor);
+    text_free(&l->fetched);
 }
 
 static void next_change(layer *l)
@@ -419,7 +424,9 @@ static int take_block(layer *l, int code, MDB_val key, MDB_val data)
 {
     l->is_over = code != 0 || !begins_with(key, l->start.bytes, l->start.len) || key.mv_size < l->start.len + 2;
     if (l->is_over) return code == MDB_NOTFOUND ? 0 : code;
-    if (!block_see(data, &l->block)) return MDB_CORRUPTED;
+    slice bytes;
+    if ((code = lmdb_fetch(l->space->env, data, &l->fetched, &bytes)) != 0) return code;
+    if (!block_see(bytes, &l->block)) return MDB_CORRUPTED;
     l->at.store = get_u16((char *)key.mv_data + l->start.len);
     l->item = 0;
     return 0;
@@ -511,9 +518,7 @@ int layers_open(layers *m, MDB_txn *txn, const state_space *space)
 
 void layers_close(layers *m)
 {
-    for (uint32_t i = 0; i < m->count; i++) {
-        if (m->items[i].cursor != NULL) mdb_cursor_close(m->items[i].cursor);
-    }
+    for (uint32_t i = 0; i < m->count; i++) close_layer(&m->items[i]);
     free(m->items);
     *m = (layers){ 0 };
 }
@@ -573,7 +578,10 @@ static int get_in_run(MDB_cursor *cursor, const state_space *space, uint64_t id,
     key_add_place(&place, store, key);
     int code = find_block(cursor, &start, &place, &at, &data);
     if (code != 0 || !begins_with(at, place.bytes, start.len + 2)) return code == MDB_NOTFOUND ? 0 : code;
-    if (!block_see(data, &block) || !block_find(&block, key, &item)) return MDB_CORRUPTED;
+    slice bytes = lmdb_slice(data);
+    if (space->filters != NULL) code = lmdb_fetch(space->env, data, &space->filters->fetched, &bytes);
+    if (code != 0) return code;
+    if (!block_see(bytes, &block) || !block_find(&block, key, &item)) return MDB_CORRUPTED;
     if (item == block.items) return 0;
     if (!block_item(&block, item, &there, value)) return MDB_CORRUPTED;
     *known = slice_equal(there, key);
@@ -592,7 +600,7 @@ static int make_filter(MDB_txn *txn, const state_space *space, const run *r)
         filter_add(f, place_hash(l.at.store, l.at.key));
         code = layer_next(&l);
     }
-    if (l.cursor != NULL) mdb_cursor_close(l.cursor);
+    close_layer(&l);
     if (code != 0) filter_drop(space, r->id);
     return code;
 }
@@ -633,7 +641,6 @@ int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, 
         if (code == 0 && may) code = get_in_run(cursor, space, r.id, store, key, value, &known);
     }
     mdb_cursor_close(cursor);
-    if (space->filters != NULL && ++space->filters->looks % 64 == 0) forget_pages(space); /* a look maps 64 KiB and more */
     *found = code == 0 && known && value->data != NULL;
     return code;
 }
@@ -672,7 +679,6 @@ static int delete_all(MDB_txn *txn, const state_space *space, const state_lmdb_k
     MDB_cursor *cursor;
     state_lmdb_key first = *start;
     MDB_val key = { 0, first.bytes }, data;
-    uint32_t deleted = 0;
     int code = mdb_cursor_open(txn, space->dbi, &cursor);
 
     if (code != 0) return code;
@@ -688,7 +694,7 @@ static int delete_all(MDB_txn *txn, const state_space *space, const state_lmdb_k
                 left->bytes -= (int64_t)(len + data.mv_size);
             }
             if ((code = mdb_cursor_del(cursor, 0)) != 0) break;
-            if (++deleted % 64 == 0) forget_pages(space); /* to delete a block, LMDB looks into it */
+            if (!is_tree) lmdb_forget_pages(space->env); /* to delete a block, LMDB looks into it */
         }
         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
@@ -823,6 +829,7 @@ static int finish(MDB_txn *txn, const state_space *space, run_book *book, const 
     return code;
 }
 
+/* By a piece. */
 static int carry_on(MDB_txn *txn, const state_space *space, run_book *book, run_merge *m, size_t bytes, bool *is_over)
 {
     uint32_t count, first = first_input(book, m, &count);
@@ -858,9 +865,12 @@ int runs_merge(MDB_txn *txn, const state_space *space, run_book *book, size_t by
     if (book->run_count == 0) return 0;
     plan_merges(space, book);
     for (uint32_t i = 0; i < book->merge_count;) {
-        bool is_over;
-        int code = carry_on(txn, space, book, &book->merges[i], each, &is_over);
-        forget_pages(space);
+        bool is_over = false;
+        int code = 0;
+        for (size_t left = each, piece; left > 0 && code == 0 && !is_over; left -= piece) {
+            piece = left < PIECE_BYTES ? left : PIECE_BYTES;
+            code = carry_on(txn, space, book, &book->merges[i], piece, &is_over);
+        }
         if (code == 0 && is_over) {
             code = finish(txn, space, book, &book->merges[i], growth);
             memmove(book->merges + i, book->merges + i + 1, (--book->merge_count - i) * sizeof *book->merges);

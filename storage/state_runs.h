@@ -38,7 +38,7 @@ typedef struct run_filter {
 typedef struct run_filters {
     run_filter *items;
     uint32_t count, room;
-    uint32_t looks; /* of the task into its runs */
+    text fetched; /* the block that was looked into last */
 } run_filters;
 
 void run_filters_free(run_filters *f); /* what it holds */

@@ -228,6 +228,8 @@ weir_rc client_position(client *c, uint32_t source, int32_t partition, int64_t *
 
 weir_rc client_produce(client *c, const output *out, weir_error *err) { return c->class->client_produce(c, out, err); }
 
+size_t client_waiting_bytes(const client *c) { return c->waiting_bytes; }
+
 weir_rc client_commit(client *c, const epoch *epochs, uint32_t epoch_count, const position *positions,
                       uint32_t position_count, weir_error *err)
 {

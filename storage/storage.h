@@ -187,6 +187,8 @@ typedef struct output {
 
 /* Adds records to the open epoch, opening one if need be. Everything is copied. The order of rows is kept per partition. */
 weir_rc client_produce(client *c, const output *out, weir_error *err) WEIR_CHECKED;
+/* Keys and values that were produced and wait in memory for the commit; none where they are on their way already. */
+size_t client_waiting_bytes(const client *c);
 
 typedef struct task_state task_state;
 
@@ -233,7 +235,7 @@ typedef struct state_spec {
 /* Opens and, on Kafka, restores: may take long; prints nothing; `client_wake` does not interrupt it. */
 weir_rc task_state_open(task_state **out, client *c, const state_spec *spec, weir_error *err) WEIR_CHECKED;
 void task_state_close(task_state *t); /* NULL is fine */
-/* The committed value; lent until the client's next commit or abort. *found false: none. */
+/* The committed value; lent until the next look, commit or abort. *found false: none. */
 weir_rc task_state_get(task_state *t, uint16_t store, slice key, slice *value, bool *found, weir_error *err) WEIR_CHECKED;
 /* Removes all state, positions and changelogs of a query's sub-topologies (names that begin with "<query>/") and its
  * consumer group's positions. */

@@ -149,7 +149,9 @@ START_TEST(a_commit_is_all_or_nothing)
     ck_assert_int_eq(e->next_offset, 3);
 
     for (int32_t p = 0; p < 3; p++) produce_one(c, SLICE("k"), SLICE("lost"), p);
+    ck_assert_uint_eq(client_waiting_bytes(c), 3 * strlen("klost"));
     MUST(client_abort(c, &test_error));
+    ck_assert_uint_eq(client_waiting_bytes(c), 0);
     for (int32_t p = 0; p < 3; p++) ck_assert_int_eq(end_of(s, "out", p), 0);
     ck_assert_uint_eq(poll_client(c, 0, 3, &e), 1);
     ck_assert_int_eq(e->offset[0], 0); /* from the start again */
@@ -161,6 +163,7 @@ START_TEST(a_commit_is_all_or_nothing)
     ck_assert_int_eq(end_of(s, "out", 0), 0);
     ck_assert(!get_state(t, 1, SLICE("count"), &content));
     MUST(client_commit(c, &epoch_of_t, 1, &done, 1, &test_error));
+    ck_assert_uint_eq(client_waiting_bytes(c), 0);
     ck_assert(get_state(t, 1, SLICE("count"), &content) && slice_is(content, "3"));
     for (int32_t p = 0; p < 3; p++) ck_assert_int_eq(end_of(s, "out", p), 3);
     MUST(client_position(c, 0, 0, &next, &test_error));

@@ -288,6 +288,44 @@ START_TEST(a_record_of_100_mb_goes_through)
 }
 END_TEST
 
+static int64_t mapped_mib(void)
+{
+    long long size, resident, shared;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    ck_assert_int_eq(fscanf(f, "%lld %lld %lld", &size, &resident, &shared), 3);
+    fclose(f);
+    return shared * sysconf(_SC_PAGESIZE) >> 20;
+}
+
+START_TEST(what_is_read_does_not_stay_mapped)
+{
+    storage *s = open_here();
+    size_t len = (size_t)256 << 10;
+    char *bytes = malloc(len);
+    record r = { .value = { bytes, len } };
+    const fetch *e;
+    int64_t most = 0;
+
+    make_topic(s, "t", 1);
+    for (int i = 0; i < 384; i++) {
+        fill_randomly(bytes, len);
+        MUST(topic_append(s, SLICE("t"), &r, NULL, 1, NULL, &test_error));
+    }
+    client *c = open_reader(s, NULL, "t", NULL);
+    int64_t before = mapped_mib();
+    for (bool ended = false; !ended;) {
+        uint32_t count = poll_client(c, 0, 1, &e);
+        for (uint32_t i = 0; i < count; i++) ended = ended || e[i].kind == FETCH_END;
+        if (mapped_mib() > most) most = mapped_mib();
+    }
+    ck_assert_int_lt(most - before, 32); /* of 96 */
+    client_close(c);
+    storage_close(s);
+    free(bytes);
+}
+END_TEST
+
 static int64_t first_kept(storage *s, const char *topic)
 {
     const fetch *e;
@@ -459,6 +497,7 @@ static void add(TCase *all)
     tcase_add_test(all, records_go_where_kafka_would_put_them);
     tcase_add_loop_test(all, what_was_appended_is_read_whatever_the_batch, 0, 4);
     tcase_add_test(all, a_record_of_100_mb_goes_through);
+    tcase_add_test(all, what_is_read_does_not_stay_mapped);
     tcase_add_test(all, retention_drops_old_blocks);
     tcase_add_test(all, a_reader_behind_retention_goes_on_at_the_first_kept);
     tcase_add_test(all, a_quota_stops_appending_but_not_deleting);
