@@ -316,6 +316,15 @@ bool function_exists(slice name, function_kind *kind)
     return true;
 }
 
+bool function_takes_unit(slice name, uint32_t arg)
+{
+    uint32_t first, end;
+
+    if (!find_rows(name, &first, &end) || arg >= table.signatures[first].count) return false;
+    const pattern *p = table.signatures[first].params[arg];
+    return p->kind == PATTERN_TYPE && p->type->kind == TYPE_INTERVAL_UNIT;
+}
+
 /* ---- which overload ---- */
 
 #define NO_MATCH (-1)

@@ -183,32 +183,19 @@ static weir_rc bind_name(binder *b, const expr *e, bound **out)
     return WEIR_OK;
 }
 
-/* DAY, HOUR and the like may name columns; where no such column is, the word is a unit. */
-static bool is_unit_word(binder *b, const expr *e)
-{
-    static const char *const words[] = { "YEAR",  "MONTH",  "WEEK",  "DAY",  "HOUR",  "MINUTE",  "SECOND",  "MILLISECOND",
-                                         "YEARS", "MONTHS", "WEEKS", "DAYS", "HOURS", "MINUTES", "SECONDS", "MILLISECONDS" };
-
-    if (e->kind != EXPR_COLUMN || identifier_present(&e->column.source) || e->column.name.quoted) return false;
-    for (uint32_t i = 0; i < b->scope.count; i++) {
-        if (slice_equal(b->scope.columns[i].name, e->column.name.name)) return false;
-    }
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (slice_is(e->column.name.name, words[i])) return true;
-    }
-    return false;
-}
-
 /* ---- calls ---- */
+
+weir_rc fail_over(weir_error *err, const expr *e)
+{
+    return weir_fail(err, WEIR_UNSUPPORTED, e->call.over->at, "OVER (...) is not supported yet; GROUP BY, with a WINDOW where need be, aggregates rows");
+}
 
 static weir_rc check_call_allowed(binder *b, const expr *e)
 {
     function_kind kind;
     slice name = e->call.name.name;
 
-    if (e->call.over != NULL) {
-        return weir_fail(b->err, WEIR_UNSUPPORTED, e->call.over->at, "OVER (...) is not supported yet");
-    }
+    if (e->call.over != NULL) return fail_over(b->err, e);
     if (!function_exists(name, &kind)) return function_fail_unknown(name, e->at, b->err); /* before what its arguments lack */
     if (kind == FUNCTION_AGGREGATE && !b->allows_aggregates) {
         bool is_argument = strncmp(b->clause, "the argument", strlen("the argument")) == 0;
@@ -225,12 +212,28 @@ static weir_rc check_call_allowed(binder *b, const expr *e)
     return WEIR_OK;
 }
 
+/* A bare word, where a function takes a time unit. */
+static weir_rc bind_unit(binder *b, const expr *call, const expr *e, bound **out)
+{
+    bool is_word = e->kind == EXPR_COLUMN && !identifier_present(&e->column.source) && !e->column.name.quoted;
+
+    if (e->kind == EXPR_UNIT || e->kind == EXPR_NULL) return bind_expr(b, e, out);
+    if (!is_word) {
+        slice shown = expr_text(b->arena, e);
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s takes a time unit here, a word such as DAYS without quotes, not %.*s",
+                         SLICE_ARG(call->call.name.name), SLICE_ARG(shown));
+    }
+    WEIR_TRY(time_unit_check(e->column.name.name, e->at, b->err));
+    *out = unit_literal(b, e->column.name.name, e->at);
+    return WEIR_OK;
+}
+
 weir_rc bind_call_args(binder *b, const expr *e, bound **args)
 {
     for (uint32_t i = 0; i < e->call.args.count; i++) {
         const expr *arg = e->call.args.items[i];
         if (arg->kind == EXPR_LAMBDA) continue;
-        if (is_unit_word(b, arg)) args[i] = unit_literal(b, arg->column.name.name, arg->at);
+        if (function_takes_unit(e->call.name.name, i)) WEIR_TRY(bind_unit(b, e, arg, &args[i]));
         else WEIR_TRY(bind_expr(b, arg, &args[i]));
     }
     return WEIR_OK;

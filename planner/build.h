@@ -135,7 +135,8 @@ weir_rc declared_schema(const planner_env *env, const column_def_list *list, boo
 weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
 weir_rc plan_insert_values(const planner_env *env, const statement *s, arena *a, planned *out,
                            weir_error *err) WEIR_CHECKED;
-weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct);
+/* instead: what can be done. */
+weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct, const char *instead);
 
 /* ---- WITH (with.c) ---- */
 

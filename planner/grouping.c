@@ -212,7 +212,7 @@ static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
     bound *node;
     slice name;
 
-    if (e->call.over != NULL) return fail_unsupported(g->b->err, e->call.over->at, "OVER (...)");
+    if (e->call.over != NULL) return fail_over(g->b->err, e);
     WEIR_TRY(bind_call_args(&over, e, args));
     WEIR_TRY(called_name(&over, e, &name));
     /* Without an argument, or of *, all but COUNT are about the time of the row. */

@@ -6,9 +6,9 @@
 
 static weir_rc check_supported(builder *b, const select_query *q)
 {
-    if (q->common_table_count > 0) return fail_unsupported(b->err, q->common_tables[0].name.at, "WITH name AS (...)");
-    if (q->union_count > 0) return fail_unsupported(b->err, q->union_all[0]->at, "UNION ALL");
-    if (q->distinct) return fail_unsupported(b->err, q->at, "SELECT DISTINCT");
+    if (q->common_table_count > 0) return fail_unsupported(b->err, q->common_tables[0].name.at, "WITH name AS (...)", "CREATE STREAM name AS ... makes what can be read by that name");
+    if (q->union_count > 0) return fail_unsupported(b->err, q->union_all[0]->at, "UNION ALL", "INSERT INTO one stream from each SELECT brings their rows together");
+    if (q->distinct) return fail_unsupported(b->err, q->at, "SELECT DISTINCT", "GROUP BY gives each value once");
     if (q->has_partition_by && is_aggregation(q)) {
         return weir_fail(b->err, WEIR_SEMANTIC, q->partition_by_at,
                          "GROUP BY gives the result its key; PARTITION BY cannot give it another: leave it out");

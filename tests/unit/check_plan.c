@@ -557,9 +557,10 @@ END_TEST
 START_TEST(what_is_not_there_yet_says_so)
 {
     make_sources();
-    expect_error("SELECT DISTINCT n FROM access", WEIR_UNSUPPORTED, 1, 1, "SELECT DISTINCT is not supported yet");
+    expect_error("SELECT DISTINCT n FROM access", WEIR_UNSUPPORTED, 1, 1, "SELECT DISTINCT is not supported yet; GROUP BY gives each value once");
     expect_error("SELECT * FROM (SELECT * FROM access) EMIT CHANGES", WEIR_UNSUPPORTED, 1, 15,
-                 "a query in FROM of one that goes on for ever is not supported yet");
+                 "a query in FROM of one that goes on for ever is not supported yet; CREATE STREAM or CREATE TABLE ... AS makes its "
+                 "result something to read from");
     semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, not ROWTIME (BIGINT)");
 }
 END_TEST
