@@ -159,34 +159,12 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
     return WEIR_OK;
 }
 
-/* The first column that is not as the target has it. */
-static void print_difference(text *out, const schema *wanted, const schema *found)
-{
-    for (uint32_t i = 0; i < wanted->count; i++) {
-        const schema_column *c = &wanted->columns[i];
-        int32_t at = schema_find(found, c->name);
-        bool is_key = i < wanted->key_count;
-        if (at < 0) {
-            text_printf(out, "column %.*s is missing", SLICE_ARG(c->name));
-        } else if (is_key != ((uint32_t)at < found->key_count)) {
-            text_printf(out, "column %.*s must be a %s column", SLICE_ARG(c->name), is_key ? "key" : "value");
-        } else if ((uint32_t)at != i) {
-            text_printf(out, "column %.*s stands elsewhere", SLICE_ARG(c->name));
-        } else if (!type_equal(found->columns[at].type, c->type)) {
-            text_printf(out, "column %.*s has another type", SLICE_ARG(c->name));
-        } else {
-            continue;
-        }
-        return;
-    }
-    text_printf(out, "column %.*s is too many", SLICE_ARG(found->columns[found->count - 1].name));
-}
-
-static weir_rc fail_schema(builder *b, const source *target, const schema *found, sql_pos at)
+/* cast: as found, but what the language casts by itself is as the target has it. */
+static weir_rc fail_schema(builder *b, const source *target, const schema *found, const schema *cast, sql_pos at)
 {
     text shown = TEXT_EMPTY;
 
-    print_difference(&shown, &target->schema, found);
+    (void)schema_print_difference(&shown, &target->schema, cast);
     text_add_c(&shown, ": the columns of the SELECT are ");
     schema_print(&shown, found, false);
     text_printf(&shown, "; %.*s has ", SLICE_ARG(target->name));
@@ -203,20 +181,21 @@ static weir_rc fit_to_target(builder *b, const source *target, sql_pos at)
     const schema *wanted = &target->schema;
     schema found = top->schema;
 
-    if (found.count != wanted->count || found.key_count != wanted->key_count) return fail_schema(b, target, &found, at);
     schema_column *columns = ARENA_ZEROS(b->arena, schema_column, found.count);
+    const schema cast = { columns, found.key_count, found.count };
+    memcpy(columns, found.columns, sizeof *columns * found.count);
+    if (found.count != wanted->count || found.key_count != wanted->key_count) return fail_schema(b, target, &found, &cast, at);
     binder casts = binder_over(b, &(scope){ 0 }, "SELECT");
     for (uint32_t i = 0; i < found.count; i++) {
-        columns[i] = found.columns[i];
-        if (!slice_equal(columns[i].name, wanted->columns[i].name)) return fail_schema(b, target, &found, at);
+        if (!slice_equal(columns[i].name, wanted->columns[i].name)) return fail_schema(b, target, &found, &cast, at);
         if (type_equal(columns[i].type, wanted->columns[i].type)) continue;
         if (i < found.key_count || cast_function(columns[i].type, wanted->columns[i].type, true) == NULL) {
-            return fail_schema(b, target, &found, at);
+            return fail_schema(b, target, &found, &cast, at);
         }
         WEIR_TRY(bind_cast(&casts, top->project.exprs[i], wanted->columns[i].type, false, at, &top->project.exprs[i]));
         columns[i].type = wanted->columns[i].type;
     }
-    top->schema = (schema){ columns, found.key_count, found.count };
+    top->schema = cast;
     return WEIR_OK;
 }
 

@@ -622,8 +622,8 @@ START_TEST(replacing_keeps_state_or_is_refused)
     run("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS c FROM access WHERE n > 3 GROUP BY ip");
     ck_assert_ptr_nonnull(catalog_query(f.catalog, SLICE("CTAS_T_2")));
     semantic("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS c, SUM(n) AS s FROM access GROUP BY ip", 25,
-             "T cannot be replaced by this: its state holds \"aggregate by (STRING): COUNT() BIGINT\", the new query needs "
-             "\"aggregate by (STRING): COUNT() BIGINT, SUM(INTEGER) INTEGER\"; drop it and create it again to start over");
+             "T cannot be replaced by this: its query has kept COUNT(*) by `IP`, and the new one would keep COUNT(*), SUM(`N`) by `IP`; "
+             "drop T and create it again to start over");
     semantic("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS d FROM access GROUP BY ip", 25,
              "T cannot be replaced by this: column C BIGINT would be missing; keep the columns there are and add new ones behind them, or drop T and create it again");
     run("ALTER STREAM access ADD COLUMN extra STRING");
