@@ -672,12 +672,13 @@ void eval_fail(eval_context *x, uint32_t row, const char *format, ...)
     x->report(x->report_self, row, reason);
 }
 
-void agg_stop(agg_context *x, const char *format, ...)
+void agg_stop(agg_context *x, const void *acc, const char *format, ...)
 {
     va_list arguments;
 
     if (x->stop) return; /* the first reason is the one to tell */
     x->stop = true;
+    x->stopped = acc;
     va_start(arguments, format);
     vsnprintf(x->reason, sizeof x->reason, format, arguments);
     va_end(arguments);

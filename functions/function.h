@@ -101,10 +101,11 @@ typedef struct agg_context {
     eval_context *eval;
     slab *slab;        /* of the group table: for tails */
     bool stop;         /* set by agg_stop: the query ends with class runtime */
+    const void *stopped; /* the accumulator that could not take a value */
     char reason[256];
 } agg_context;
 
-void agg_stop(agg_context *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void agg_stop(agg_context *x, const void *acc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 struct aggregate {
     uint32_t bytes;
