@@ -41,6 +41,21 @@ static weir_rc check_feeds_not_itself(builder *b, slice topic, sql_pos at)
                      SLICE_ARG(from->source.name), SLICE_ARG(topic));
 }
 
+/* An error that names a column whose name was made up says what stands there, and where. */
+static weir_rc tell_generated(builder *b, weir_rc rc)
+{
+    weir_error told = *b->err;
+
+    for (const generated_column *g = b->generated; rc != WEIR_OK && g != NULL; g = g->next) {
+        const char *named = strstr(told.message, arena_printf(b->arena, "%.*s", SLICE_ARG(g->name)).data);
+        if (named == NULL || isdigit((unsigned char)named[g->name.len])) continue;
+        slice what = expr_text(b->arena, g->of);
+        return weir_fail(b->err, told.rc, g->of->at, "%s; %.*s is %.*s, to which AS gives a name", told.message, SLICE_ARG(g->name),
+                         SLICE_ARG(what));
+    }
+    return rc;
+}
+
 /* ---- CREATE ... AS ---- */
 
 static weir_rc check_result_kind(builder *b, const statement *s)
@@ -133,7 +148,7 @@ weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, pla
 {
     builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->create.name.name,
                   .makes_table = s->create.kind == SOURCE_TABLE };
-    weir_rc rc = make_create_as(&b, s, out);
+    weir_rc rc = tell_generated(&b, make_create_as(&b, s, out));
 
     release_unused(b.held, rc == WEIR_OK ? out->command.plan : NULL);
     return rc;
@@ -262,7 +277,7 @@ static weir_rc make_insert_query(builder *b, const statement *s, planned *out)
 weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
 {
     builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->insert_query.target.name };
-    weir_rc rc = make_insert_query(&b, s, out);
+    weir_rc rc = tell_generated(&b, make_insert_query(&b, s, out));
 
     release_unused(b.held, rc == WEIR_OK ? out->command.plan : NULL);
     return rc;
