@@ -73,6 +73,9 @@ weir_rc bind_common(binder *b, const expr *const *typed, bound **items, uint32_t
  * that type. False: it is no literal, or none that could. */
 weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound **out) WEIR_CHECKED;
 
+/* Beside BOOLEANs a text must spell one: true, false, yes, no or a beginning of them. CAST takes all else for false. */
+bool spells_boolean(slice text, bool *out);
+
 /* The index into b->scope.columns; -1 and an error otherwise. */
 int32_t find_column(binder *b, const identifier *from, const identifier *name);
 /* What a pseudo column's name stands for; false: it is none. */
