@@ -574,12 +574,61 @@ static weir_rc fail_ambiguous(const signature *s, const signature *other, const 
     return rc;
 }
 
+/* What other dialects call them. */
+static const struct {
+    const char *elsewhere, *here;
+} OTHER_NAMES[] = {
+    { "UPPER", "UCASE" },
+    { "LOWER", "LCASE" },
+    { "LENGTH", "LEN" },
+    { "CHAR_LENGTH", "LEN" },
+    { "STRPOS", "INSTR" },
+    { "POSITION", "INSTR" },
+    { "CHARINDEX", "INSTR" },
+    { "SPLIT_PART", "SPLIT" },
+    { "STRING_SPLIT", "SPLIT" },
+    { "REGEXP_MATCHES", "REGEXP_EXTRACT" },
+    { "REGEXP_SUBSTR", "REGEXP_EXTRACT" },
+    { "JSON_EXTRACT", "EXTRACTJSONFIELD" },
+    { "JSON_VALUE", "EXTRACTJSONFIELD" },
+    { "TO_JSON", "TO_JSON_STRING" },
+    { "NOW", "UNIX_TIMESTAMP" },
+    { "CURRENT_TIMESTAMP", "UNIX_TIMESTAMP" },
+    { "TO_TIMESTAMP", "PARSE_TIMESTAMP" },
+    { "TO_DATE", "PARSE_DATE" },
+    { "TO_CHAR", "FORMAT_TIMESTAMP" },
+    { "DATE_FORMAT", "FORMAT_TIMESTAMP" },
+    { "STRFTIME", "FORMAT_TIMESTAMP" },
+    { "IF", "CASE WHEN" },
+    { "IIF", "CASE WHEN" },
+    { "NVL", "IFNULL" },
+    { "ISNULL", "IFNULL" },
+    { "POW", "POWER" },
+    { "CEILING", "CEIL" },
+    { "GEN_RANDOM_UUID", "UUID" },
+    { "CARDINALITY", "ARRAY_LENGTH" },
+    { "ARRAY_TO_STRING", "ARRAY_JOIN" },
+    { "UNNEST", "EXPLODE" },
+    { "ARRAY_AGG", "COLLECT_LIST" },
+    { "STRING_AGG", "COLLECT_LIST" },
+    { "GROUP_CONCAT", "COLLECT_LIST" },
+    { "FIRST_VALUE", "EARLIEST_BY_OFFSET" },
+    { "FIRST", "EARLIEST_BY_OFFSET" },
+    { "LAST_VALUE", "LATEST_BY_OFFSET" },
+    { "LAST", "LATEST_BY_OFFSET" },
+    { "STDDEV", "STDDEV_SAMP" },
+    { "MEAN", "AVG" },
+};
+
 weir_rc function_fail_unknown(slice name, sql_pos at, weir_error *err)
 {
     nearest n = nearest_to(name);
 
     for (uint32_t i = 0; i < table.count; i++) {
         if (!table.rows[i]->is_hidden) nearest_offer(&n, slice_of(table.rows[i]->name));
+    }
+    for (size_t i = 0; i < sizeof OTHER_NAMES / sizeof OTHER_NAMES[0]; i++) {
+        nearest_offer_other(&n, OTHER_NAMES[i].elsewhere, OTHER_NAMES[i].here);
     }
     return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s%s", SLICE_ARG(name),
                      n.best.data != NULL ? nearest_hint(&n) : "; SHOW FUNCTIONS lists those there are");

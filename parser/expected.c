@@ -89,11 +89,16 @@ static void list(expectation *x)
     if (expression_fits) drop(x, EXPRESSIONS, COUNT_OF(EXPRESSIONS));
     if (expression_fits || literal_fits) drop(x, LITERALS, COUNT_OF(LITERALS));
     if (expression_fits || unit_fits) drop(x, UNITS, COUNT_OF(UNITS));
+    bool and_is_wanted = x->could[TK_AND] && !x->could[TK_OR]; /* BETWEEN 1 */
     if (operator_fits) {
         drop(x, OPERATORS, COUNT_OF(OPERATORS));
+        x->could[TK_AND] = and_is_wanted;
         x->could[TK_NOT] = x->could[TK_LP] = x->could[TK_DOT] = x->could[TK_STRING] = false;
     }
-    if (x->could[TK_QUOTED_NAME]) drop_words(x);
+    if (x->could[TK_QUOTED_NAME]) {
+        drop_words(x);
+        x->could[TK_TUMBLING] = x->could[TK_HOPPING] = false; /* names of functions there */
+    }
     for (uint32_t i = 0; i < keyword_count(); i++)
         if (x->could[keyword_at(i)->token]) say(x, keyword_at(i)->word);
     for (size_t i = 0; i < COUNT_OF(SIGNS); i++)
@@ -160,6 +165,13 @@ static bool ends_list(int kind)
     return kind == TK_RP || kind == TK_RB || kind == TK_GT || kind == TK_FROM || kind == TOKEN_END;
 }
 
+static bool begins_statement(int kind)
+{
+    for (size_t i = 0; i < COUNT_OF(STATEMENTS); i++)
+        if (STATEMENTS[i] == kind && kind != TK_WITH) return true;
+    return false;
+}
+
 static void add_hint(text *message, const expectation *could, const token *found, const token *before)
 {
     const keyword *reserved = keyword_of_token(found->kind);
@@ -178,6 +190,10 @@ static void add_hint(text *message, const expectation *could, const token *found
         text_printf(message, "; a text is written in single quotes, '%.*s'", (int)found->text.len - 2, found->text.data + 1);
     } else if (before->kind == TK_STRING && before->text.data + before->text.len == found->text.data && found->kind == TK_NAME) {
         text_add_c(message, "; a quote within a text is written twice, 'it''s'");
+    } else if (found->kind == TK_STRING && could->could[TK_QUOTED_NAME] && !could->could[TK_STRING] && found->text.len > 2) {
+        text_printf(message, "; a name has no single quotes, %.*s", (int)found->text.len - 2, found->text.data + 1);
+    } else if (could->could[TOKEN_END] && begins_statement(found->kind)) {
+        text_add_c(message, "; a semicolon stands between statements");
     } else if (before->kind == TK_COMMA && ends_list(found->kind)) {
         text_add_c(message, "; leave out the comma before it");
     } else if (reserved != NULL && reserved->reserved == KEYWORD_RESERVED && !opens_clause(found->kind) &&

@@ -6,6 +6,8 @@
 #define ANY NULL          /* whatever was met */
 #define AT_END (-1)       /* nothing but the end could have stood there */
 #define PROPERTY (-2)     /* the name of one in WITH */
+#define SOURCE (-4)       /* behind the name of one in FROM */
+#define WRITTEN_DURATION (-3) /* a duration, where no expression may stand */
 #define STATEMENT TK_DROP /* stands for the beginning of a statement, where alone it can stand */
 #define CLAUSE TK_LIMIT   /* stands for a place behind FROM, where another clause of the query could begin */
 
@@ -29,6 +31,7 @@ typedef struct row {
 #define NO_UPSERT CONSTRUCT("rows are written by INSERT INTO ... VALUES; in a table it takes the place of the row with that key")
 #define ONE_QUERY CONSTRUCT("a query cannot stand within an expression; JOIN brings its source in")
 #define NO_UNION CONSTRUCT("there is no UNION; INSERT INTO one stream from each SELECT brings their rows together")
+#define FIRST_ROWS PLACE("so many rows at most are asked for by LIMIT, at the end")
 #define NO_CONSTRAINT PLACE("a column has a name, a type and at most KEY, PRIMARY KEY, HEADERS or HEADER('name'): no constraints, no defaults")
 #define ALL_COLUMNS PLACE("INSERT INTO ... SELECT takes no list of columns: the SELECT list has all those of the target, in its order")
 
@@ -89,6 +92,16 @@ static const row ROWS[] = {
     { ",", AT_END, ")", TK_INSERT, PLACE("VALUES takes one row; each further one is an INSERT of its own") },
     { ANY, AT_END, ")", TK_INSERT, PLACE("VALUES ends the statement") },
 
+    /* windows and durations */
+    { "SIZE", TK_DURATION, "(", 0, PLACE("a session has no size: SESSION (10 SECONDS) tells the gap that ends it") },
+    { "ADVANCE", TK_RETENTION, NULL, 0, PLACE("ADVANCE BY is for HOPPING windows") },
+    { "ADVANCE", TK_RP, NULL, 0, PLACE("ADVANCE BY is for HOPPING windows, behind a comma: HOPPING (SIZE 1 HOUR, ADVANCE BY 10 MINUTES)") },
+    { ANY, WRITTEN_DURATION, NULL, 0, PLACE("a duration is a number and a unit without quotes, as in 10 SECONDS or 10s") },
+
+    /* settings */
+    { ".", TK_EQ, NULL, TK_SET, PLACE("the name of a setting stands in single quotes: SET 'auto.offset.reset' = 'earliest'") },
+    { "TO", TK_EQ, NULL, TK_SET, PLACE("a setting is made by =: SET 'auto.offset.reset' = 'earliest'") },
+
     /* clauses out of their order */
     { "WINDOW", CLAUSE, NULL, 0, PLACE("WINDOW stands right behind FROM and its JOINs, before WHERE and GROUP BY") },
     { "WITHIN", CLAUSE, NULL, 0, PLACE("WITHIN stands before ON: JOIN name WITHIN 1 HOUR ON ...") },
@@ -106,12 +119,19 @@ static const row ROWS[] = {
     { "SELECT", TK_CASE, "(", 0, ONE_QUERY },
     { "EXISTS", TK_CASE, NULL, 0, ONE_QUERY },
     { "", TK_FROM, NULL, TK_SELECT, PLACE("SELECT reads a stream or a table: say FROM which") },
-    { ANY, TK_FROM, "TOP", TK_SELECT, PLACE("so many rows at most are asked for by LIMIT, at the end") },
+    { ANY, TK_FROM, "TOP", TK_SELECT, FIRST_ROWS },
+    { "FIRST", CLAUSE, "FETCH", TK_SELECT, FIRST_ROWS },
+    { "(", TK_FROM, "FILTER", 0, CONSTRUCT("an aggregate has no FILTER; CASE WHEN ... THEN ... END as its argument leaves rows out") },
+    { ".", SOURCE, NULL, 0, PLACE("there are no schemas: a stream or a table has a name of one part") },
+    { ".", TK_ARROW, NULL, 0, PLACE("a field of a STRUCT is read by ->, as in column->field") },
+    { ".", STATEMENT, NULL, 0, PLACE("SHOW STREAMS, SHOW TABLES and DESCRIBE name tell what there is") },
 };
 
 static bool is_place(const row *r, const bool *could)
 {
     if (r->could == PROPERTY) return could[TK_STRING] && could[TK_QUOTED_NAME] && !could[TK_CASE];
+    if (r->could == SOURCE) return could[TK_JOIN] && !could[TK_PLUS];
+    if (r->could == WRITTEN_DURATION) return could[TK_DURATION] && !could[TK_NULL];
     if (r->could != AT_END) {
         const keyword *k = keyword_of_token(r->could);
         bool is_name_too = k != NULL && k->reserved == KEYWORD_WORD && could[TK_QUOTED_NAME];

@@ -118,13 +118,16 @@ static int decide(const parse_context *c, int kind)
     }
 }
 
-/* A character that begins an operator of another dialect. */
-static const char *meant_by(char c)
+/* A character that begins an operator of another dialect; a NUL ends the text. */
+static const char *meant_by(const char *at)
 {
-    switch (c) {
+    switch (*at) {
     case '&': return "; AND joins conditions";
     case '!': return "; not equal is written <> or !=";
-    case ':': return "; CAST(value AS type) brings a value to another type";
+    case '#': return "; a comment begins with --";
+    case '?':
+    case '$': return "; a variable is written ${name}, and DEFINE gives it a value";
+    case ':': return at[1] != ':' ? "" : "; CAST(value AS type) brings a value to another type";
     case '~': return "; LIKE compares with a pattern, REGEXP_EXTRACT with a regular expression";
     default: return "";
     }
@@ -136,7 +139,7 @@ bool tokens_next(parse_context *c, token *out)
     out->at = position_of(c, out->text.data);
     if (out->kind == TOKEN_BAD) {
         if (strcmp(out->problem, "unexpected character") == 0) {
-            parse_fail(c, WEIR_SYNTAX, out->at, "unexpected character '%.*s'%s", SLICE_ARG(out->text), meant_by(out->text.data[0]));
+            parse_fail(c, WEIR_SYNTAX, out->at, "unexpected character '%.*s'%s", SLICE_ARG(out->text), meant_by(out->text.data));
         } else {
             parse_fail(c, WEIR_SYNTAX, out->at, "%s", out->problem);
         }

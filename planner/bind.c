@@ -42,7 +42,9 @@ static weir_rc bind_typed_string(binder *b, const expr *e, bound **out)
                      : slice_equal_nocase(name, SLICE("TIMESTAMP")) ? &type_timestamp
                                                                     : NULL;
     if (to == NULL) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "a literal is written DATE '...', TIME '...' or TIMESTAMP '...'");
+        bool is_interval = slice_equal_nocase(name, SLICE("INTERVAL"));
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, is_interval ? "there are no intervals; TIMESTAMPADD(DAYS, 1, time) gives a later time"
+                         : "a literal is written DATE '...', TIME '...' or TIMESTAMP '...', and a name given by AS has no quotes");
     }
     bound *typed = bound_literal(b->arena, &type_string, (value){ .str = e->typed_string.string }, e->at);
     bool done;
@@ -320,15 +322,23 @@ static bool has_order(const type *t)
     return !type_is_nested(t) && t->kind != TYPE_BOOLEAN;
 }
 
+static bool yields_text(const bound *x)
+{
+    return x->kind == BOUND_LITERAL && x->type->kind == TYPE_STRING;
+}
+
 /* No operator takes operands of these types: says which operands they are, and what helps. */
 static weir_rc fail_operands(binder *b, const char *name, const expr *x, const bound *left, const expr *y, const bound *right, sql_pos at)
 {
     slice x_text = operand_text(b->arena, x, left->type), y_text = operand_text(b->arena, y, right->type);
     bool is_orderless = left->type->kind == right->type->kind && !has_order(left->type);
+    bool is_quoted_number = (yields_text(left) && type_is_number(right->type)) || (yields_text(right) && type_is_number(left->type));
 
     return weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s %s %.*s: no %s takes these types; %s", SLICE_ARG(x_text), name,
                      SLICE_ARG(y_text), name,
-                     is_orderless ? "such values are equal or not, they have no order" : "CAST() brings them to one type");
+                     is_orderless       ? "such values are equal or not, they have no order"
+                     : is_quoted_number ? "a number is written without quotes"
+                                        : "CAST() brings them to one type");
 }
 
 static bool has_operator(binder *b, const char *name, const bound *left, const bound *right, sql_pos at)
@@ -679,7 +689,10 @@ static weir_rc bind_subscript(binder *b, const expr *e, bound **out)
     }
     if (base->kind != TYPE_ARRAY && base->kind != TYPE_MAP) {
         slice given = operand_text(b->arena, e->subscript.base, base);
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, not of %.*s", SLICE_ARG(given));
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, not of %.*s%s", SLICE_ARG(given),
+                         base->kind == TYPE_STRUCT   ? "; -> reads a field"
+                         : base->kind == TYPE_STRING ? "; SUBSTRING() takes a part of a text"
+                                                     : "");
     }
     return bind_call(b, SLICE("[]"), args, NULL, 2, e->at, out);
 }

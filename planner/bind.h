@@ -90,6 +90,8 @@ bool expr_same(binder *b, const expr *x, const expr *y);
 void expr_walk(const expr *e, bool (*see)(void *self, const expr *e), void *self);
 /* Is e a call of a function of this kind? */
 bool expr_is_call_of(const expr *e, function_kind kind);
+/* The first call of an aggregate function in e; NULL: there is none. */
+const expr *expr_aggregate(const expr *e);
 /* An expression as typed, for messages; in the arena. */
 slice expr_text(arena *a, const expr *e);
 /* The same with its type, "AGE (INTEGER)"; cut short where it is long. NULL: of nothing typed, the type alone. */

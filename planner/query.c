@@ -15,7 +15,8 @@ static weir_rc check_supported(builder *b, const select_query *q)
     }
     if (b->use == USE_PERSISTENT || b->use == USE_PUSH) {
         if (q->order_by.count > 0) {
-            return weir_fail(b->err, WEIR_SEMANTIC, q->order_by_at, "ORDER BY needs a query that ends: one without EMIT");
+            return weir_fail(b->err, WEIR_SEMANTIC, q->order_by_at, "ORDER BY needs a query that ends: %s",
+                             b->use == USE_PUSH ? "one without EMIT" : "leave it out here, and order what is read of the result");
         }
     }
     if (b->use == USE_PERSISTENT && q->limit >= 0) {
@@ -25,23 +26,14 @@ static weir_rc check_supported(builder *b, const select_query *q)
     return WEIR_OK;
 }
 
-static bool find_aggregate(void *self, const expr *e)
-{
-    const expr **found = self;
-
-    if (*found == NULL && expr_is_call_of(e, FUNCTION_AGGREGATE)) *found = e;
-    return *found == NULL;
-}
-
 static const expr *aggregate_in(const select_query *q)
 {
     const expr *found = NULL;
 
-    for (uint32_t i = 0; i < q->item_count; i++) {
-        if (q->items[i].kind == SELECT_EXPR) expr_walk(q->items[i].value, find_aggregate, &found);
+    for (uint32_t i = 0; i < q->item_count && found == NULL; i++) {
+        if (q->items[i].kind == SELECT_EXPR) found = expr_aggregate(q->items[i].value);
     }
-    if (q->having != NULL) expr_walk(q->having, find_aggregate, &found);
-    return found;
+    return found != NULL || q->having == NULL ? found : expr_aggregate(q->having);
 }
 
 /* Whether it groups; without GROUP BY an aggregate makes one group of all. */

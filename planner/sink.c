@@ -47,7 +47,7 @@ static weir_rc tell_generated(builder *b, weir_rc rc)
     weir_error told = *b->err;
 
     for (const generated_column *g = b->generated; rc != WEIR_OK && g != NULL; g = g->next) {
-        const char *named = strstr(told.message, arena_printf(b->arena, "%.*s", SLICE_ARG(g->name)).data);
+        const char *named = strstr(told.message, arena_c_string(b->arena, g->name));
         if (named == NULL || isdigit((unsigned char)named[g->name.len])) continue;
         slice what = expr_text(b->arena, g->of);
         return weir_fail(b->err, told.rc, g->of->at, "%s; %.*s is %.*s, to which AS gives a name", told.message, SLICE_ARG(g->name),
@@ -63,8 +63,9 @@ static weir_rc check_result_kind(builder *b, const statement *s)
     bool is_table = b->steps[last_step(b)].is_table;
 
     if (is_table == (s->create.kind == SOURCE_TABLE)) return WEIR_OK;
-    return weir_fail(b->err, WEIR_SEMANTIC, s->at, "this SELECT gives a %s: use CREATE %s %.*s AS", kind_word(is_table),
-                     is_table ? "TABLE" : "STREAM", SLICE_ARG(s->create.name.name));
+    return weir_fail(b->err, WEIR_SEMANTIC, s->at, "this SELECT gives a %s: use CREATE %s %.*s AS%s", kind_word(is_table),
+                     is_table ? "TABLE" : "STREAM", SLICE_ARG(s->create.name.name),
+                     is_table ? "" : ", or make a table of its rows with GROUP BY");
 }
 
 static weir_rc make_sink_source(builder *b, const statement *s, const with_values *with, source *made, bool *makes_topic)

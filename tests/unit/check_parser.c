@@ -469,7 +469,7 @@ static const failure FAILURES[] = {
     { "SELECT 'abc FROM b", 1, 8, "string is not closed" },
     { "SELECT \"abc FROM b", 1, 8, "quoted name is not closed" },
     { "SELECT a /* b", 1, 10, "comment is not closed" },
-    { "SELECT a # b", 1, 10, "unexpected character '#'" },
+    { "SELECT a # b", 1, 10, "unexpected character '#'; a comment begins with --" },
     { "SELECT 'a\xFF' FROM b", 1, 8, "text is not valid UTF-8" },
     { "SELECT `` FROM b", 1, 8, "a name cannot be empty" },
     { "SELECT 9223372036854775808 FROM b", 1, 8, "number 9223372036854775808 does not fit BIGINT" },
