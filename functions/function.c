@@ -606,6 +606,7 @@ static const struct {
     { "POW", "POWER" },
     { "CEILING", "CEIL" },
     { "GEN_RANDOM_UUID", "UUID" },
+    { "ARRAY", "ARRAY[...]" },
     { "CARDINALITY", "ARRAY_LENGTH" },
     { "ARRAY_TO_STRING", "ARRAY_JOIN" },
     { "UNNEST", "EXPLODE" },
@@ -641,8 +642,9 @@ static weir_rc fail_lambda_type(const signature *s, const type *found, const typ
 {
     slice found_text = type_text(a, found), wanted_text = type_text(a, wanted);
 
-    return weir_fail(err, WEIR_SEMANTIC, at, "%s: its lambda gives %.*s where %.*s is needed; CAST() brings it there",
-                     s->fn->name, SLICE_ARG(found_text), SLICE_ARG(wanted_text));
+    return weir_fail(err, WEIR_SEMANTIC, at, "%s: its lambda gives %.*s where %.*s is needed; %s",
+                     s->fn->name, SLICE_ARG(found_text), SLICE_ARG(wanted_text),
+                     wanted->kind == TYPE_BOOLEAN ? "compare it with a value" : "CAST() brings it there");
 }
 
 static const type *ask_lambda(binding *b, const pattern *p, uint32_t arg, const lambda_binder *lambdas, weir_error *err)

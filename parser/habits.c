@@ -3,13 +3,14 @@
 #include "grammar.h"
 #include "parser/parse.h"
 
-#define ANY NULL          /* whatever was met */
-#define AT_END (-1)       /* nothing but the end could have stood there */
-#define PROPERTY (-2)     /* the name of one in WITH */
-#define SOURCE (-4)       /* behind the name of one in FROM */
+#define ANY NULL              /* whatever was met */
+#define AT_END (-1)           /* nothing but the end could have stood there */
+#define PROPERTY (-2)         /* the name of one in WITH */
 #define WRITTEN_DURATION (-3) /* a duration, where no expression may stand */
-#define STATEMENT TK_DROP /* stands for the beginning of a statement, where alone it can stand */
-#define CLAUSE TK_LIMIT   /* stands for a place behind FROM, where another clause of the query could begin */
+#define SOURCE (-4)           /* behind the name of one in FROM */
+#define NAME (-5)             /* a name or a type, and no expression */
+#define STATEMENT TK_DROP     /* stands for the beginning of a statement, where alone it can stand */
+#define CLAUSE TK_LIMIT       /* stands for a place behind FROM, where another clause of the query could begin */
 
 typedef struct row {
     const char *found; /* as typed; "": the end of the statement */
@@ -74,9 +75,15 @@ static const row ROWS[] = {
     { "QUERY", TK_TYPE, NULL, TK_DROP, PLACE("TERMINATE id ends a query; SHOW QUERIES lists them") },
     { ANY, TK_QUERIES, NULL, TK_SHOW, PLACE("SHOW takes STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, PROPERTIES, TYPES or VARIABLES; DESCRIBE name tells the columns of one") },
     { ANY, TK_QUERIES, NULL, TK_LIST, PLACE("LIST takes STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, PROPERTIES, TYPES or VARIABLES") },
+    { "TABLE", TK_STREAMS, NULL, TK_DESCRIBE, PLACE("DESCRIBE takes the name alone") },
+    { "STREAM", TK_STREAMS, NULL, TK_DESCRIBE, PLACE("DESCRIBE takes the name alone") },
+    { ANY, AT_END, "QUERY", TK_TERMINATE, PLACE("TERMINATE takes the id alone; SHOW QUERIES lists them") },
     { ANY, TK_ADD, NULL, TK_ALTER, PLACE("ALTER adds columns, and that only: ADD COLUMN name type") },
 
     /* columns and properties */
+    { "ARRAY", NAME, NULL, 0, PLACE("the type is written ARRAY<type>") },
+    { "MAP", NAME, NULL, 0, PLACE("the type is written MAP<type, type>") },
+    { "STRUCT", NAME, NULL, 0, PLACE("the type is written STRUCT<name type, ...>") },
     { "NOT", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
     { "NULL", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
     { "DEFAULT", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
@@ -112,12 +119,17 @@ static const row ROWS[] = {
     { "ORDER", AT_END, NULL, TK_SELECT, PLACE("ORDER BY stands before EMIT and LIMIT") },
     { "EMIT", AT_END, NULL, 0, PLACE("EMIT stands before LIMIT") },
     { "WHERE", AT_END, NULL, TK_SELECT, PLACE("WHERE stands behind FROM, before GROUP BY, EMIT and LIMIT") },
+    { ANY, CLAUSE, "ORDER", 0, PLACE("ORDER BY is two words") },
+    { ANY, CLAUSE, "PARTITION", 0, PLACE("PARTITION BY is two words") },
     { "OFFSET", AT_END, NULL, TK_SELECT, CONSTRUCT("there is no OFFSET; WHERE with the key or the time of the last row seen goes on behind it") },
     { ",", AT_END, NULL, TK_SELECT, CONSTRUCT("LIMIT takes one number; there is no offset") },
     { "(", TK_ON, "USING", 0, PLACE("a join says what is equal: ON a.id = b.id") },
     { "SELECT", CLAUSE, "UNION", 0, NO_UNION },
+    { "[", TK_CASE, NULL, 0, PLACE("an array is written ARRAY[...]") },
     { "SELECT", TK_CASE, "(", 0, ONE_QUERY },
     { "EXISTS", TK_CASE, NULL, 0, ONE_QUERY },
+    { "FROM", TK_FAT_ARROW, NULL, 0, PLACE("between the arguments of a function stand commas, and no words") },
+    { "AS", TK_FAT_ARROW, NULL, 0, PLACE("AS stands in CAST alone; between the arguments of a function stand commas") },
     { "", TK_FROM, NULL, TK_SELECT, PLACE("SELECT reads a stream or a table: say FROM which") },
     { ANY, TK_FROM, "TOP", TK_SELECT, FIRST_ROWS },
     { "FIRST", CLAUSE, "FETCH", TK_SELECT, FIRST_ROWS },
@@ -127,19 +139,27 @@ static const row ROWS[] = {
     { ".", STATEMENT, NULL, 0, PLACE("SHOW STREAMS, SHOW TABLES and DESCRIBE name tell what there is") },
 };
 
-static bool is_place(const row *r, const bool *could)
+static bool is_at_end(const bool *could)
 {
-    if (r->could == PROPERTY) return could[TK_STRING] && could[TK_QUOTED_NAME] && !could[TK_CASE];
-    if (r->could == SOURCE) return could[TK_JOIN] && !could[TK_PLUS];
-    if (r->could == WRITTEN_DURATION) return could[TK_DURATION] && !could[TK_NULL];
-    if (r->could != AT_END) {
-        const keyword *k = keyword_of_token(r->could);
-        bool is_name_too = k != NULL && k->reserved == KEYWORD_WORD && could[TK_QUOTED_NAME];
-        return could[r->could] && !is_name_too;
-    }
     for (int kind = 1; kind < TK_SEMICOLON; kind++)
         if (could[kind]) return false;
     return could[TOKEN_END];
+}
+
+static bool is_place(int place, const bool *could)
+{
+    switch (place) {
+    case AT_END: return is_at_end(could);
+    case PROPERTY: return could[TK_STRING] && could[TK_QUOTED_NAME] && !could[TK_CASE];
+    case WRITTEN_DURATION: return could[TK_DURATION] && !could[TK_NULL];
+    case SOURCE: return could[TK_JOIN] && !could[TK_PLUS];
+    case NAME: return could[TK_QUOTED_NAME] && !could[TK_CASE];
+    default: {
+        const keyword *k = keyword_of_token(place);
+        bool is_name_too = k != NULL && k->reserved == KEYWORD_WORD && could[TK_QUOTED_NAME];
+        return could[place] && !is_name_too;
+    }
+    }
 }
 
 const habit *habit_of(const parse_context *c, const token *found, const bool *could)
@@ -149,7 +169,7 @@ const habit *habit_of(const parse_context *c, const token *found, const bool *co
         if (r->found != ANY && !slice_equal_nocase(found->text, slice_of(r->found))) continue;
         if (r->first != 0 && r->first != c->first_kind) continue;
         if (r->behind != NULL && !slice_equal_nocase(c->previous.text, slice_of(r->behind))) continue;
-        if (is_place(r, could)) return &r->says;
+        if (is_place(r->could, could)) return &r->says;
     }
     return NULL;
 }

@@ -124,6 +124,7 @@ static const char *meant_by(const char *at)
     switch (*at) {
     case '&': return "; AND joins conditions";
     case '!': return "; not equal is written <> or !=";
+    case '\\': return "; what begins with a backslash is for the interactive shell";
     case '#': return "; a comment begins with --";
     case '?':
     case '$': return "; a variable is written ${name}, and DEFINE gives it a value";

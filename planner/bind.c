@@ -705,7 +705,8 @@ static weir_rc bind_at_time_zone(binder *b, const expr *e, bound **out)
     WEIR_TRY(bind_expr(b, e->at_time_zone.value, &args[0]));
     if (args[0]->type->kind != TYPE_TIMESTAMP) {
         slice shown = operand_text(b->arena, e->at_time_zone.value, args[0]->type);
-        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, not %.*s", SLICE_ARG(shown));
+        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, not %.*s%s", SLICE_ARG(shown),
+                         args[0]->type->kind == TYPE_BIGINT ? "; FROM_UNIXTIME() makes one of milliseconds" : "");
     }
     args[1] = bound_literal(b->arena, &type_string, (value){ .str = SLICE("UTC") }, e->at);
     args[2] = bound_literal(b->arena, &type_string, (value){ .str = e->at_time_zone.zone }, e->at);

@@ -530,7 +530,7 @@ START_TEST(rules_of_with)
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t')", 15, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'; SET 'ksql.persistence.default.format.value' = 'JSON' gives one to all");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSN')", 61, "unknown format JSN; did you mean JSON?");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='there', value_format='JSON', partitions=2)", 84,
-             "topic there exists and has 4 partitions, not 2");
+             "topic there exists and has 4 partitions, not 2: leave PARTITIONS out");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSON', timestamp='b')", 79,
              "TIMESTAMP names the column B, which there is not; there is A");
     semantic("CREATE STREAM s (k INT KEY, a INT) WITH (kafka_topic='t', value_format='JSON', window_type='TUMBLING')", 92,
@@ -561,7 +561,7 @@ START_TEST(what_is_not_there_yet_says_so)
     expect_error("SELECT * FROM (SELECT * FROM access) EMIT CHANGES", WEIR_UNSUPPORTED, 1, 15,
                  "a query in FROM of one that goes on for ever is not supported yet; CREATE STREAM or CREATE TABLE ... AS makes its "
                  "result something to read from");
-    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, not ROWTIME (BIGINT)");
+    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, not ROWTIME (BIGINT); FROM_UNIXTIME() makes one of milliseconds");
 }
 END_TEST
 
