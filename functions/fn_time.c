@@ -20,7 +20,7 @@ static uint32_t letters_of_call(const call *c)
     const type *t = c->arg_types[0];
 
     if (c->result->kind == TYPE_STRING) return t->kind == TYPE_INTEGER ? PATTERN_DATE : letters_of(t);
-    return c->result->kind == TYPE_TIME ? PATTERN_TIME | PATTERN_ZONE : PATTERN_DATE | PATTERN_TIME | PATTERN_ZONE;
+    return PATTERN_READ | PATTERN_TIME | PATTERN_ZONE | (c->result->kind == TYPE_TIME ? 0 : PATTERN_DATE);
 }
 
 /* A literal zone that there is not would fail in each row. */

@@ -124,7 +124,8 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
     nearest_offer_other(&n, "CURRENT_DATE", "UNIX_DATE()");
     if (b->scope.count == 0) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%s cannot use columns, and %.*s would be one; a text is written in single "
-                        "quotes, '%.*s'", b->clause, SLICE_ARG(name->name), SLICE_ARG(name->name));
+                        "quotes%s%.*s%s", b->clause, SLICE_ARG(name->name), name->quoted ? ", '" : "",
+                        name->quoted ? (int)name->name.len : 0, name->name.data, name->quoted ? "'" : "");
     } else if (name->quoted && n.best.data == NULL) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s; a text is written in single quotes, '%.*s'",
                         SLICE_ARG(name->name), SLICE_ARG(name->name));
