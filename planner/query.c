@@ -158,8 +158,9 @@ weir_rc plan_body(builder *b, const select_query *q, rel *out, select_list *list
     WEIR_TRY(check_grouping(b, q, &groups));
     WEIR_TRY(plan_input(b, q, out));
     if (b->use == USE_PERSISTENT && b->steps[out->step].is_table && b->steps[out->step].windowed != WINDOW_NONE) {
-        return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "a persistent query cannot read the windowed table %.*s; a stream declared over its topic it can",
-                         SLICE_ARG(b->leftmost->name));
+        return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "a persistent query cannot read the windowed table %.*s; it can read a stream declared over "
+                         "its topic, with KAFKA_TOPIC = '%.*s', WINDOW_TYPE and WINDOW_SIZE", SLICE_ARG(b->leftmost->name),
+                         SLICE_ARG(b->leftmost->topic));
     }
     uint32_t before = last_step(b);
     WEIR_TRY(plan_where(b, q->where, out));
