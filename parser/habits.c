@@ -38,8 +38,10 @@ typedef struct row {
 
 static const row ROWS[] = {
     /* statements of others */
-    { "UPDATE", STATEMENT, NULL, 0, CONSTRUCT("there is no UPDATE: INSERT INTO ... VALUES with the key of a table's row takes that row's place; rows of a stream stay") },
-    { "DELETE", STATEMENT, NULL, 0, CONSTRUCT("there is no DELETE: a record with a key and a null value (a tombstone), as weir produce --null writes it, deletes that row of a table; DROP takes away a stream or a table") },
+    { "UPDATE", STATEMENT, NULL, 0, CONSTRUCT("there is no UPDATE: INSERT INTO ... VALUES with the key of a table's row takes that row's "
+                                              "place; rows of a stream stay") },
+    { "DELETE", STATEMENT, NULL, 0, CONSTRUCT("there is no DELETE: a record with a key and a null value (a tombstone), as weir produce --null "
+                                              "writes it, deletes that row of a table; DROP takes away a stream or a table") },
     { "TRUNCATE", STATEMENT, NULL, 0, CONSTRUCT("there is no TRUNCATE: DROP STREAM or DROP TABLE ... DELETE TOPIC takes the rows away too") },
     { "MERGE", STATEMENT, NULL, 0, NO_UPSERT },
     { "UPSERT", STATEMENT, NULL, 0, NO_UPSERT },
@@ -73,7 +75,8 @@ static const row ROWS[] = {
     { "DATABASE", TK_TYPE, NULL, TK_DROP, NO_DATABASE },
     { "TOPIC", TK_TYPE, NULL, TK_DROP, PLACE("DROP STREAM or DROP TABLE ... DELETE TOPIC takes the topic away as well") },
     { "QUERY", TK_TYPE, NULL, TK_DROP, PLACE("TERMINATE id ends a query; SHOW QUERIES lists them") },
-    { ANY, TK_QUERIES, NULL, TK_SHOW, PLACE("SHOW takes STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, PROPERTIES, TYPES or VARIABLES; DESCRIBE name tells the columns of one") },
+    { ANY, TK_QUERIES, NULL, TK_SHOW, PLACE("SHOW takes STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, PROPERTIES, TYPES or "
+                                             "VARIABLES; DESCRIBE name tells the columns of one") },
     { ANY, TK_QUERIES, NULL, TK_LIST, PLACE("LIST takes STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, PROPERTIES, TYPES or VARIABLES") },
     { "TABLE", TK_STREAMS, NULL, TK_DESCRIBE, PLACE("DESCRIBE takes the name alone") },
     { "STREAM", TK_STREAMS, NULL, TK_DESCRIBE, PLACE("DESCRIBE takes the name alone") },
