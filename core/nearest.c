@@ -68,6 +68,13 @@ void nearest_offer(nearest *n, slice name)
     n->best = name;
 }
 
+void nearest_offer_other(nearest *n, const char *elsewhere, const char *here)
+{
+    if (!slice_equal_nocase(n->wanted, slice_of(elsewhere))) return;
+    n->distance = 0;
+    n->best = slice_of(here);
+}
+
 const char *nearest_hint(const nearest *n)
 {
     static _Thread_local char hint[128];

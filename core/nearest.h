@@ -18,6 +18,8 @@ typedef struct nearest {
 
 nearest nearest_to(slice wanted);
 void nearest_offer(nearest *n, slice name);
+/* A name that others have for what is called `here`: meant, and no other, where just that is wanted. */
+void nearest_offer_other(nearest *n, const char *elsewhere, const char *here);
 /* "; did you mean IP?", or "": for the end of a message. Lent until the next call of the thread. */
 const char *nearest_hint(const nearest *n);
 /* The same; where nothing is close, the names there are: "; there are IP, URL". */

@@ -48,3 +48,45 @@ void schema_print(text *out, const schema *s, bool is_table)
         }
     }
 }
+
+/* A column of x that y has not. */
+static const schema_column *first_without(const schema *x, const schema *y)
+{
+    for (uint32_t i = 0; i < x->count; i++) {
+        if (schema_find(y, x->columns[i].name) < 0) return &x->columns[i];
+    }
+    return NULL;
+}
+
+bool schema_print_difference(text *out, const schema *wanted, const schema *found)
+{
+    const schema_column *missing = first_without(wanted, found), *more = first_without(found, wanted);
+
+    if (missing != NULL || more != NULL) {
+        text_printf(out, "column %.*s is %s", SLICE_ARG((missing != NULL ? missing : more)->name),
+                    missing != NULL ? "missing" : "too many");
+        return true;
+    }
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        const schema_column *c = &wanted->columns[i];
+        uint32_t at = (uint32_t)schema_find(found, c->name);
+        const schema_column *there = &found->columns[at];
+        bool is_key = i < wanted->key_count;
+        if (is_key != (at < found->key_count)) {
+            text_printf(out, "column %.*s must be a %s column", SLICE_ARG(c->name), is_key ? "key" : "value");
+        } else if (at != i) {
+            text_printf(out, "column %.*s stands elsewhere", SLICE_ARG(c->name));
+        } else if (!type_equal(there->type, c->type)) {
+            text_printf(out, "column %.*s is ", SLICE_ARG(c->name));
+            type_print(out, there->type);
+            text_add_c(out, ", not ");
+            type_print(out, c->type);
+        } else if (c->is_headers != there->is_headers || !slice_equal(c->header_key, there->header_key)) {
+            text_printf(out, "column %.*s holds other headers, or none", SLICE_ARG(c->name));
+        } else {
+            continue;
+        }
+        return true;
+    }
+    return false;
+}

@@ -25,5 +25,7 @@ bool schema_equal(const schema *a, const schema *b);
 schema schema_copy(arena *a, const schema *s);
 /* "`ID` BIGINT KEY, `SUM` INTEGER": for a table the word is PRIMARY KEY. */
 void schema_print(text *out, const schema *s, bool is_table);
+/* The first column that is not as wanted: "column V is INTEGER, not BIGINT". False: all are. */
+bool schema_print_difference(text *out, const schema *wanted, const schema *found);
 
 #endif

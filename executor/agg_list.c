@@ -35,9 +35,27 @@ column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows)
     return args;
 }
 
-static weir_rc stopped(agg_list *l, weir_error *err)
+/* Behind each call: notes which one it was, while its group is there. */
+static bool has_stopped(agg_list *l, uint32_t index)
 {
-    return weir_fail(err, WEIR_RUNTIME, NOWHERE, "an aggregate cannot go on: %s", l->context.reason);
+    if (!l->context.stop) return false;
+    if (l->context.stopped != NULL) {
+        l->stopped_call = index;
+        l->stopped_ms = ((const group *)((const char *)l->context.stopped - l->offsets[index]))->event_ms;
+        l->context.stopped = NULL;
+    }
+    return true;
+}
+
+static weir_rc fail_stopped(const agg_list *l, weir_error *err)
+{
+    const value stopped = { .i64 = l->stopped_ms };
+    const char *ignored;
+    value time = { .str = NO_SLICE };
+
+    (void)cast_value(l->context.eval->arena, &type_timestamp, &type_string, &stopped, &time, &ignored);
+    return weir_fail(err, WEIR_RUNTIME, NOWHERE, "%.*s cannot go on: %s; the latest record of its group is of %.*s",
+                     SLICE_ARG(l->calls[l->stopped_call].sql), l->context.reason, SLICE_ARG(time.str));
 }
 
 weir_rc agg_list_step(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err)
@@ -45,8 +63,9 @@ weir_rc agg_list_step(agg_list *l, char *const *groups, column **args, row_set r
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         c->fn->agg->step(c, &l->context, groups, l->offsets[i], args[i], rows, running == NULL ? NULL : &running[i]);
+        if (has_stopped(l, i)) return fail_stopped(l, err);
     }
-    return l->context.stop ? stopped(l, err) : WEIR_OK;
+    return WEIR_OK;
 }
 
 weir_rc agg_list_undo(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err)
@@ -54,8 +73,9 @@ weir_rc agg_list_undo(agg_list *l, char *const *groups, column **args, row_set r
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         c->fn->agg->undo(c, &l->context, groups, l->offsets[i], args[i], rows, running == NULL ? NULL : &running[i]);
+        if (has_stopped(l, i)) return fail_stopped(l, err);
     }
-    return l->context.stop ? stopped(l, err) : WEIR_OK;
+    return WEIR_OK;
 }
 
 void agg_list_results(agg_list *l, char *const *groups, row_set rows, column *out)
@@ -75,6 +95,7 @@ void agg_list_merge(agg_list *l, char *into, const char *from)
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         c->fn->agg->merge(c, &l->context, into + l->offsets[i], from + l->offsets[i]);
+        (void)has_stopped(l, i);
     }
 }
 

@@ -22,6 +22,8 @@ typedef struct agg_list {
     uint32_t key_count;
     bool keeps_last;
     agg_context context;
+    uint32_t stopped_call; /* once the context says stop: which could not go on */
+    int64_t stopped_ms;    /* and the time of the latest record of its group */
 } agg_list;
 
 void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *a);

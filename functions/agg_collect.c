@@ -4,7 +4,7 @@
 #define FAMILY "aggregate"
 #define HISTOGRAM_VALUES_MAX 1000
 
-#define TOO_BIG(x, c) agg_stop(x, "what %s keeps for a key passes 256 MiB", (c)->fn->name)
+#define TOO_BIG(x, c, acc) agg_stop(x, acc, "what %s keeps for a key passes 256 MiB", (c)->fn->name)
 
 /* As AGG_LOOP, but null values are worked on too. */
 #define BAG_LOOP(name, kept, each, show)                                                                         \
@@ -43,7 +43,7 @@ static void list_show(const call *c, agg_context *x, const bag *acc, column *out
 static void list_add(const call *c, agg_context *x, bag *acc, slice bytes)
 {
     if (c->state != NULL && acc->count >= *(const uint32_t *)c->state) return;
-    if (!bag_insert(x->slab, acc, acc->len, 0, bytes)) TOO_BIG(x, c);
+    if (!bag_insert(x->slab, acc, acc->len, 0, bytes)) TOO_BIG(x, c, acc);
 }
 
 /* The last of the equal ones goes. */
@@ -100,7 +100,7 @@ static bool count_change(slab *s, bag *acc, slice bytes, int64_t by, uint32_t mo
 
 static void histogram_add(const call *c, agg_context *x, bag *acc, slice bytes)
 {
-    if (bytes.data != NULL && !count_change(x->slab, acc, bytes, 1, HISTOGRAM_VALUES_MAX)) TOO_BIG(x, c);
+    if (bytes.data != NULL && !count_change(x->slab, acc, bytes, 1, HISTOGRAM_VALUES_MAX)) TOO_BIG(x, c, acc);
 }
 
 static void histogram_take(const call *c, agg_context *x, bag *acc, slice bytes)
@@ -126,14 +126,14 @@ BAG_LOOP(histogram_step, kept_bytes, histogram_add, histogram_show)
 BAG_LOOP(histogram_undo, kept_bytes, histogram_take, histogram_show)
 AGG_RESULT(histogram_result, bag, histogram_show(c, x, acc, out, r))
 AGG_MERGE(histogram_merge, bag, for (bag_item item = BAG_START; bag_next(from, &item);) {
-    if (!count_change(x->slab, into, item.bytes, (int64_t)item.number, HISTOGRAM_VALUES_MAX)) TOO_BIG(x, c);
+    if (!count_change(x->slab, into, item.bytes, (int64_t)item.number, HISTOGRAM_VALUES_MAX)) TOO_BIG(x, c, into);
 })
 static const aggregate histogram = { BAG_AGGREGATE, .step = histogram_step, .undo = histogram_undo,
                                      .merge = histogram_merge, .result = histogram_result };
 
 static void attr_add(const call *c, agg_context *x, bag *acc, slice bytes)
 {
-    if (!count_change(x->slab, acc, bytes, 1, UINT32_MAX)) TOO_BIG(x, c);
+    if (!count_change(x->slab, acc, bytes, 1, UINT32_MAX)) TOO_BIG(x, c, acc);
 }
 
 static void attr_take(const call *c, agg_context *x, bag *acc, slice bytes)
@@ -155,7 +155,7 @@ BAG_LOOP(attr_step, kept_equal_bytes, attr_add, attr_show)
 BAG_LOOP(attr_undo, kept_equal_bytes, attr_take, attr_show)
 AGG_RESULT(attr_result, bag, attr_show(c, x, acc, out, r))
 AGG_MERGE(attr_merge, bag, for (bag_item item = BAG_START; bag_next(from, &item);) {
-    if (!count_change(x->slab, into, item.bytes, (int64_t)item.number, UINT32_MAX)) TOO_BIG(x, c);
+    if (!count_change(x->slab, into, item.bytes, (int64_t)item.number, UINT32_MAX)) TOO_BIG(x, c, into);
 })
 static const aggregate attr = { BAG_AGGREGATE, .step = attr_step, .undo = attr_undo, .merge = attr_merge,
                                 .result = attr_result };

@@ -210,7 +210,7 @@ static void keep_latest(const call *c, agg_context *x, bag *acc, const column *a
 
     if (arg->null[r] && o->ignores_nulls) return;
     if (!bag_insert(x->slab, acc, acc->len, number, kept_bytes(x->eval->arena, arg, r))) {
-        agg_stop(x, "the values LATEST_BY_OFFSET keeps pass 256 MiB");
+        agg_stop(x, acc, "the values LATEST_BY_OFFSET keeps pass 256 MiB");
     }
     if (acc->count > o->most && bag_next(acc, &first)) bag_remove(acc, &first);
 }
@@ -221,7 +221,7 @@ static void keep_earliest(const call *c, agg_context *x, bag *acc, const column 
 
     if (acc->count >= o->most || (arg->null[r] && o->ignores_nulls)) return;
     if (!bag_insert(x->slab, acc, acc->len, number, kept_bytes(x->eval->arena, arg, r))) {
-        agg_stop(x, "the values EARLIEST_BY_OFFSET keeps pass 256 MiB");
+        agg_stop(x, acc, "the values EARLIEST_BY_OFFSET keeps pass 256 MiB");
     }
 }
 
@@ -265,7 +265,7 @@ static void merge_lists(const call *c, agg_context *x, void *into_, const void *
             }
         }
         if (!bag_insert(x->slab, into, at, theirs.number, theirs.bytes)) {
-            agg_stop(x, "the values %s keeps pass 256 MiB", c->fn->name);
+            agg_stop(x, into, "the values %s keeps pass 256 MiB", c->fn->name);
             return;
         }
     }

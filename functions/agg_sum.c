@@ -1,5 +1,6 @@
 /* functions/agg_sum.c - SUM and AVG. Integer sums wrap as Java's do; a DECIMAL sum that outgrows its type stops the query,
  * since no later row could mend it. */
+#include "core/number.h"
 #include "functions/aggregate.h"
 
 #define FAMILY "aggregate"
@@ -35,13 +36,24 @@ AGG_LOOP(sum_f64_undo, sum_f64, acc->sum -= args[0].f64[r], out->f64[r] = acc->s
 AGG_MERGE(sum_f64_merge, sum_f64, into->sum += from->sum)
 AGG_RESULT(sum_f64_result, sum_f64, out->f64[r] = acc->sum)
 
+static void stop_decimal(const call *c, agg_context *x, const decimal *sum, decimal more)
+{
+    text shown = TEXT_EMPTY;
+
+    print_decimal(&shown, *sum, c->result->scale);
+    text_add_c(&shown, more < 0 ? " - " : " + ");
+    print_decimal(&shown, more < 0 ? -more : more, c->result->scale);
+    agg_stop(x, sum, "%s does not fit DECIMAL(%u, %u); CAST() its argument to more digits", shown.data, c->result->precision,
+             c->result->scale);
+    text_free(&shown);
+}
+
 static void add_decimal(const call *c, agg_context *x, decimal *sum, decimal more)
 {
     decimal next = *sum + more; /* both below 10^38: no overflow of 127 bits */
 
     if (decimal_fits(next, c->result->precision)) *sum = next;
-    else agg_stop(x, "a SUM does not fit DECIMAL(%u, %u); CAST() its argument to more digits", c->result->precision,
-                  c->result->scale);
+    else stop_decimal(c, x, sum, more);
 }
 
 AGG_LOOP(sum_dec_step, sum_dec, add_decimal(c, x, &acc->sum, args[0].dec[r]), out->dec[r] = acc->sum)

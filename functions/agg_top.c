@@ -74,7 +74,7 @@ static void top_add(const call *c, agg_context *x, bag *acc, slice bytes, bool d
         if (!placed) return;
         bag_remove(acc, &last);
     }
-    if (!bag_insert(x->slab, acc, at, 0, bytes)) agg_stop(x, "what %s keeps for a key passes 256 MiB", c->fn->name);
+    if (!bag_insert(x->slab, acc, at, 0, bytes)) agg_stop(x, acc, "what %s keeps for a key passes 256 MiB", c->fn->name);
 }
 
 static value show_record(const call *c, arena *a, slice bytes)

@@ -224,13 +224,16 @@ CAST(timestamp_date) { UNUSED; out->i32 = (int32_t)floor_divide(v->i64, MS_PER_D
 CAST(timestamp_time) { UNUSED; out->i32 = (int32_t)floor_rest(v->i64, MS_PER_DAY); return true; }
 CAST(date_timestamp) { UNUSED; out->i64 = (int64_t)v->i32 * MS_PER_DAY; return true; }
 
+/* Within a nested value the reason says where. */
+#define FAIL_AT(...) fail(k, arena_printf(k->arena, __VA_ARGS__, k->reason).data)
+
 CAST(array_array)
 {
     uint32_t count = v->list.count;
     value *items = ARENA_ARRAY(k->arena, value, count);
 
     for (uint32_t i = 0; i < count; i++) {
-        if (!cast_one(k, from->element, to->element, &v->list.items[i], &items[i])) return false;
+        if (!cast_one(k, from->element, to->element, &v->list.items[i], &items[i])) return FAIL_AT("element %u: %s", i + 1);
     }
     out->list = (value_list){ items, count };
     return true;
@@ -245,10 +248,10 @@ CAST(map_map)
     for (uint32_t i = 0; i < v->map.count; i++) {
         uint32_t at = keys_change ? 0 : map.count;
         value key;
-        if (!cast_one(k, from->key, to->key, &v->map.keys[i], &key)) return false;
+        if (!cast_one(k, from->key, to->key, &v->map.keys[i], &key)) return FAIL_AT("key %u: %s", i + 1);
         while (at < map.count && !value_equal(to->key, &map.keys[at], &key)) at++;
         map.keys[at] = key;
-        if (!cast_one(k, from->element, to->element, &v->map.values[i], &map.values[at])) return false;
+        if (!cast_one(k, from->element, to->element, &v->map.values[i], &map.values[at])) return FAIL_AT("value %u: %s", i + 1);
         if (at == map.count) map.count++;
     }
     out->map = map;
@@ -272,7 +275,9 @@ CAST(struct_struct)
         uint32_t at;
         const type_field *field = find_field(from, to->fields[i].name, &at);
         items[i] = NULL_VALUE;
-        if (field != NULL && !cast_one(k, field->type, to->fields[i].type, &v->list.items[at], &items[i])) return false;
+        if (field != NULL && !cast_one(k, field->type, to->fields[i].type, &v->list.items[at], &items[i])) {
+            return FAIL_AT("field %.*s: %s", SLICE_ARG(field->name));
+        }
     }
     out->list = (value_list){ items, to->field_count };
     return true;

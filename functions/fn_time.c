@@ -1,5 +1,6 @@
 /* functions/fn_time.c - dates, times and timestamps. Without a time zone everything is UTC. */
 #include "functions/calendar.h"
+#include "core/nearest.h"
 #include "functions/family.h"
 #include "functions/time_pattern.h"
 
@@ -19,7 +20,7 @@ static uint32_t letters_of_call(const call *c)
     const type *t = c->arg_types[0];
 
     if (c->result->kind == TYPE_STRING) return t->kind == TYPE_INTEGER ? PATTERN_DATE : letters_of(t);
-    return c->result->kind == TYPE_TIME ? PATTERN_TIME | PATTERN_ZONE : PATTERN_DATE | PATTERN_TIME | PATTERN_ZONE;
+    return PATTERN_READ | PATTERN_TIME | PATTERN_ZONE | (c->result->kind == TYPE_TIME ? 0 : PATTERN_DATE);
 }
 
 /* A literal zone that there is not would fail in each row. */
@@ -172,6 +173,20 @@ static const unit *unit_named(slice name)
     return NULL;
 }
 
+weir_rc time_unit_check(slice name, sql_pos at, weir_error *err)
+{
+    nearest n = nearest_to(name);
+    text message = TEXT_EMPTY;
+
+    if (unit_named(name) != NULL) return WEIR_OK;
+    for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++) nearest_offer(&n, slice_of(UNITS[i].name));
+    text_printf(&message, "%.*s is no time unit%s; there are ", SLICE_ARG(name), nearest_hint(&n));
+    for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++) text_printf(&message, "%s%s", i == 0 ? "" : ", ", UNITS[i].name);
+    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, at, "%s, with or without an S", message.data);
+    text_free(&message);
+    return rc;
+}
+
 /* A number of months later, on the same day or the last there is. */
 static int64_t add_months(int64_t days, int64_t months)
 {
@@ -248,8 +263,8 @@ static weir_rc prepare_unit(call *c, arena *a, weir_error *err)
     const value *name = call_constant(c, 0);
 
     (void)a;
-    if (name == NULL || name->is_null || unit_named(name->str) != NULL) return WEIR_OK;
-    return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: there is no interval unit %.*s", c->fn->name, SLICE_ARG(name->str));
+    if (name == NULL || name->is_null) return WEIR_OK;
+    return time_unit_check(name->str, err->at, err);
 }
 
 #define WITH_PATTERN .prepare = prepare_pattern

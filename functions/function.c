@@ -316,6 +316,15 @@ bool function_exists(slice name, function_kind *kind)
     return true;
 }
 
+bool function_takes_unit(slice name, uint32_t arg)
+{
+    uint32_t first, end;
+
+    if (!find_rows(name, &first, &end) || arg >= table.signatures[first].count) return false;
+    const pattern *p = table.signatures[first].params[arg];
+    return p->kind == PATTERN_TYPE && p->type->kind == TYPE_INTERVAL_UNIT;
+}
+
 /* ---- which overload ---- */
 
 #define NO_MATCH (-1)
@@ -565,12 +574,62 @@ static weir_rc fail_ambiguous(const signature *s, const signature *other, const 
     return rc;
 }
 
+/* What other dialects call them. */
+static const struct {
+    const char *elsewhere, *here;
+} OTHER_NAMES[] = {
+    { "UPPER", "UCASE" },
+    { "LOWER", "LCASE" },
+    { "LENGTH", "LEN" },
+    { "CHAR_LENGTH", "LEN" },
+    { "STRPOS", "INSTR" },
+    { "POSITION", "INSTR" },
+    { "CHARINDEX", "INSTR" },
+    { "SPLIT_PART", "SPLIT" },
+    { "STRING_SPLIT", "SPLIT" },
+    { "REGEXP_MATCHES", "REGEXP_EXTRACT" },
+    { "REGEXP_SUBSTR", "REGEXP_EXTRACT" },
+    { "JSON_EXTRACT", "EXTRACTJSONFIELD" },
+    { "JSON_VALUE", "EXTRACTJSONFIELD" },
+    { "TO_JSON", "TO_JSON_STRING" },
+    { "NOW", "UNIX_TIMESTAMP" },
+    { "CURRENT_TIMESTAMP", "UNIX_TIMESTAMP" },
+    { "TO_TIMESTAMP", "PARSE_TIMESTAMP" },
+    { "TO_DATE", "PARSE_DATE" },
+    { "TO_CHAR", "FORMAT_TIMESTAMP" },
+    { "DATE_FORMAT", "FORMAT_TIMESTAMP" },
+    { "STRFTIME", "FORMAT_TIMESTAMP" },
+    { "IF", "CASE WHEN" },
+    { "IIF", "CASE WHEN" },
+    { "NVL", "IFNULL" },
+    { "ISNULL", "IFNULL" },
+    { "POW", "POWER" },
+    { "CEILING", "CEIL" },
+    { "GEN_RANDOM_UUID", "UUID" },
+    { "ARRAY", "ARRAY[...]" },
+    { "CARDINALITY", "ARRAY_LENGTH" },
+    { "ARRAY_TO_STRING", "ARRAY_JOIN" },
+    { "UNNEST", "EXPLODE" },
+    { "ARRAY_AGG", "COLLECT_LIST" },
+    { "STRING_AGG", "COLLECT_LIST" },
+    { "GROUP_CONCAT", "COLLECT_LIST" },
+    { "FIRST_VALUE", "EARLIEST_BY_OFFSET" },
+    { "FIRST", "EARLIEST_BY_OFFSET" },
+    { "LAST_VALUE", "LATEST_BY_OFFSET" },
+    { "LAST", "LATEST_BY_OFFSET" },
+    { "STDDEV", "STDDEV_SAMP" },
+    { "MEAN", "AVG" },
+};
+
 weir_rc function_fail_unknown(slice name, sql_pos at, weir_error *err)
 {
     nearest n = nearest_to(name);
 
     for (uint32_t i = 0; i < table.count; i++) {
         if (!table.rows[i]->is_hidden) nearest_offer(&n, slice_of(table.rows[i]->name));
+    }
+    for (size_t i = 0; i < sizeof OTHER_NAMES / sizeof OTHER_NAMES[0]; i++) {
+        nearest_offer_other(&n, OTHER_NAMES[i].elsewhere, OTHER_NAMES[i].here);
     }
     return weir_fail(err, WEIR_SEMANTIC, at, "unknown function %.*s%s", SLICE_ARG(name),
                      n.best.data != NULL ? nearest_hint(&n) : "; SHOW FUNCTIONS lists those there are");
@@ -583,8 +642,9 @@ static weir_rc fail_lambda_type(const signature *s, const type *found, const typ
 {
     slice found_text = type_text(a, found), wanted_text = type_text(a, wanted);
 
-    return weir_fail(err, WEIR_SEMANTIC, at, "%s: its lambda gives %.*s where %.*s is needed; CAST() brings it there",
-                     s->fn->name, SLICE_ARG(found_text), SLICE_ARG(wanted_text));
+    return weir_fail(err, WEIR_SEMANTIC, at, "%s: its lambda gives %.*s where %.*s is needed; %s",
+                     s->fn->name, SLICE_ARG(found_text), SLICE_ARG(wanted_text),
+                     wanted->kind == TYPE_BOOLEAN ? "compare it with a value" : "CAST() brings it there");
 }
 
 static const type *ask_lambda(binding *b, const pattern *p, uint32_t arg, const lambda_binder *lambdas, weir_error *err)
@@ -663,12 +723,13 @@ void eval_fail(eval_context *x, uint32_t row, const char *format, ...)
     x->report(x->report_self, row, reason);
 }
 
-void agg_stop(agg_context *x, const char *format, ...)
+void agg_stop(agg_context *x, const void *acc, const char *format, ...)
 {
     va_list arguments;
 
     if (x->stop) return; /* the first reason is the one to tell */
     x->stop = true;
+    x->stopped = acc;
     va_start(arguments, format);
     vsnprintf(x->reason, sizeof x->reason, format, arguments);
     va_end(arguments);

@@ -101,10 +101,11 @@ typedef struct agg_context {
     eval_context *eval;
     slab *slab;        /* of the group table: for tails */
     bool stop;         /* set by agg_stop: the query ends with class runtime */
+    const void *stopped; /* the accumulator that could not take a value */
     char reason[256];
 } agg_context;
 
-void agg_stop(agg_context *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void agg_stop(agg_context *x, const void *acc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 struct aggregate {
     uint32_t bytes;
@@ -145,6 +146,10 @@ weir_rc function_resolve(slice name, const type *const *args, uint32_t count, co
 bool function_exists(slice name, function_kind *kind);
 /* Says that there is none of that name, and which is near. */
 weir_rc function_fail_unknown(slice name, sql_pos at, weir_error *err);
+/* Is its argument of that index a time unit, a bare word? */
+bool function_takes_unit(slice name, uint32_t arg);
+/* Is there a unit of that name? Says which there are. */
+weir_rc time_unit_check(slice name, sql_pos at, weir_error *err) WEIR_CHECKED;
 /* As users read it: "SUBSTRING(STRING, INTEGER) -> STRING". */
 void function_print(text *out, const function *fn);
 /* All rows, in order of name: for SHOW FUNCTIONS and the manual. */

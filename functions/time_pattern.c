@@ -42,13 +42,25 @@ static uint8_t fixed_width(const element *e)
     return e->count == 2 ? 2 : 0;
 }
 
-static const char *check_letter(char letter, uint32_t count, uint32_t allowed)
+/* A year of weeks says no day without its week: nothing could ever be read by it. */
+static bool lacks_week(const time_pattern *p)
+{
+    bool has_week_year = false, has_week = false;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        has_week_year |= p->elements[i].letter == 'Y';
+        has_week |= p->elements[i].letter == 'w';
+    }
+    return has_week_year && !has_week;
+}
+
+static const char *check_letter(arena *a, char letter, uint32_t count, uint32_t allowed)
 {
     uint32_t part = strchr("GyuYMLwWdDEecQq", letter) != NULL ? PATTERN_DATE
                     : strchr("aHhKkmsSnNA", letter) != NULL ? PATTERN_TIME
                     : strchr("XxZzVO", letter) != NULL ? PATTERN_ZONE : 0;
 
-    if (part == 0) return "it has a letter that means nothing; text stands in single quotes";
+    if (part == 0) return arena_printf(a, "its letter %c means nothing; text stands in single quotes", letter).data;
     if (!(part & allowed)) {
         return part == PATTERN_DATE ? "it has a letter of a date" : part == PATTERN_TIME ? "it has a letter of a time of day"
                                                                                           : "it has a letter of a time zone";
@@ -90,7 +102,7 @@ const time_pattern *time_pattern_compile(arena *a, slice pattern, uint32_t allow
             uint32_t count = 0;
             e->letter = *at;
             while (at < end && *at == e->letter) at++, count++;
-            if ((*reason = check_letter(e->letter, count, allowed)) != NULL) return NULL;
+            if ((*reason = check_letter(a, e->letter, count, allowed)) != NULL) return NULL;
             e->count = (uint8_t)count;
             if (e->letter == 'V' || e->letter == 'z') p->names_zone = true;
         } else if (*at == '\'') {
@@ -137,6 +149,10 @@ const time_pattern *time_pattern_compile(arena *a, slice pattern, uint32_t allow
         for (uint32_t k = i + 1; k < p->count && is_number(&p->elements[k]) && fixed_width(&p->elements[k]) > 0; k++) {
             p->elements[i].reserve += fixed_width(&p->elements[k]);
         }
+    }
+    if ((allowed & PATTERN_READ) && lacks_week(p)) {
+        *reason = "Y is the year that a week belongs to; the year of a date is yyyy, its month MM, and its day dd";
+        return NULL;
     }
     p->fixed_bytes = fixed_length(p);
     *reason = NULL;

@@ -11,6 +11,7 @@ typedef struct time_pattern time_pattern;
 #define PATTERN_DATE 1 /* letters of a date are welcome */
 #define PATTERN_TIME 2
 #define PATTERN_ZONE 4
+#define PATTERN_READ 8 /* texts are read by it */
 
 /* NULL: *reason says what is wrong. The pattern lives in the arena; several threads may use it. */
 const time_pattern *time_pattern_compile(arena *a, slice pattern, uint32_t allowed, const char **reason);

@@ -46,6 +46,7 @@ static const int UNITS[] = {
 
 typedef struct expectation {
     bool could[TOKEN_KINDS];
+    bool type_fits;
     const char *words[NAMED_MAX + 4]; /* as listed */
     int count;
     bool more;
@@ -88,11 +89,16 @@ static void list(expectation *x)
     if (expression_fits) drop(x, EXPRESSIONS, COUNT_OF(EXPRESSIONS));
     if (expression_fits || literal_fits) drop(x, LITERALS, COUNT_OF(LITERALS));
     if (expression_fits || unit_fits) drop(x, UNITS, COUNT_OF(UNITS));
+    bool and_is_wanted = x->could[TK_AND] && !x->could[TK_OR]; /* BETWEEN 1 */
     if (operator_fits) {
         drop(x, OPERATORS, COUNT_OF(OPERATORS));
+        x->could[TK_AND] = and_is_wanted;
         x->could[TK_NOT] = x->could[TK_LP] = x->could[TK_DOT] = x->could[TK_STRING] = false;
     }
-    if (x->could[TK_QUOTED_NAME]) drop_words(x);
+    if (x->could[TK_QUOTED_NAME]) {
+        drop_words(x);
+        x->could[TK_TUMBLING] = x->could[TK_HOPPING] = false; /* names of functions there */
+    }
     for (uint32_t i = 0; i < keyword_count(); i++)
         if (x->could[keyword_at(i)->token]) say(x, keyword_at(i)->word);
     for (size_t i = 0; i < COUNT_OF(SIGNS); i++)
@@ -100,8 +106,8 @@ static void list(expectation *x)
     if (statements_fit) say(x, "a statement");
     if (expression_fits) say(x, "an expression");
     if (literal_fits) say(x, "a literal");
-    if (unit_fits) say(x, "a time unit");
-    if (name_fits) say(x, "a name");
+    if (unit_fits && !expression_fits) say(x, "a time unit: MILLISECONDS, SECONDS, MINUTES, HOURS, DAYS");
+    if (name_fits) say(x, x->type_fits ? "a type such as STRING" : "a name");
     if (operator_fits) say(x, "an operator");
 }
 
@@ -127,8 +133,11 @@ static bool nearly(slice typed, const char *word)
 
 static const char *meant(const expectation *x, slice typed)
 {
-    for (uint32_t i = 0; i < keyword_count(); i++)
-        if (x->could[keyword_at(i)->token] && nearly(typed, keyword_at(i)->word)) return keyword_at(i)->word;
+    for (uint32_t i = 0; i < keyword_count(); i++) {
+        const keyword *k = keyword_at(i);
+        bool is_any_name = k->reserved == KEYWORD_WORD && x->could[TK_QUOTED_NAME];
+        if (x->could[k->token] && !is_any_name && nearly(typed, k->word)) return k->word;
+    }
     return NULL;
 }
 
@@ -150,10 +159,24 @@ static bool opens_clause(int kind)
     }
 }
 
+/* A list that ends with a comma. */
+static bool ends_list(int kind)
+{
+    return kind == TK_RP || kind == TK_RB || kind == TK_GT || kind == TK_FROM || kind == TOKEN_END;
+}
+
+static bool begins_statement(int kind)
+{
+    for (size_t i = 0; i < COUNT_OF(STATEMENTS); i++)
+        if (STATEMENTS[i] == kind && kind != TK_WITH) return true;
+    return false;
+}
+
 static void add_hint(text *message, const expectation *could, const token *found, const token *before)
 {
     const keyword *reserved = keyword_of_token(found->kind);
-    const char *word = found->kind == TK_NAME ? meant(could, found->text) : NULL;
+    bool is_word = found->kind == TK_NAME || reserved != NULL;
+    const char *word = is_word ? meant(could, found->text) : NULL;
 
     if (word != NULL) {
         text_printf(message, "; did you mean %s?", word);
@@ -163,42 +186,72 @@ static void add_hint(text *message, const expectation *could, const token *found
         text_add_c(message, "; equal is written =");
     } else if (found->kind == TK_NAME && could->could[TK_STRING] && !could->could[TK_NAME]) {
         text_printf(message, "; a text is written in single quotes, '%.*s'", SLICE_ARG(found->text));
+    } else if (found->kind == TK_QUOTED_NAME && could->could[TK_STRING] && found->text.len > 2) {
+        text_printf(message, "; a text is written in single quotes, '%.*s'", (int)found->text.len - 2, found->text.data + 1);
+    } else if (before->kind == TK_STRING && before->text.data + before->text.len == found->text.data && found->kind == TK_NAME) {
+        text_add_c(message, "; a quote within a text is written twice, 'it''s'");
+    } else if (found->kind == TK_STRING && could->could[TK_QUOTED_NAME] && !could->could[TK_STRING] && found->text.len > 2) {
+        text_printf(message, "; a name has no single quotes, %.*s", (int)found->text.len - 2, found->text.data + 1);
+    } else if (could->could[TOKEN_END] && begins_statement(found->kind)) {
+        text_add_c(message, "; a semicolon stands between statements");
+    } else if (before->kind == TK_COMMA && ends_list(found->kind)) {
+        text_add_c(message, "; leave out the comma before it");
     } else if (reserved != NULL && reserved->reserved == KEYWORD_RESERVED && !opens_clause(found->kind) &&
                could->could[TK_QUOTED_NAME]) {
         text_printf(message, "; %s is a reserved word, as a name it is written `%s`", reserved->word, reserved->word);
     }
 }
 
-void expected_fail(parse_context *c, const token *found, bool (*accepts)(const void *of, int kind), const void *of)
+static void add_found(text *message, const token *found)
 {
-    expectation x = { 0 };
-    text message = TEXT_EMPTY;
-
-    for (int kind = 0; kind < TOKEN_KINDS; kind++) x.could[kind] = accepts(of, kind);
-    expectation could = x;
-    if (follows(&c->previous, SLICE("EMIT"))) {
-        x = (expectation){ .words = { "CHANGES", "FINAL" }, .count = 2 };
-    } else if (follows(&c->previous, SLICE("IF"))) {
-        x = (expectation){ .words = { "EXISTS", "NOT EXISTS" }, .count = 2 };
-    } else {
-        list(&x);
-    }
     if (found->kind == TOKEN_END) {
-        text_add_c(&message, "unexpected end of statement");
+        text_add_c(message, "unexpected end of statement");
     } else if (found->text.len > SHOWN_BYTES_MAX) {
         int shown = SHOWN_BYTES_MAX;
         while ((found->text.data[shown] & 0xC0) == 0x80) shown--;
-        text_printf(&message, "unexpected '%.*s...'", shown, found->text.data);
+        text_printf(message, "unexpected '%.*s...'", shown, found->text.data);
     } else {
         const char *quote = found->kind == TK_STRING ? "" : "'";
-        text_printf(&message, "unexpected %s%s%.*s%s", quote, found->negative ? "-" : "", SLICE_ARG(found->text), quote);
+        text_printf(message, "unexpected %s%s%.*s%s", quote, found->negative ? "-" : "", SLICE_ARG(found->text), quote);
     }
-    for (int i = 0; i < x.count; i++) {
-        bool last = i == x.count - 1 && !x.more;
-        text_printf(&message, "%s%s", i == 0 ? "; expected " : last ? " or " : ", ", x.words[i]);
+}
+
+static void add_expected(text *message, expectation *x, const token *before)
+{
+    if (follows(before, SLICE("EMIT"))) {
+        *x = (expectation){ .words = { "CHANGES", "FINAL" }, .count = 2 };
+    } else if (follows(before, SLICE("IF"))) {
+        *x = (expectation){ .words = { "EXISTS", "NOT EXISTS" }, .count = 2 };
+    } else {
+        list(x);
     }
-    if (x.more) text_add_c(&message, " ...");
-    add_hint(&message, &could, found, &c->previous);
+    for (int i = 0; i < x->count; i++) {
+        bool last = i == x->count - 1 && !x->more;
+        text_printf(message, "%s%s", i == 0 ? "; expected " : last ? " or " : ", ", x->words[i]);
+    }
+    if (x->more) text_add_c(message, " ...");
+}
+
+void expected_fail(parse_context *c, const token *found, token_test accepts, const void *of)
+{
+    static const int array_type[] = { TK_ARRAY, TK_LT };
+    expectation x = { .type_fits = accepts(of, array_type, 2) };
+    text message = TEXT_EMPTY;
+
+    for (int kind = 0; kind < TOKEN_KINDS; kind++) x.could[kind] = accepts(of, &kind, 1);
+    const habit *known = habit_of(c, found, x.could);
+    if (known != NULL && known->is_unsupported) {
+        parse_fail(c, WEIR_UNSUPPORTED, found->at, "%s", known->advice);
+        return;
+    }
+    add_found(&message, found);
+    if (known != NULL) {
+        text_printf(&message, "; %s", known->advice);
+    } else {
+        expectation could = x;
+        add_expected(&message, &x, &c->previous);
+        add_hint(&message, &could, found, &c->previous);
+    }
     parse_fail(c, WEIR_SYNTAX, found->at, "%s", message.data);
     text_free(&message);
 }

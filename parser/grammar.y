@@ -579,6 +579,11 @@ window(A) ::= WINDOW window_name TUMBLING(T) LP SIZE duration(S) window_options(
 window(A) ::= WINDOW window_name HOPPING(T) LP SIZE duration(S) COMMA ADVANCE BY duration(V) window_options(O) RP. {
     A = build_window(O, WINDOW_HOPPING, T.at, S, V);
 }
+window(A) ::= WINDOW window_name HOPPING(T) LP SIZE duration RP. {
+    A = NULL;
+    parse_fail(c, WEIR_SYNTAX, T.at, "HOPPING needs to know how far apart its windows begin: (SIZE 1 HOUR, ADVANCE BY 10 MINUTES); TUMBLING has "
+                                     "them side by side");
+}
 window(A) ::= WINDOW window_name SESSION(T) LP duration(S) window_options(O) RP. {
     A = build_window(O, WINDOW_SESSION, T.at, S, 0);
 }
@@ -768,6 +773,11 @@ column_def(A) ::= identifier(I) type(T) HEADER(W) LP STRING(S) RP. {
     A = (column_def){ .name = I, .type = T, .role = COLUMN_HEADER, .role_at = W.at, .header = build_string(c, S) };
 }
 
+column_def(A) ::= TABLE_KEY(T) KEY LP names RP. {
+    A = (column_def){ 0 };
+    parse_fail(c, WEIR_SYNTAX, T.at, "the key is told beside each of its columns: name type PRIMARY KEY");
+}
+
 %type with { property_list }
 with(A) ::= . { A = (property_list){ NULL, 0 }; }
 with(A) ::= some_with(L). { A = L; }
@@ -899,6 +909,13 @@ plain_statement(A) ::= DESCRIBE(T) identifier(I) extended(E). {
     A->describe.name = I;
     A->describe.extended = E;
 }
+/* As ksqlDB had it first. */
+plain_statement(A) ::= DESCRIBE(T) EXTENDED identifier(I). {
+    A = build_statement(c, STATEMENT_DESCRIBE, T);
+    A->describe.what = DESCRIBE_SOURCE;
+    A->describe.name = I;
+    A->describe.extended = true;
+}
 plain_statement(A) ::= DESCRIBE(T) STREAMS extended(E). {
     A = build_statement(c, STATEMENT_DESCRIBE, T);
     A->describe.what = DESCRIBE_STREAMS;
@@ -1010,30 +1027,35 @@ schema_id(A) ::= ID_WORD INTEGER(N). { A = build_count(c, N, "ID"); }
 #define OVERLAY_MAX 64
 static_assert(YYNTOKEN == TK_SEMICOLON + 1, "expected.c counts on it");
 
-/* Would the parser take this token? Tried on an overlay over its stack, which stays as it is: lemon's tables reduce by
+/* Would the parser take these tokens? Tried on an overlay over its stack, which stays as it is: lemon's tables reduce by
  * default before they notice an error, and what could have stood there would be forgotten. */
-static bool grammar_accepts(const void *of, int kind)
+static bool grammar_accepts(const void *of, const int *kinds, int kind_count)
 {
     const yyParser *p = of;
     const yyStackEntry *top = p->yytos;
     YYACTIONTYPE pushed[OVERLAY_MAX];
-    int count = 0;
+    int count = 0, taken = 0;
 
-    for (;;) {
-        YYACTIONTYPE action = yy_find_shift_action((YYCODETYPE)kind, count > 0 ? pushed[count - 1] : top->stateno);
+    while (taken < kind_count) {
+        YYACTIONTYPE action = yy_find_shift_action((YYCODETYPE)kinds[taken], count > 0 ? pushed[count - 1] : top->stateno);
+        if (count == OVERLAY_MAX || action == YY_ACCEPT_ACTION) return true;
         if (action >= YY_MIN_REDUCE) {
             int rule = action - YY_MIN_REDUCE;
             int popped = -yyRuleInfoNRhs[rule];
             int of_overlay = popped < count ? popped : count;
             count -= of_overlay;
             top -= popped - of_overlay;
-            if (count == OVERLAY_MAX) return true;
             YYACTIONTYPE below = count > 0 ? pushed[count - 1] : top->stateno;
             pushed[count++] = yy_find_reduce_action(below, (YYCODETYPE)yyRuleInfoLhs[rule]);
+        } else if (action <= YY_MAX_SHIFTREDUCE) {
+            bool is_reduced_next = action > YY_MAX_SHIFT;
+            pushed[count++] = is_reduced_next ? (YYACTIONTYPE)(action + YY_MIN_REDUCE - YY_MIN_SHIFTREDUCE) : action;
+            taken++;
         } else {
-            return action <= YY_MAX_SHIFTREDUCE || action == YY_ACCEPT_ACTION;
+            return false;
         }
     }
+    return true;
 }
 
 void grammar_run(parse_context *c, int start)
@@ -1044,7 +1066,7 @@ void grammar_run(parse_context *c, int start)
     GrammarInit(&p, c);
     Grammar(&p, start, t);
     while (c->rc == WEIR_OK && tokens_next(c, &t)) {
-        if (!grammar_accepts(&p, t.kind)) {
+        if (!grammar_accepts(&p, &t.kind, 1)) {
             expected_fail(c, &t, grammar_accepts, &p);
             break;
         }

@@ -83,8 +83,17 @@ bool tokens_next(parse_context *c, token *out);
 /* grammar.y: feeds tokens to the grammar until the end or an error. start is one of TK_START_... */
 void grammar_run(parse_context *c, int start);
 
-/* expected.c: notes the syntax error; accepts(of, kind) says whether a token could have stood in its place. */
-void expected_fail(parse_context *c, const token *found, bool (*accepts)(const void *of, int kind), const void *of);
+/* expected.c: notes the syntax error; accepts(of, kinds, count) says whether these tokens could have stood in its place. */
+typedef bool (*token_test)(const void *of, const int *kinds, int count);
+void expected_fail(parse_context *c, const token *found, token_test accepts, const void *of);
+
+/* habits.c: what was meant, as other dialects or other clauses have it. could: of each kind of token, whether it could have
+ * stood there. NULL: nothing is known. */
+typedef struct habit {
+    const char *advice;
+    bool is_unsupported; /* there is no such thing here: the advice says all */
+} habit;
+const habit *habit_of(const parse_context *c, const token *found, const bool *could);
 
 /* substitute.c: fills source->text and pieces from typed[begin, end). */
 weir_rc substitute(arena *a, slice typed, size_t begin, size_t end, sql_pos begin_at, const variables *vars,

@@ -46,6 +46,18 @@ static bool opens_lambda(const parse_context *c)
     return next.kind == TK_FAT_ARROW;
 }
 
+/* Behind PRIMARY: does KEY ( follow? Elsewhere that lists the columns of a key. */
+static bool opens_table_key(const parse_context *c)
+{
+    lexer ahead = c->lexer;
+    token next;
+
+    lexer_next(&ahead, &next);
+    if (next.kind != TK_KEY) return false;
+    lexer_next(&ahead, &next);
+    return next.kind == TK_LP;
+}
+
 /* Could the token end an expression? Then a minus behind it subtracts; else it is a sign. */
 static bool ends_expression(int kind)
 {
@@ -97,10 +109,28 @@ static int decide(const parse_context *c, int kind)
             if (peek(c).kind != TK_LP) return kind;
             return kind == TK_MAP ? TK_MAP_LITERAL : TK_STRUCT_LITERAL;
         }
+    case TK_PRIMARY:
+        return before == TK_COMMA && opens_table_key(c) ? TK_TABLE_KEY : kind;
     case TK_LP:
         return opens_lambda(c) ? TK_LAMBDA_LP : kind;
     default:
         return kind;
+    }
+}
+
+/* A character that begins an operator of another dialect; a NUL ends the text. */
+static const char *meant_by(const char *at)
+{
+    switch (*at) {
+    case '&': return "; AND joins conditions";
+    case '!': return "; not equal is written <> or !=";
+    case '\\': return "; what begins with a backslash is for the interactive shell";
+    case '#': return "; a comment begins with --";
+    case '?':
+    case '$': return "; a variable is written ${name}, and DEFINE gives it a value";
+    case ':': return at[1] != ':' ? "" : "; CAST(value AS type) brings a value to another type";
+    case '~': return "; LIKE compares with a pattern, REGEXP_EXTRACT with a regular expression";
+    default: return "";
     }
 }
 
@@ -110,8 +140,7 @@ bool tokens_next(parse_context *c, token *out)
     out->at = position_of(c, out->text.data);
     if (out->kind == TOKEN_BAD) {
         if (strcmp(out->problem, "unexpected character") == 0) {
-            const char *meant = slice_is(out->text, "&") ? "; AND joins conditions" : slice_is(out->text, "!") ? "; not equal is written <> or !=" : "";
-            parse_fail(c, WEIR_SYNTAX, out->at, "unexpected character '%.*s'%s", SLICE_ARG(out->text), meant);
+            parse_fail(c, WEIR_SYNTAX, out->at, "unexpected character '%.*s'%s", SLICE_ARG(out->text), meant_by(out->text.data));
         } else {
             parse_fail(c, WEIR_SYNTAX, out->at, "%s", out->problem);
         }

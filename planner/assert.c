@@ -21,16 +21,10 @@ static weir_rc check_columns(const planner_env *env, const statement *s, const s
 
     if (!s->create.has_columns) return WEIR_OK;
     WEIR_TRY(declared_schema(env, &s->create.columns, there->is_table, a, &asserted, err));
-    bool is_same = asserted.count == there->schema.count && asserted.key_count == there->schema.key_count;
-    for (uint32_t i = 0; is_same && i < asserted.count; i++) {
-        const schema_column *x = &asserted.columns[i], *y = &there->schema.columns[i];
-        is_same = slice_equal(x->name, y->name) && type_equal(x->type, y->type) && x->is_headers == y->is_headers &&
-                  slice_equal(x->header_key, y->header_key);
-    }
-    if (is_same) return WEIR_OK;
+    if (!schema_print_difference(&shown, &asserted, &there->schema)) return WEIR_OK;
+    text_printf(&shown, "; %.*s has ", SLICE_ARG(there->name));
     schema_print(&shown, &there->schema, there->is_table);
-    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "%.*s has other columns: %.*s", SLICE_ARG(there->name),
-                           SLICE_ARG(text_slice(&shown)));
+    weir_rc rc = weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "%s", shown.data);
     text_free(&shown);
     return rc;
 }

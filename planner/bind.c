@@ -42,7 +42,9 @@ static weir_rc bind_typed_string(binder *b, const expr *e, bound **out)
                      : slice_equal_nocase(name, SLICE("TIMESTAMP")) ? &type_timestamp
                                                                     : NULL;
     if (to == NULL) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "a literal is written DATE '...', TIME '...' or TIMESTAMP '...'");
+        bool is_interval = slice_equal_nocase(name, SLICE("INTERVAL"));
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, is_interval ? "there are no intervals; TIMESTAMPADD(DAYS, 1, time) gives a later time"
+                         : "a literal is written DATE '...', TIME '...' or TIMESTAMP '...', and a name given by AS has no quotes");
     }
     bound *typed = bound_literal(b->arena, &type_string, (value){ .str = e->typed_string.string }, e->at);
     bool done;
@@ -183,32 +185,19 @@ static weir_rc bind_name(binder *b, const expr *e, bound **out)
     return WEIR_OK;
 }
 
-/* DAY, HOUR and the like may name columns; where no such column is, the word is a unit. */
-static bool is_unit_word(binder *b, const expr *e)
-{
-    static const char *const words[] = { "YEAR",  "MONTH",  "WEEK",  "DAY",  "HOUR",  "MINUTE",  "SECOND",  "MILLISECOND",
-                                         "YEARS", "MONTHS", "WEEKS", "DAYS", "HOURS", "MINUTES", "SECONDS", "MILLISECONDS" };
-
-    if (e->kind != EXPR_COLUMN || identifier_present(&e->column.source) || e->column.name.quoted) return false;
-    for (uint32_t i = 0; i < b->scope.count; i++) {
-        if (slice_equal(b->scope.columns[i].name, e->column.name.name)) return false;
-    }
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (slice_is(e->column.name.name, words[i])) return true;
-    }
-    return false;
-}
-
 /* ---- calls ---- */
+
+weir_rc fail_over(weir_error *err, const expr *e)
+{
+    return weir_fail(err, WEIR_UNSUPPORTED, e->call.over->at, "OVER (...) is not supported yet; GROUP BY, with a WINDOW where need be, aggregates rows");
+}
 
 static weir_rc check_call_allowed(binder *b, const expr *e)
 {
     function_kind kind;
     slice name = e->call.name.name;
 
-    if (e->call.over != NULL) {
-        return weir_fail(b->err, WEIR_UNSUPPORTED, e->call.over->at, "OVER (...) is not supported yet");
-    }
+    if (e->call.over != NULL) return fail_over(b->err, e);
     if (!function_exists(name, &kind)) return function_fail_unknown(name, e->at, b->err); /* before what its arguments lack */
     if (kind == FUNCTION_AGGREGATE && !b->allows_aggregates) {
         bool is_argument = strncmp(b->clause, "the argument", strlen("the argument")) == 0;
@@ -225,12 +214,28 @@ static weir_rc check_call_allowed(binder *b, const expr *e)
     return WEIR_OK;
 }
 
+/* A bare word, where a function takes a time unit. */
+static weir_rc bind_unit(binder *b, const expr *call, const expr *e, bound **out)
+{
+    bool is_word = e->kind == EXPR_COLUMN && !identifier_present(&e->column.source) && !e->column.name.quoted;
+
+    if (e->kind == EXPR_UNIT || e->kind == EXPR_NULL) return bind_expr(b, e, out);
+    if (!is_word) {
+        slice shown = expr_text(b->arena, e);
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%.*s takes a time unit here, a word such as DAYS without quotes, not %.*s",
+                         SLICE_ARG(call->call.name.name), SLICE_ARG(shown));
+    }
+    WEIR_TRY(time_unit_check(e->column.name.name, e->at, b->err));
+    *out = unit_literal(b, e->column.name.name, e->at);
+    return WEIR_OK;
+}
+
 weir_rc bind_call_args(binder *b, const expr *e, bound **args)
 {
     for (uint32_t i = 0; i < e->call.args.count; i++) {
         const expr *arg = e->call.args.items[i];
         if (arg->kind == EXPR_LAMBDA) continue;
-        if (is_unit_word(b, arg)) args[i] = unit_literal(b, arg->column.name.name, arg->at);
+        if (function_takes_unit(e->call.name.name, i)) WEIR_TRY(bind_unit(b, e, arg, &args[i]));
         else WEIR_TRY(bind_expr(b, arg, &args[i]));
     }
     return WEIR_OK;
@@ -317,15 +322,23 @@ static bool has_order(const type *t)
     return !type_is_nested(t) && t->kind != TYPE_BOOLEAN;
 }
 
+static bool yields_text(const bound *x)
+{
+    return x->kind == BOUND_LITERAL && x->type->kind == TYPE_STRING;
+}
+
 /* No operator takes operands of these types: says which operands they are, and what helps. */
 static weir_rc fail_operands(binder *b, const char *name, const expr *x, const bound *left, const expr *y, const bound *right, sql_pos at)
 {
     slice x_text = operand_text(b->arena, x, left->type), y_text = operand_text(b->arena, y, right->type);
     bool is_orderless = left->type->kind == right->type->kind && !has_order(left->type);
+    bool is_quoted_number = (yields_text(left) && type_is_number(right->type)) || (yields_text(right) && type_is_number(left->type));
 
     return weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s %s %.*s: no %s takes these types; %s", SLICE_ARG(x_text), name,
                      SLICE_ARG(y_text), name,
-                     is_orderless ? "such values are equal or not, they have no order" : "CAST() brings them to one type");
+                     is_orderless       ? "such values are equal or not, they have no order"
+                     : is_quoted_number ? "a number is written without quotes"
+                                        : "CAST() brings them to one type");
 }
 
 static bool has_operator(binder *b, const char *name, const bound *left, const bound *right, sql_pos at)
@@ -676,7 +689,10 @@ static weir_rc bind_subscript(binder *b, const expr *e, bound **out)
     }
     if (base->kind != TYPE_ARRAY && base->kind != TYPE_MAP) {
         slice given = operand_text(b->arena, e->subscript.base, base);
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, not of %.*s", SLICE_ARG(given));
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "[] reads an element of an ARRAY or a MAP, not of %.*s%s", SLICE_ARG(given),
+                         base->kind == TYPE_STRUCT   ? "; -> reads a field"
+                         : base->kind == TYPE_STRING ? "; SUBSTRING() takes a part of a text"
+                                                     : "");
     }
     return bind_call(b, SLICE("[]"), args, NULL, 2, e->at, out);
 }
@@ -689,7 +705,8 @@ static weir_rc bind_at_time_zone(binder *b, const expr *e, bound **out)
     WEIR_TRY(bind_expr(b, e->at_time_zone.value, &args[0]));
     if (args[0]->type->kind != TYPE_TIMESTAMP) {
         slice shown = operand_text(b->arena, e->at_time_zone.value, args[0]->type);
-        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, not %.*s", SLICE_ARG(shown));
+        return weir_fail(b->err, WEIR_SEMANTIC, args[0]->at, "AT TIME ZONE needs a TIMESTAMP, not %.*s%s", SLICE_ARG(shown),
+                         args[0]->type->kind == TYPE_BIGINT ? "; FROM_UNIXTIME() makes one of milliseconds" : "");
     }
     args[1] = bound_literal(b->arena, &type_string, (value){ .str = SLICE("UTC") }, e->at);
     args[2] = bound_literal(b->arena, &type_string, (value){ .str = e->at_time_zone.zone }, e->at);

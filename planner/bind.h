@@ -73,6 +73,9 @@ weir_rc bind_common(binder *b, const expr *const *typed, bound **items, uint32_t
  * that type. False: it is no literal, or none that could. */
 weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound **out) WEIR_CHECKED;
 
+/* Beside BOOLEANs a text must spell one: true, false, yes, no or a beginning of them. CAST takes all else for false. */
+bool spells_boolean(slice text, bool *out);
+
 /* The index into b->scope.columns; -1 and an error otherwise. */
 int32_t find_column(binder *b, const identifier *from, const identifier *name);
 /* What a pseudo column's name stands for; false: it is none. */
@@ -87,6 +90,8 @@ bool expr_same(binder *b, const expr *x, const expr *y);
 void expr_walk(const expr *e, bool (*see)(void *self, const expr *e), void *self);
 /* Is e a call of a function of this kind? */
 bool expr_is_call_of(const expr *e, function_kind kind);
+/* The first call of an aggregate function in e; NULL: there is none. */
+const expr *expr_aggregate(const expr *e);
 /* An expression as typed, for messages; in the arena. */
 slice expr_text(arena *a, const expr *e);
 /* The same with its type, "AGE (INTEGER)"; cut short where it is long. NULL: of nothing typed, the type alone. */

@@ -95,8 +95,7 @@ weir_rc bind_cast(binder *b, bound *of, const type *to, bool is_explicit, sql_po
     return finish_call(b, c, &of, at, out);
 }
 
-/* Beside BOOLEANs a text must spell one: true, false, yes, no or a beginning of them. CAST takes all else for false. */
-static bool spells_boolean(slice text, bool *out)
+bool spells_boolean(slice text, bool *out)
 {
     static const char *const words[] = { "true", "yes", "false", "no" };
 

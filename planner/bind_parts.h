@@ -20,5 +20,7 @@ weir_rc bind_call_args(binder *b, const expr *e, bound **args) WEIR_CHECKED;
 weir_rc called_name(binder *b, const expr *e, slice *name) WEIR_CHECKED;
 /* A name that is a parameter of a lambda around it. */
 bool bind_parameter(binder *b, const expr *e, bound **out);
+/* A call with OVER, which there is not yet. */
+weir_rc fail_over(weir_error *err, const expr *e) WEIR_CHECKED;
 
 #endif

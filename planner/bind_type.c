@@ -13,6 +13,46 @@ static const struct {
     { "DATE", &type_date },       { "TIME", &type_time },     { "TIMESTAMP", &type_timestamp },
 };
 
+/* What other dialects call them, and those that are written with what they are made of. */
+static const struct {
+    const char *elsewhere, *here;
+} OTHER_TYPES[] = {
+    { "BOOL", "BOOLEAN" },
+    { "BIT", "BOOLEAN" },
+    { "TINYINT", "INTEGER" },
+    { "SMALLINT", "INTEGER" },
+    { "INT2", "INTEGER" },
+    { "INT4", "INTEGER" },
+    { "SERIAL", "INTEGER" },
+    { "LONG", "BIGINT" },
+    { "INT8", "BIGINT" },
+    { "BIGSERIAL", "BIGINT" },
+    { "FLOAT", "DOUBLE" },
+    { "FLOAT4", "DOUBLE" },
+    { "FLOAT8", "DOUBLE" },
+    { "REAL", "DOUBLE" },
+    { "NUMBER", "DECIMAL(10, 2)" },
+    { "TEXT", "STRING" },
+    { "CHAR", "STRING" },
+    { "CHARACTER", "STRING" },
+    { "NVARCHAR", "STRING" },
+    { "CLOB", "STRING" },
+    { "JSON", "STRING" },
+    { "JSONB", "STRING" },
+    { "UUID", "STRING" },
+    { "BLOB", "BYTES" },
+    { "BINARY", "BYTES" },
+    { "VARBINARY", "BYTES" },
+    { "BYTEA", "BYTES" },
+    { "DATETIME", "TIMESTAMP" },
+    { "TIMESTAMPTZ", "TIMESTAMP" },
+    { "ARRAY", "ARRAY<type>" },
+    { "LIST", "ARRAY<type>" },
+    { "MAP", "MAP<STRING, type>" },
+    { "STRUCT", "STRUCT<name type, ...>" },
+    { "ROW", "STRUCT<name type, ...>" },
+};
+
 bool is_builtin_type(slice name)
 {
     static const char *const others[] = { "DECIMAL", "DEC", "NUMERIC", "ARRAY", "MAP", "STRUCT" };
@@ -71,7 +111,13 @@ static weir_rc bind_plain(const type_name *t, const catalog *types, arena *a, co
     uint32_t count = 0;
     const custom_type *const *all = types == NULL ? NULL : catalog_types(types, &count);
     for (uint32_t i = 0; i < count; i++) nearest_offer(&n, all[i]->name);
-    return weir_fail(err, WEIR_SEMANTIC, t->at, "unknown type %.*s%s", SLICE_ARG(name), nearest_or_all(&n));
+    for (size_t i = 0; i < sizeof OTHER_TYPES / sizeof OTHER_TYPES[0]; i++) {
+        nearest_offer_other(&n, OTHER_TYPES[i].elsewhere, OTHER_TYPES[i].here);
+    }
+    return weir_fail(err, WEIR_SEMANTIC, t->at, "unknown type %.*s%s", SLICE_ARG(name),
+                     n.best.data != NULL ? nearest_hint(&n)
+                                         : "; there are BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(digits, places), STRING, BYTES, DATE, "
+                                           "TIME, TIMESTAMP, ARRAY<type>, MAP<type, type>, STRUCT<name type, ...> and those of SHOW TYPES");
 }
 
 static weir_rc bind_struct_type(const type_name *t, const catalog *types, arena *a, const type **out, weir_error *err)

@@ -12,6 +12,14 @@ typedef enum query_use {
     USE_SNAPSHOT
 } query_use;
 
+/* A column whose name was made up, KSQL_COL_n: for messages. */
+typedef struct generated_column generated_column;
+struct generated_column {
+    const generated_column *next;
+    slice name;
+    const expr *of;
+};
+
 typedef struct builder {
     arena *arena;
     const planner_env *env;
@@ -24,6 +32,7 @@ typedef struct builder {
     uint32_t count, room;
     uint32_t subtopologies;
     held_call *held;
+    const generated_column *generated;
     const source *leftmost; /* whose formats and partitions the sink inherits */
     const source *key_from; /* of a join: whose key format it inherits; NULL: the leftmost's */
 } builder;
@@ -144,7 +153,8 @@ weir_rc declared_schema(const planner_env *env, const column_def_list *list, boo
 weir_rc plan_alter(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err) WEIR_CHECKED;
 weir_rc plan_insert_values(const planner_env *env, const statement *s, arena *a, planned *out,
                            weir_error *err) WEIR_CHECKED;
-weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct);
+/* instead: what can be done. */
+weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct, const char *instead);
 
 /* ---- WITH (with.c) ---- */
 

@@ -359,38 +359,91 @@ static weir_rc check_sources(const plan *before, const command *what, sql_pos at
     return WEIR_OK;
 }
 
-/* What a step's state is made of: two plans that differ in it alone would take each other's state for something else. */
-static void print_meaning(text *out, const plan *p, const step *s)
+/* What a step's input is made of, below an exchange; NULL: no projection stands there. */
+static const step *projection_below(const plan *p, uint32_t input)
 {
-    if (s->kind == STEP_AGGREGATE) {
-        for (uint32_t i = 0; i < s->aggregate.call_count; i++) {
-            text_printf(out, "%s%.*s", i == 0 ? "" : ", ", SLICE_ARG(s->aggregate.calls[i].sql));
+    const step *below = &p->steps[input];
+
+    while (below->kind == STEP_EXCHANGE) below = &p->steps[below->inputs[0]];
+    return below->kind == STEP_PROJECT ? below : NULL;
+}
+
+/* A column of a step's input, as what it is computed of. */
+static void print_origin(text *out, const plan *p, const step *projection, const bound *column)
+{
+    bound_print(out, projection->project.exprs[column->column], &p->steps[projection->inputs[0]].schema);
+}
+
+static void print_calls(text *out, const plan *p, const step *s)
+{
+    const step *projection = projection_below(p, s->inputs[0]);
+
+    for (uint32_t i = 0; i < s->aggregate.call_count; i++) {
+        const agg_call *c = &s->aggregate.calls[i];
+        if (i > 0) text_add_c(out, ", ");
+        if (projection == NULL || c->call->arg_count == 0) {
+            text_add(out, c->sql);
+            continue;
         }
+        text_printf(out, "%s(", c->call->fn->name);
+        for (uint32_t k = 0; k < c->call->arg_count; k++) {
+            if (k > 0) text_add_c(out, ", ");
+            if (c->args[k]->kind == BOUND_COLUMN) print_origin(out, p, projection, c->args[k]);
+            else bound_print(out, c->args[k], &p->steps[s->inputs[0]].schema);
+        }
+        text_add_char(out, ')');
     }
-    if (s->kind == STEP_JOIN && s->join.form == JOIN_STREAM_STREAM) {
-        text_printf(out, "within %lld ms before and %lld ms after", (long long)s->join.before_ms, (long long)s->join.after_ms);
+    for (uint32_t i = 0; i < s->schema.key_count; i++) {
+        text_add_c(out, i == 0 ? " by " : ", ");
+        if (projection != NULL) bound_print(out, projection->project.exprs[i], &p->steps[projection->inputs[0]].schema);
+        else print_quoted_name(out, s->schema.columns[i].name);
+    }
+    if (s->aggregate.window.kind == WINDOW_NONE) return;
+    window_spec form = s->aggregate.window;
+    form.grace_ms = form.retention_ms = -1; /* they may change */
+    text_add_char(out, ' ');
+    window_spec_print(out, &form);
+}
+
+/* What a step keeps: two plans that differ in it would take each other's state for something else. */
+static void print_kept(text *out, const plan *p, const step *s)
+{
+    switch (s->kind) {
+    case STEP_AGGREGATE: print_calls(out, p, s); return;
+    case STEP_FINAL: text_add_c(out, "rows until their windows close"); break;
+    case STEP_EXCHANGE: text_add_c(out, "rows on their way to another partition"); break;
+    case STEP_JOIN:
+        text_add_c(out, "rows to join");
+        if (s->join.form != JOIN_STREAM_STREAM) break;
+        text_printf(out, " within %lld ms before and %lld ms after", (long long)s->join.before_ms, (long long)s->join.after_ms);
+        break;
+    default: text_add_c(out, "the last row of each key"); break;
     }
     for (uint32_t i = 0; i < s->input_count; i++) {
-        const step *below = &p->steps[s->inputs[i]];
-        while (below->kind == STEP_EXCHANGE) below = &p->steps[below->inputs[0]];
-        if (below->kind != STEP_PROJECT) continue;
-        for (uint32_t c = 0; c < below->schema.count; c++) {
-            text_add_c(out, c == 0 ? (out->len == 0 ? "of " : " of ") : ", ");
-            bound_print(out, below->project.exprs[c], &p->steps[below->inputs[0]].schema);
+        const step *projection = projection_below(p, s->inputs[i]);
+        for (uint32_t c = 0; projection != NULL && c < projection->schema.count; c++) {
+            text_add_c(out, c > 0 ? ", " : i > 0 ? " and " : " of ");
+            bound_print(out, projection->project.exprs[c], &p->steps[projection->inputs[0]].schema);
         }
     }
 }
 
-static weir_rc check_meaning(const plan *before, const step *was, const command *what, const step *now, sql_pos at, weir_error *err)
+/* now: the step of that id in the new plan; NULL: there is none. */
+static weir_rc check_kept(const plan *before, const step *was, const command *what, const step *now, sql_pos at, weir_error *err)
 {
     text old = TEXT_EMPTY, new = TEXT_EMPTY, differs = TEXT_EMPTY;
+    bool has_form = now != NULL && slice_equal(now->layout, was->layout);
     weir_rc rc = WEIR_OK;
 
-    print_meaning(&old, before, was);
-    print_meaning(&new, what->plan, now);
-    if (!slice_equal(text_slice(&old), text_slice(&new))) {
-        text_printf(&differs, "its state is made %s, the new query's would be %s; drop it and create it again to start over",
-                    old.len == 0 ? "of all columns" : old.data, new.len == 0 ? "of all columns" : new.data);
+    print_kept(&old, before, was);
+    if (now != NULL) print_kept(&new, what->plan, now);
+    bool is_same = slice_equal(text_slice(&old), text_slice(&new));
+    if (!is_same || !has_form) {
+        text_printf(&differs, "its query has kept %s, ", old.data);
+        if (now == NULL) text_add_c(&differs, "which the new one does not keep");
+        else if (is_same) text_add_c(&differs, "which the new one would keep in another form");
+        else text_printf(&differs, "and the new one would keep %s", new.data);
+        text_printf(&differs, "; drop %.*s and create it again to start over", SLICE_ARG(what->name));
         rc = fail_replace(what, at, err, &differs);
     }
     text_free(&old);
@@ -398,8 +451,8 @@ static weir_rc check_meaning(const plan *before, const step *was, const command 
     return rc;
 }
 
-/* Every step that keeps state must be in the new plan, in the same form, or what it has kept would be lost or misread. */
-static weir_rc check_layouts(const plan *before, const command *what, sql_pos at, weir_error *err)
+/* Every step that keeps state must be in the new plan and keep the same, or what it has kept would be lost or misread. */
+static weir_rc check_state(const plan *before, const command *what, sql_pos at, weir_error *err)
 {
     for (uint32_t i = 0; i < before->step_count; i++) {
         const step *was = &before->steps[i], *now = NULL;
@@ -407,16 +460,7 @@ static weir_rc check_layouts(const plan *before, const command *what, sql_pos at
         for (uint32_t k = 0; k < what->plan->step_count; k++) {
             if (what->plan->steps[k].id == was->id) now = &what->plan->steps[k];
         }
-        if (now != NULL && slice_equal(now->layout, was->layout)) {
-            WEIR_TRY(check_meaning(before, was, what, now, at, err));
-            continue;
-        }
-        text differs = TEXT_EMPTY;
-        text_printf(&differs, "its state holds \"%.*s\"", SLICE_ARG(was->layout));
-        if (now == NULL) text_add_c(&differs, ", which the new query has not");
-        else text_printf(&differs, ", the new query needs \"%.*s\"", SLICE_ARG(now->layout));
-        text_add_c(&differs, "; drop it and create it again to start over");
-        return fail_replace(what, at, err, &differs);
+        WEIR_TRY(check_kept(before, was, what, now, at, err));
     }
     return WEIR_OK;
 }
@@ -458,7 +502,7 @@ static weir_rc check_create(const catalog *c, const command *what, sql_pos at, w
     const query_entry *q = old->query_id.data == NULL ? NULL : catalog_query(c, old->query_id);
     if (q == NULL) return WEIR_OK;
     WEIR_TRY(check_sources(&q->plan, what, at, err));
-    return check_layouts(&q->plan, what, at, err);
+    return check_state(&q->plan, what, at, err);
 }
 
 static weir_rc check_query(const catalog *c, const command *what, sql_pos at, weir_error *err)

@@ -167,7 +167,7 @@ static weir_rc fill_source(const planner_env *env, const statement *s, const wit
     WEIR_TRY(check_retention(with, made, err));
     WEIR_TRY(check_key_columns(s, with, made, err));
     if (made->schema.count == 0) {
-        return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "%.*s needs columns: format %.*s does not tell them",
+        return weir_fail(err, WEIR_SEMANTIC, s->create.name.at, "%.*s needs columns, (name type, ...) behind its name: format %.*s does not tell them",
                          SLICE_ARG(made->name), SLICE_ARG(made->value.name));
     }
     WEIR_TRY(find_timestamp(with, &made->schema, a, &made->timestamp_column, &made->timestamp_format, err));

@@ -9,7 +9,8 @@ weir_rc plan_derived(builder *b, const relation *from, rel *out)
     rel r;
 
     if (b->use != USE_BOUNDED && b->use != USE_SNAPSHOT) {
-        return fail_unsupported(b->err, from->at, "a query in FROM of one that goes on for ever");
+        return fail_unsupported(b->err, from->at, "a query in FROM of one that goes on for ever",
+                                "CREATE STREAM or CREATE TABLE ... AS makes its result something to read from");
     }
     if (q->emit != EMIT_NONE) {
         return weir_fail(b->err, WEIR_SEMANTIC, q->emit_at, "a query in FROM answers as of now: it has no EMIT");

@@ -1,9 +1,9 @@
 /* planner/from.c - FROM and WHERE: the source that is read, and the predicate directly above it. */
 #include "planner/build.h"
 
-weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct)
+weir_rc fail_unsupported(weir_error *err, sql_pos at, const char *construct, const char *instead)
 {
-    return weir_fail(err, WEIR_UNSUPPORTED, at, "%s is not supported yet", construct);
+    return weir_fail(err, WEIR_UNSUPPORTED, at, "%s is not supported yet; %s", construct, instead);
 }
 
 weir_rc find_source(builder *b, const identifier *name, const source **out)

@@ -212,7 +212,7 @@ static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
     bound *node;
     slice name;
 
-    if (e->call.over != NULL) return fail_unsupported(g->b->err, e->call.over->at, "OVER (...)");
+    if (e->call.over != NULL) return fail_over(g->b->err, e);
     WEIR_TRY(bind_call_args(&over, e, args));
     WEIR_TRY(called_name(&over, e, &name));
     /* Without an argument, or of *, all but COUNT are about the time of the row. */
@@ -257,6 +257,12 @@ static weir_rc fail_not_grouped(grouping *g, binder *over, const expr *e)
     bound *ignored;
 
     WEIR_TRY(bind_expr(&below, e, &ignored)); /* an unknown name is the better message */
+    for (uint32_t i = 0; i < g->q->group_by.count; i++) {
+        const expr *key = g->q->group_by.items[i];
+        if (key->kind != EXPR_INTEGER) continue;
+        return weir_fail(g->b->err, WEIR_SEMANTIC, key->at, "GROUP BY %lld groups by that number, not by a column of the SELECT list; say which "
+                         "by its name", (long long)key->integer);
+    }
     const char *aggregate = g->b->steps[g->input->step].is_table ? "COLLECT_LIST" : "LATEST_BY_OFFSET";
     return weir_fail(g->b->err, WEIR_SEMANTIC, e->at,
                      "%s uses %.*s, which is neither in GROUP BY nor in an aggregate function; group by it too, or take one "

@@ -146,7 +146,8 @@ static weir_rc plan_leaf(builder *b, const relation *from, side *out)
     const source *named;
     rel r;
 
-    if (from->kind == RELATION_QUERY) return fail_unsupported(b->err, from->at, "a query in FROM");
+    if (from->kind == RELATION_QUERY) return fail_unsupported(b->err, from->at, "a query in FROM",
+                                                             "CREATE STREAM or CREATE TABLE ... AS makes its result something to read from");
     WEIR_TRY(find_source(b, &from->source, &named));
     slice alias = identifier_present(&from->alias) ? from->alias.name : named->name;
     WEIR_TRY(plan_source(b, named, alias, false, &r));
@@ -783,7 +784,8 @@ static weir_rc plan_join(builder *b, const relation *from, bool is_last, use_lis
     uint32_t used_above = used->count;
 
     if (from->kind != RELATION_JOIN) return plan_leaf(b, from, out);
-    if (from->join.right->kind == RELATION_JOIN) return fail_unsupported(b->err, from->join.right->at, "a JOIN on the right of a JOIN");
+    if (from->join.right->kind == RELATION_JOIN) return fail_unsupported(b->err, from->join.right->at, "a JOIN on the right of a JOIN",
+                                "join one source after the other");
     if (from->join.on != NULL) expr_walk(from->join.on, note_column, used); /* for joins below */
     WEIR_TRY(plan_join(b, from->join.left, false, used, &left));
     used->count = used_above;

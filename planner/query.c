@@ -6,16 +6,17 @@
 
 static weir_rc check_supported(builder *b, const select_query *q)
 {
-    if (q->common_table_count > 0) return fail_unsupported(b->err, q->common_tables[0].name.at, "WITH name AS (...)");
-    if (q->union_count > 0) return fail_unsupported(b->err, q->union_all[0]->at, "UNION ALL");
-    if (q->distinct) return fail_unsupported(b->err, q->at, "SELECT DISTINCT");
+    if (q->common_table_count > 0) return fail_unsupported(b->err, q->common_tables[0].name.at, "WITH name AS (...)", "CREATE STREAM name AS ... makes what can be read by that name");
+    if (q->union_count > 0) return fail_unsupported(b->err, q->union_all[0]->at, "UNION ALL", "INSERT INTO one stream from each SELECT brings their rows together");
+    if (q->distinct) return fail_unsupported(b->err, q->at, "SELECT DISTINCT", "GROUP BY gives each value once");
     if (q->has_partition_by && is_aggregation(q)) {
         return weir_fail(b->err, WEIR_SEMANTIC, q->partition_by_at,
                          "GROUP BY gives the result its key; PARTITION BY cannot give it another: leave it out");
     }
     if (b->use == USE_PERSISTENT || b->use == USE_PUSH) {
         if (q->order_by.count > 0) {
-            return weir_fail(b->err, WEIR_SEMANTIC, q->order_by_at, "ORDER BY needs a query that ends: one without EMIT");
+            return weir_fail(b->err, WEIR_SEMANTIC, q->order_by_at, "ORDER BY needs a query that ends: %s",
+                             b->use == USE_PUSH ? "one without EMIT" : "leave it out here, and order what is read of the result");
         }
     }
     if (b->use == USE_PERSISTENT && q->limit >= 0) {
@@ -25,23 +26,14 @@ static weir_rc check_supported(builder *b, const select_query *q)
     return WEIR_OK;
 }
 
-static bool find_aggregate(void *self, const expr *e)
-{
-    const expr **found = self;
-
-    if (*found == NULL && expr_is_call_of(e, FUNCTION_AGGREGATE)) *found = e;
-    return *found == NULL;
-}
-
 static const expr *aggregate_in(const select_query *q)
 {
     const expr *found = NULL;
 
-    for (uint32_t i = 0; i < q->item_count; i++) {
-        if (q->items[i].kind == SELECT_EXPR) expr_walk(q->items[i].value, find_aggregate, &found);
+    for (uint32_t i = 0; i < q->item_count && found == NULL; i++) {
+        if (q->items[i].kind == SELECT_EXPR) found = expr_aggregate(q->items[i].value);
     }
-    if (q->having != NULL) expr_walk(q->having, find_aggregate, &found);
-    return found;
+    return found != NULL || q->having == NULL ? found : expr_aggregate(q->having);
 }
 
 /* Whether it groups; without GROUP BY an aggregate makes one group of all. */
@@ -166,8 +158,9 @@ weir_rc plan_body(builder *b, const select_query *q, rel *out, select_list *list
     WEIR_TRY(check_grouping(b, q, &groups));
     WEIR_TRY(plan_input(b, q, out));
     if (b->use == USE_PERSISTENT && b->steps[out->step].is_table && b->steps[out->step].windowed != WINDOW_NONE) {
-        return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "a persistent query cannot read the windowed table %.*s; a stream declared over its topic it can",
-                         SLICE_ARG(b->leftmost->name));
+        return weir_fail(b->err, WEIR_SEMANTIC, q->from->at, "a persistent query cannot read the windowed table %.*s; it can read a stream declared over "
+                         "its topic, with KAFKA_TOPIC = '%.*s', WINDOW_TYPE and WINDOW_SIZE", SLICE_ARG(b->leftmost->name),
+                         SLICE_ARG(b->leftmost->topic));
     }
     uint32_t before = last_step(b);
     WEIR_TRY(plan_where(b, q->where, out));

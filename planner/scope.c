@@ -92,6 +92,12 @@ static bool is_alias_of_list(binder *b, const identifier *from, const identifier
         const select_item *item = &b->query->items[i];
         if (item->kind != SELECT_EXPR || !identifier_present(&item->alias) || !slice_equal(item->alias.name, name->name)) continue;
         slice meant = expr_text(b->arena, item->value);
+        bool is_where = strcmp(b->clause, "WHERE") == 0;
+        if (is_where && expr_aggregate(item->value) != NULL) {
+            (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is %.*s, which WHERE cannot use, as it comes before the groups: say HAVING %.*s",
+                            SLICE_ARG(name->name), SLICE_ARG(meant), SLICE_ARG(meant));
+            return true;
+        }
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is a name that the SELECT list gives: in %s say %.*s",
                         SLICE_ARG(name->name), b->clause, SLICE_ARG(meant));
         return true;
@@ -114,9 +120,12 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
         }
         if (!b->scope.columns[i].is_hidden) nearest_offer(&n, b->scope.columns[i].name);
     }
+    nearest_offer_other(&n, "CURRENT_TIMESTAMP", "UNIX_TIMESTAMP()");
+    nearest_offer_other(&n, "CURRENT_DATE", "UNIX_DATE()");
     if (b->scope.count == 0) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%s cannot use columns, and %.*s would be one; a text is written in single "
-                        "quotes, '%.*s'", b->clause, SLICE_ARG(name->name), SLICE_ARG(name->name));
+                        "quotes%s%.*s%s", b->clause, SLICE_ARG(name->name), name->quoted ? ", '" : "",
+                        name->quoted ? (int)name->name.len : 0, name->name.data, name->quoted ? "'" : "");
     } else if (name->quoted && n.best.data == NULL) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s; a text is written in single quotes, '%.*s'",
                         SLICE_ARG(name->name), SLICE_ARG(name->name));
@@ -126,6 +135,9 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at,
                         "there is no %.*s here: it is known of a source whose key is windowed, and in the SELECT list of a GROUP BY "
                         "with a WINDOW", SLICE_ARG(name->name));
+    } else if (!name->quoted && n.best.data == NULL && function_exists(name->name, NULL)) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s; the function of that name is called with parentheses, %.*s(...)",
+                        SLICE_ARG(name->name), SLICE_ARG(name->name));
     } else if (where.data != NULL) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "unknown column %.*s in %.*s%s", SLICE_ARG(name->name),
                         SLICE_ARG(where), nearest_or_all(&n));
@@ -181,6 +193,22 @@ slice operand_text(arena *a, const expr *e, const type *t)
 }
 
 /* ---- comparing and walking trees ---- */
+
+static bool find_aggregate(void *self, const expr *e)
+{
+    const expr **found = self;
+
+    if (*found == NULL && expr_is_call_of(e, FUNCTION_AGGREGATE)) *found = e;
+    return *found == NULL;
+}
+
+const expr *expr_aggregate(const expr *e)
+{
+    const expr *found = NULL;
+
+    expr_walk(e, find_aggregate, &found);
+    return found;
+}
 
 bool expr_is_call_of(const expr *e, function_kind kind)
 {

@@ -126,7 +126,10 @@ static weir_rc name_of_item(list_maker *m, const select_item *item, slice *name)
     } else if (e->kind == EXPR_FIELD) {
         *name = field_name(m, e->field.name.name);
     } else {
+        generated_column *made = ARENA_NEW(m->b->arena, generated_column);
         *name = generated_name(m->b, s, &m->next_generated);
+        *made = (generated_column){ m->b->generated, *name, e };
+        m->b->generated = made;
     }
     return WEIR_OK;
 }

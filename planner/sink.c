@@ -41,6 +41,21 @@ static weir_rc check_feeds_not_itself(builder *b, slice topic, sql_pos at)
                      SLICE_ARG(from->source.name), SLICE_ARG(topic));
 }
 
+/* An error that names a column whose name was made up says what stands there, and where. */
+static weir_rc tell_generated(builder *b, weir_rc rc)
+{
+    weir_error told = *b->err;
+
+    for (const generated_column *g = b->generated; rc != WEIR_OK && g != NULL; g = g->next) {
+        const char *named = strstr(told.message, arena_c_string(b->arena, g->name));
+        if (named == NULL || isdigit((unsigned char)named[g->name.len])) continue;
+        slice what = expr_text(b->arena, g->of);
+        return weir_fail(b->err, told.rc, g->of->at, "%s; %.*s is %.*s, to which AS gives a name", told.message, SLICE_ARG(g->name),
+                         SLICE_ARG(what));
+    }
+    return rc;
+}
+
 /* ---- CREATE ... AS ---- */
 
 static weir_rc check_result_kind(builder *b, const statement *s)
@@ -48,8 +63,9 @@ static weir_rc check_result_kind(builder *b, const statement *s)
     bool is_table = b->steps[last_step(b)].is_table;
 
     if (is_table == (s->create.kind == SOURCE_TABLE)) return WEIR_OK;
-    return weir_fail(b->err, WEIR_SEMANTIC, s->at, "this SELECT gives a %s: use CREATE %s %.*s AS", kind_word(is_table),
-                     is_table ? "TABLE" : "STREAM", SLICE_ARG(s->create.name.name));
+    return weir_fail(b->err, WEIR_SEMANTIC, s->at, "this SELECT gives a %s: use CREATE %s %.*s AS%s", kind_word(is_table),
+                     is_table ? "TABLE" : "STREAM", SLICE_ARG(s->create.name.name),
+                     is_table ? "" : ", or make a table of its rows with GROUP BY");
 }
 
 static weir_rc make_sink_source(builder *b, const statement *s, const with_values *with, source *made, bool *makes_topic)
@@ -133,7 +149,7 @@ weir_rc plan_create_as(const planner_env *env, const statement *s, arena *a, pla
 {
     builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->create.name.name,
                   .makes_table = s->create.kind == SOURCE_TABLE };
-    weir_rc rc = make_create_as(&b, s, out);
+    weir_rc rc = tell_generated(&b, make_create_as(&b, s, out));
 
     release_unused(b.held, rc == WEIR_OK ? out->command.plan : NULL);
     return rc;
@@ -159,34 +175,12 @@ static weir_rc find_target(builder *b, const identifier *name, const source **ou
     return WEIR_OK;
 }
 
-/* The first column that is not as the target has it. */
-static void print_difference(text *out, const schema *wanted, const schema *found)
-{
-    for (uint32_t i = 0; i < wanted->count; i++) {
-        const schema_column *c = &wanted->columns[i];
-        int32_t at = schema_find(found, c->name);
-        bool is_key = i < wanted->key_count;
-        if (at < 0) {
-            text_printf(out, "column %.*s is missing", SLICE_ARG(c->name));
-        } else if (is_key != ((uint32_t)at < found->key_count)) {
-            text_printf(out, "column %.*s must be a %s column", SLICE_ARG(c->name), is_key ? "key" : "value");
-        } else if ((uint32_t)at != i) {
-            text_printf(out, "column %.*s stands elsewhere", SLICE_ARG(c->name));
-        } else if (!type_equal(found->columns[at].type, c->type)) {
-            text_printf(out, "column %.*s has another type", SLICE_ARG(c->name));
-        } else {
-            continue;
-        }
-        return;
-    }
-    text_printf(out, "column %.*s is too many", SLICE_ARG(found->columns[found->count - 1].name));
-}
-
-static weir_rc fail_schema(builder *b, const source *target, const schema *found, sql_pos at)
+/* cast: as found, but what the language casts by itself is as the target has it. */
+static weir_rc fail_schema(builder *b, const source *target, const schema *found, const schema *cast, sql_pos at)
 {
     text shown = TEXT_EMPTY;
 
-    print_difference(&shown, &target->schema, found);
+    (void)schema_print_difference(&shown, &target->schema, cast);
     text_add_c(&shown, ": the columns of the SELECT are ");
     schema_print(&shown, found, false);
     text_printf(&shown, "; %.*s has ", SLICE_ARG(target->name));
@@ -203,20 +197,21 @@ static weir_rc fit_to_target(builder *b, const source *target, sql_pos at)
     const schema *wanted = &target->schema;
     schema found = top->schema;
 
-    if (found.count != wanted->count || found.key_count != wanted->key_count) return fail_schema(b, target, &found, at);
     schema_column *columns = ARENA_ZEROS(b->arena, schema_column, found.count);
+    const schema cast = { columns, found.key_count, found.count };
+    memcpy(columns, found.columns, sizeof *columns * found.count);
+    if (found.count != wanted->count || found.key_count != wanted->key_count) return fail_schema(b, target, &found, &cast, at);
     binder casts = binder_over(b, &(scope){ 0 }, "SELECT");
     for (uint32_t i = 0; i < found.count; i++) {
-        columns[i] = found.columns[i];
-        if (!slice_equal(columns[i].name, wanted->columns[i].name)) return fail_schema(b, target, &found, at);
+        if (!slice_equal(columns[i].name, wanted->columns[i].name)) return fail_schema(b, target, &found, &cast, at);
         if (type_equal(columns[i].type, wanted->columns[i].type)) continue;
         if (i < found.key_count || cast_function(columns[i].type, wanted->columns[i].type, true) == NULL) {
-            return fail_schema(b, target, &found, at);
+            return fail_schema(b, target, &found, &cast, at);
         }
         WEIR_TRY(bind_cast(&casts, top->project.exprs[i], wanted->columns[i].type, false, at, &top->project.exprs[i]));
         columns[i].type = wanted->columns[i].type;
     }
-    top->schema = (schema){ columns, found.key_count, found.count };
+    top->schema = cast;
     return WEIR_OK;
 }
 
@@ -283,7 +278,7 @@ static weir_rc make_insert_query(builder *b, const statement *s, planned *out)
 weir_rc plan_insert_query(const planner_env *env, const statement *s, arena *a, planned *out, weir_error *err)
 {
     builder b = { .arena = a, .env = env, .err = err, .use = USE_PERSISTENT, .sink_name = s->insert_query.target.name };
-    weir_rc rc = make_insert_query(&b, s, out);
+    weir_rc rc = tell_generated(&b, make_insert_query(&b, s, out));
 
     release_unused(b.held, rc == WEIR_OK ? out->command.plan : NULL);
     return rc;

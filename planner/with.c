@@ -364,6 +364,9 @@ static weir_rc read_property(with_reader *r, with_use use)
                          : PROPERTIES[i].uses == IN_CREATE ? "CREATE STREAM and CREATE TABLE over a topic, without AS"
                                                            : "CREATE STREAM and CREATE TABLE");
     }
+    if (slice_is(r->p->name, "KEY")) { /* as KSQL had it first */
+        return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "the key is told beside its column: name type KEY, of a table PRIMARY KEY");
+    }
     return weir_fail(r->err, WEIR_SEMANTIC, r->p->at, "unknown property %.*s%s", SLICE_ARG(r->p->name), nearest_or_all(&n));
 }
 
@@ -581,7 +584,7 @@ weir_rc settle_topic(const planner_env *env, const with_values *with, slice topi
     out->retention_ms = with->retention_ms;
     *makes_topic = found == 0;
     if (found > 0 && with->partitions > 0 && with->partitions != found) {
-        return weir_fail(err, WEIR_SEMANTIC, with->partitions_at, "topic %.*s exists and has %d partition%s, not %d",
+        return weir_fail(err, WEIR_SEMANTIC, with->partitions_at, "topic %.*s exists and has %d partition%s, not %d: leave PARTITIONS out",
                          SLICE_ARG(topic), found, found == 1 ? "" : "s", with->partitions);
     }
     out->partitions = found > 0 ? found : with->partitions > 0 ? with->partitions : partitions > 0 ? partitions : 1;

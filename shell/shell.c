@@ -109,7 +109,7 @@ static bool is_whole(slice typed)
 {
     slice word = trim(typed);
 
-    return word.len == 0 || word.data[0] == '\\' || is_exit(word) || is_help(word) || weir_is_complete(typed);
+    return word.len == 0 || word.data[0] == '\\' || word.data[0] == '.' || is_exit(word) || is_help(word) || weir_is_complete(typed);
 }
 
 /* False: to leave. */

@@ -169,6 +169,7 @@ def help_and_short_commands(home):
     shell.do('\\d', 'CLICKS')
     shell.do('\\d clicks', 'USR', 'URL', '-- topic')
     shell.do('\\nothing', '\\?')
+    shell.do('.tables', 'SHOW STREAMS')
     shell.leave()
 
 

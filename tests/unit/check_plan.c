@@ -531,7 +531,7 @@ START_TEST(rules_of_with)
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t')", 15, "WITH needs a VALUE_FORMAT, such as VALUE_FORMAT = 'JSON'; SET 'ksql.persistence.default.format.value' = 'JSON' gives one to all");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSN')", 61, "unknown format JSN; did you mean JSON?");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='there', value_format='JSON', partitions=2)", 84,
-             "topic there exists and has 4 partitions, not 2");
+             "topic there exists and has 4 partitions, not 2: leave PARTITIONS out");
     semantic("CREATE STREAM s (a INT) WITH (kafka_topic='t', value_format='JSON', timestamp='b')", 79,
              "TIMESTAMP names the column B, which there is not; there is A");
     semantic("CREATE STREAM s (k INT KEY, a INT) WITH (kafka_topic='t', value_format='JSON', window_type='TUMBLING')", 92,
@@ -558,10 +558,11 @@ END_TEST
 START_TEST(what_is_not_there_yet_says_so)
 {
     make_sources();
-    expect_error("SELECT DISTINCT n FROM access", WEIR_UNSUPPORTED, 1, 1, "SELECT DISTINCT is not supported yet");
+    expect_error("SELECT DISTINCT n FROM access", WEIR_UNSUPPORTED, 1, 1, "SELECT DISTINCT is not supported yet; GROUP BY gives each value once");
     expect_error("SELECT * FROM (SELECT * FROM access) EMIT CHANGES", WEIR_UNSUPPORTED, 1, 15,
-                 "a query in FROM of one that goes on for ever is not supported yet");
-    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, not ROWTIME (BIGINT)");
+                 "a query in FROM of one that goes on for ever is not supported yet; CREATE STREAM or CREATE TABLE ... AS makes its "
+                 "result something to read from");
+    semantic("SELECT ROWTIME AT TIME ZONE 'UTC' FROM access", 8, "AT TIME ZONE needs a TIMESTAMP, not ROWTIME (BIGINT); FROM_UNIXTIME() makes one of milliseconds");
 }
 END_TEST
 
@@ -622,8 +623,8 @@ START_TEST(replacing_keeps_state_or_is_refused)
     run("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS c FROM access WHERE n > 3 GROUP BY ip");
     ck_assert_ptr_nonnull(catalog_query(f.catalog, SLICE("CTAS_T_2")));
     semantic("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS c, SUM(n) AS s FROM access GROUP BY ip", 25,
-             "T cannot be replaced by this: its state holds \"aggregate by (STRING): COUNT() BIGINT\", the new query needs "
-             "\"aggregate by (STRING): COUNT() BIGINT, SUM(INTEGER) INTEGER\"; drop it and create it again to start over");
+             "T cannot be replaced by this: its query has kept COUNT(*) by `IP`, and the new one would keep COUNT(*), SUM(`N`) by `IP`; "
+             "drop T and create it again to start over");
     semantic("CREATE OR REPLACE TABLE t AS SELECT ip, COUNT(*) AS d FROM access GROUP BY ip", 25,
              "T cannot be replaced by this: column C BIGINT would be missing; keep the columns there are and add new ones behind them, or drop T and create it again");
     run("ALTER STREAM access ADD COLUMN extra STRING");
