@@ -10,6 +10,8 @@ import tempfile
 import time
 import traceback
 
+from patience import patience
+
 WEIR = os.path.abspath(sys.argv[1])
 TESTS = []
 
@@ -32,7 +34,7 @@ class Home:
     def weir(self, *arguments, status=0, stdin=b''):
         """Output and messages of a run that must end with that status."""
         p = subprocess.run([WEIR, *arguments], cwd=self.path, input=stdin if isinstance(stdin, bytes) else stdin.encode(),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(120))
         out, err = p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
         assert p.returncode == status, 'status %d, not %d: %s\n%s%s' % (p.returncode, status, arguments, out, err)
         return out, err
@@ -163,7 +165,7 @@ def query_beside_a_running_engine(h):
         contains(h.weir('run', 'job.sql', status=1)[1], str(engine.pid))
     finally:
         engine.send_signal(signal.SIGTERM)
-        equal(engine.wait(30), 0)
+        equal(engine.wait(patience(30)), 0)
 
 
 STOPS = """CREATE STREAM s (v INT) WITH (kafka_topic='s', value_format='JSON');
@@ -187,7 +189,7 @@ def a_query_that_stops_stops_no_other(h):
         contains(out, '\n1\n2\n')
     finally:
         engine.send_signal(signal.SIGTERM)
-        engine.communicate(timeout=60)
+        engine.communicate(timeout=patience(60))
     equal(engine.returncode, 1)  # some query has stopped
     h.weir('produce', 's', stdin='{"v":3}\n')
     h.weir('run', '--quiet', '--until-end', script, status=1)
@@ -216,7 +218,7 @@ def a_reader_that_leaves(h):
     h.file('lines', 'x' * 100 + '\n')
     h.weir('produce', 't', stdin=('x' * 100 + '\n') * 20000)
     p = subprocess.run(['bash', '-o', 'pipefail', '-c', '"$0" consume t --from-beginning --until-end | head -n 1', WEIR],
-                       cwd=h.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                       cwd=h.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(60))
     equal((p.returncode, p.stdout, p.stderr), (0, b'x' * 100 + b'\n', b''))
 
 
@@ -239,7 +241,7 @@ def a_signal_ends_consume(h):
     p = h.start('consume', 't', '--from-beginning')
     equal(p.stdout.readline(), b'one\n')
     p.send_signal(signal.SIGINT)
-    equal(p.wait(10), 0)
+    equal(p.wait(patience(10)), 0)
 
 
 @test
@@ -248,11 +250,11 @@ def a_signal_ends_who_waits_for_input(h):
     p = h.start('produce', 't')
     p.stdin.write(b'one\nhalf a line')
     p.stdin.flush()
-    end = time.time() + 60
+    end = time.time() + patience(60)
     while h.weir('consume', 't', '--from-beginning', '--until-end')[0] == 'none\n' and time.time() < end:
         time.sleep(0.02)
     p.send_signal(signal.SIGTERM)
-    equal(p.wait(60), 0)
+    equal(p.wait(patience(60)), 0)
     equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], 'none\none\n')
 
     p = h.start('shell')
@@ -260,7 +262,7 @@ def a_signal_ends_who_waits_for_input(h):
     p.stdin.flush()
     contains(p.stdout.readline(), b'Topic')
     p.send_signal(signal.SIGTERM)
-    equal(p.wait(60), 0)
+    equal(p.wait(patience(60)), 0)
 
 
 @test

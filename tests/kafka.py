@@ -14,6 +14,8 @@ import threading
 import time
 import traceback
 
+from patience import patience
+
 WEIR = os.path.abspath(sys.argv[1])
 BROKER = os.environ.get('WEIR_TEST_BROKER') or sys.exit('kafka.py: WEIR_TEST_BROKER does not name a broker')
 TESTS = []
@@ -39,14 +41,14 @@ class Home:
     def fails(self, command, *arguments, common=None, stdin=''):
         """What it says as it ends with status 1."""
         p = subprocess.run([WEIR, command, *(self.common if common is None else common), *arguments], cwd=self.path,
-                           input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180)
+                           input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(180))
         err = p.stderr.decode(errors='replace')
         assert p.returncode == 1, 'status %d: %s' % (p.returncode, err)
         return err
 
     def weir(self, command, *arguments, status=0, stdin=''):
         p = subprocess.run([WEIR, command, *self.common, *arguments], cwd=self.path, input=stdin.encode(),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180)
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(180))
         out, err = p.stdout.decode(), p.stderr.decode(errors='replace')
         assert p.returncode == status, 'status %d, not %d: %s %s\n%s%s' % (p.returncode, status, command, arguments, out, err)
         return out
@@ -75,6 +77,7 @@ class Running:
             return f.read()
 
     def wait_until(self, holds, what, seconds=120):
+        seconds = patience(seconds)
         end = time.time() + seconds
         while not holds():
             assert self.process.poll() is None, 'it ended: ' + self.messages()
@@ -83,7 +86,7 @@ class Running:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        equal(self.process.wait(self.STOPS_S), 0)
+        equal(self.process.wait(patience(self.STOPS_S)), 0)
         self.process.stdout.close()
 
 
@@ -207,7 +210,7 @@ def a_running_engine_answers_and_stops(h):
         equal(out, 'N\n2\n')
     finally:
         engine.send_signal(signal.SIGTERM)
-        equal(engine.wait(60), 0)
+        equal(engine.wait(patience(60)), 0)
         engine.stdout.close()
 
 
@@ -235,7 +238,7 @@ def another_instance_takes_over(h):
         return count
 
     def wait_for(records):
-        until = time.time() + 120
+        until = time.time() + patience(120)
         while len(h.records('t')) < records or len(h.records('u')) < records:
             assert time.time() < until, '%d of %d' % (len(h.records('t')), records)
 
@@ -288,7 +291,7 @@ def results_larger_than_a_topic_takes(h):
         f.write("CREATE STREAM r (k STRING KEY, v STRING) WITH (kafka_topic='${p}r', value_format='JSON');\n"
                 "CREATE TABLE u WITH (kafka_topic='${p}u') AS SELECT k, COUNT(*) AS n, COLLECT_LIST(v) AS vs FROM r GROUP BY k;\n")
     p = subprocess.run([WEIR, 'run', *h.common, '--set', 'auto.offset.reset=earliest', '--until-end', path],
-                       stderr=subprocess.PIPE, timeout=60)
+                       stderr=subprocess.PIPE, timeout=patience(60))
     assert p.returncode == 1 and b'changelog' in p.stderr, p.stderr
 
 
@@ -399,7 +402,7 @@ class Server(Running):
         self.port = int(line.rsplit(':', 1)[1])
 
     def ask(self, path, sql):
-        c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+        c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=patience(60))
         c.request('POST', path, json.dumps({'ksql': sql, 'sessionVariables': {'p': ''}}))
         r = c.getresponse()
         got = json.loads(r.read())
@@ -434,7 +437,7 @@ def an_outage_is_told(h, leaves, returns):
             assert query['queryErrors'] and 'no answer from Kafka' in query['queryErrors'][0]['errorMessage'], query
             contains(json.dumps(server.ksql('DESCRIBE t EXTENDED;')), 'no answer from Kafka')
             shown = time.time()
-            assert shown - told < 12, 'asking took %.1f s' % (shown - told)
+            assert shown - told < patience(12), 'asking took %.1f s' % (shown - told)
             print('    told after %.1f s, shown within %.1f s' % (told - began, shown - told))
         finally:
             broker(returns)

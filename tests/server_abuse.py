@@ -15,10 +15,10 @@ import time
 
 from http2_lib import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST, SETTINGS, WINDOW, Http2,
                        frame, headers, literal)
+from patience import SANITIZED, patience
 from server_lib import EARLIEST, JOB, SLOW, WEIR, Server, equal, run_tests, test, with_arguments
 
 MIB = 1 << 20
-SANITIZED = bool(os.environ.get('SANITIZED'))  # memory is not what it is
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
@@ -37,7 +37,7 @@ def is_bounded(s, before, mib):
 def is_serving(s):
     began = time.time()
     assert s.json('GET', '/info')['KsqlServerInfo']
-    assert time.time() - began < (60 if SANITIZED else 5)
+    assert time.time() - began < patience(5)
 
 
 def is_serving_again(s):
@@ -133,7 +133,7 @@ def slow_senders(s):
             except ConnectionError:
                 open_ones.discard(i)
         is_serving(s)
-    assert not open_ones and time.time() - began < 10, (open_ones, time.time() - began)
+    assert not open_ones and time.time() - began < patience(10), (open_ones, time.time() - began)
     body, _ = h2.body()
     equal(json.loads(body)['error_code'], 40800)
     equal(all_of(silent), b'')

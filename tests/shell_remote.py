@@ -11,8 +11,10 @@ import sys
 import tempfile
 import traceback
 
+from patience import patience
+
 WEIR = os.path.abspath(sys.argv[1])
-SLOW = 60
+SLOW = patience(60)
 TESTS = []
 
 
