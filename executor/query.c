@@ -53,6 +53,7 @@ typedef struct worker {
 typedef struct source_target {
     int64_t *offset;  /* per partition */
     bool is_known;
+    atomic_bool is_settled; /* nothing here writes the topic any more */
 } source_target;
 
 struct query {
@@ -242,6 +243,15 @@ static weir_rc learn_target(query *q, uint32_t source, weir_error *err)
     return WEIR_OK;
 }
 
+/* Asked without the query's lock: those who go through the list of queries take each one's while they hold the list's. */
+static void note_settled(query *q)
+{
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        if (q->source_is_internal[i] || atomic_load(&q->targets[i].is_settled)) continue;
+        if (!q->env.topic_grows(q->env.self, q->entry.id, q->sources[i].topic)) atomic_store(&q->targets[i].is_settled, true);
+    }
+}
+
 /* The stage that writes a repartition topic is complete when all its tasks are; then the topic's end is known. */
 static weir_rc learn_targets(query *q, weir_error *err)
 {
@@ -250,7 +260,7 @@ static weir_rc learn_targets(query *q, weir_error *err)
     for (uint32_t i = 0; i < q->source_count; i++) {
         if (q->targets[i].is_known) continue;
         if (!q->source_is_internal[i]) {
-            if (!q->env.topic_grows(q->env.self, q->entry.id, q->sources[i].topic)) WEIR_TRY(learn_target(q, i, err));
+            if (atomic_load(&q->targets[i].is_settled)) WEIR_TRY(learn_target(q, i, err));
             continue;
         }
         for (uint32_t k = 0; k < p->step_count; k++) {
@@ -280,6 +290,7 @@ static weir_rc check_ends(worker *w, weir_error *err)
     query *q = w->query;
     bool some_end = false, is_told = false;
 
+    note_settled(q);
     pthread_mutex_lock(&q->lock);
     weir_rc rc = learn_targets(q, err);
     for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) {
@@ -1108,7 +1119,10 @@ static weir_rc open_query(query *q, const query_entry *of, weir_error *err)
     q->shared.batch_rows = q->env.batch_rows;
     q->shared.every_change = q->entry.plan.every_change;
     q->shared.forced_partition = -1;
-    if (q->env.until_end) WEIR_TRY(learn_targets(q, err));
+    if (q->env.until_end) {
+        note_settled(q);
+        WEIR_TRY(learn_targets(q, err));
+    }
     return open_workers(q, err);
 }
 

@@ -168,6 +168,30 @@ def query_beside_a_running_engine(h):
         equal(engine.wait(patience(30)), 0)
 
 
+def written(path):
+    return os.stat(path).st_mtime_ns if os.path.exists(path) else None
+
+
+@test
+def a_run_to_the_end_waits_for_what_another_query_writes(h):
+    """Which is paused, and goes on when another process says so; meanwhile the numbers of both are told to other processes."""
+    h.file('job.sql', "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);\n"
+                      'CREATE STREAM big AS SELECT k, v FROM s;\n'
+                      'CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM big GROUP BY k;\n')
+    h.weir('run', '--set', 'auto.offset.reset=earliest', '--until-end', 'job.sql')
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"v":1}\nb:{"v":2}\na:{"v":3}\n')
+    h.weir('query', 'PAUSE CSAS_BIG_2;')
+    engine = h.start('run', '--quiet', '--until-end', 'job.sql')
+    numbers, seen, end = os.path.join(h.path, 'weir-data', 'statistics'), set(), time.time() + patience(30)
+    while len(seen) < 4 and time.time() < end:
+        seen.add(written(numbers))
+        assert engine.poll() is None, 'it did not wait'
+        time.sleep(0.02)
+    h.weir('query', 'RESUME CSAS_BIG_2;')
+    equal(engine.wait(patience(30)), 0)
+    equal(h.weir('query', '--output', 'csv', 'SELECT k, n FROM t ORDER BY k;')[0], 'K,N\na,2\nb,1\n')
+
+
 STOPS = """CREATE STREAM s (v INT) WITH (kafka_topic='s', value_format='JSON');
 CREATE STREAM good AS SELECT v FROM s;
 SET 'on.bad.record'='stop';
