@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What users do on a Kafka broker: kafka.py WEIR, with the broker's address in WEIR_TEST_BROKER."""
+"""What users do on a Kafka broker: kafka.py WEIR [--calm | --outages] [TEST...], with the broker's address in WEIR_TEST_BROKER.
+--outages: only what kills and stops a broker, that of WEIR_TEST_OUTAGE_BROKER where others use the first; --calm: the rest."""
 import collections
 import http.client
 import json
@@ -17,13 +18,21 @@ import traceback
 from patience import patience
 
 WEIR = os.path.abspath(sys.argv[1])
-BROKER = os.environ.get('WEIR_TEST_BROKER') or sys.exit('kafka.py: WEIR_TEST_BROKER does not name a broker')
-TESTS = []
+FLAGS = {x for x in sys.argv[2:] if x.startswith('--')}
+BROKER = ('--outages' in FLAGS and os.environ.get('WEIR_TEST_OUTAGE_BROKER') or os.environ.get('WEIR_TEST_BROKER') or
+          sys.exit('kafka.py: WEIR_TEST_BROKER does not name a broker'))
+TESTS, OUTAGES = [], []
 
 
 def test(f):
     TESTS.append(f)
     return f
+
+
+def outage(f):
+    """What nobody else may use the broker beside."""
+    OUTAGES.append(f)
+    return test(f)
 
 
 class Home:
@@ -353,7 +362,7 @@ def outputs_larger_than_the_broker_takes(h):
 SLOWLY = ('-X', 'fetch.message.max.bytes=1000')
 
 
-@test
+@outage
 def a_broker_killed_under_load(h):
     feed_many(h)
     engine = Engine(h, COUNTING, *SLOWLY)
@@ -372,7 +381,7 @@ def a_broker_killed_under_load(h):
         engine.stop()
 
 
-@test
+@outage
 def a_broker_paused_under_load(h):
     feed_many(h)
     engine = Engine(h, COUNTING, '-X', 'socket.timeout.ms=2000', *SLOWLY)
@@ -447,12 +456,12 @@ def an_outage_is_told(h, leaves, returns):
         server.stop()
 
 
-@test
+@outage
 def a_commit_that_a_paused_broker_keeps_waiting(h):
     an_outage_is_told(h, 'pause', 'resume')
 
 
-@test
+@outage
 def a_commit_that_a_dead_broker_keeps_waiting(h):
     an_outage_is_told(h, 'kill', 'again')
 
@@ -495,9 +504,9 @@ def a_topic_deleted_under_a_query(h):
 
 def main():
     passed = failed = 0
-    only = sys.argv[2:]
+    only = [x for x in sys.argv[2:] if x not in FLAGS]
     for t in TESTS:
-        if only and t.__name__ not in only:
+        if only and t.__name__ not in only or ('--calm' if t in OUTAGES else '--outages') in FLAGS:
             continue
         h = Home(t.__name__)
         began = time.time()

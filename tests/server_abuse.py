@@ -197,12 +197,13 @@ def bodies_that_are_none(s):
 def statements_out_of_all_proportion(s):
     s.ksql(JOB)
     before = memory(s)
-    for sql in ('SELECT ' + '1+' * 1000000 + '1 FROM s;', 'SELECT ' + '(' * 1000000, 'SELECT v FROM s WHERE v IN (' + '1,' * 1000000 + '1);',
-                'SELECT ' + 'v,' * 1000000 + 'v FROM s;', ';' * 1000000, 'SELECT ' + 'NOT ' * 500000 + 'TRUE FROM s;', "'" * 999999,
-                'SELECT v FROM s WHERE ' + 'v = 1 AND ' * 300000 + 'v = 1;', 'SELECT ' + 'CASE WHEN v = 1 THEN ' * 100000, '-' * 1000001 + '1',
-                'SELECT ' + 'ARRAY[' * 500000, 'SELECT v' + '[1]' * 500000 + ' FROM s;', 'SELECT v' + '->a' * 500000 + ' FROM s;',
-                'CREATE STREAM x (' + 'a INT,' * 300000, 'SELECT CAST(v AS ' + 'ARRAY<' * 300000, '${a}' * 500000,
-                '/*' * 1000000, 'SELECT ' + 'f(' * 600000):
+    many = 1000000 // patience(1)
+    for sql in ('SELECT ' + '1+' * many + '1 FROM s;', 'SELECT ' + '(' * many, 'SELECT v FROM s WHERE v IN (' + '1,' * many + '1);',
+                'SELECT ' + 'v,' * many + 'v FROM s;', ';' * many, 'SELECT ' + 'NOT ' * (many // 2) + 'TRUE FROM s;', "'" * (many - 1),
+                'SELECT v FROM s WHERE ' + 'v = 1 AND ' * (many // 3) + 'v = 1;', 'SELECT ' + 'CASE WHEN v = 1 THEN ' * (many // 10),
+                '-' * (many + 1) + '1', 'SELECT ' + 'ARRAY[' * (many // 2), 'SELECT v' + '[1]' * (many // 2) + ' FROM s;',
+                'SELECT v' + '->a' * (many // 2) + ' FROM s;', 'CREATE STREAM x (' + 'a INT,' * (many // 3),
+                'SELECT CAST(v AS ' + 'ARRAY<' * (many // 3), '${a}' * (many // 2), '/*' * many, 'SELECT ' + 'f(' * (many // 2)):
         for path, member in (('/ksql', 'ksql'), ('/query', 'ksql')):
             done = []
 

@@ -51,12 +51,15 @@ if(TARGET weir)
   # ksqlDB's clients as published: they are installed once.
   weir_test(clients clients 900 clients/run ${WEIR})
 
-  # The broker's address comes from WEIR_TEST_BROKER; without one they fail.
+  # The broker's address comes from WEIR_TEST_BROKER; without one they fail. With another in WEIR_TEST_OUTAGE_BROKER, they may run
+  # at the same time. They mostly wait, and so begin first.
   weir_test(crash_kafka broker 600 crash_kafka.py --weir ${WEIR} --rounds 5)
-  weir_test(kafka broker 1500 kafka.py ${WEIR}) # a broker that dies and stands still: timeouts of minutes
+  weir_test(kafka broker 1500 kafka.py ${WEIR} --calm)
+  weir_test(kafka_outages broker 1500 kafka.py ${WEIR} --outages) # a broker that dies and stands still: timeouts of minutes
   # These start a schema registry as well.
   weir_test(registry_faults broker 600 registry/run ${WEIR} faults.py)
   weir_test(registry_roundtrip broker 600 registry/run ${WEIR} roundtrip.py)
   add_test(NAME broker_kafka COMMAND ${RUN_BY} $<TARGET_FILE:broker_kafka>)
   set_tests_properties(broker_kafka PROPERTIES LABELS broker TIMEOUT 600)
+  set_tests_properties(kafka kafka_outages crash_kafka registry_faults registry_roundtrip broker_kafka PROPERTIES COST 1000)
 endif()
