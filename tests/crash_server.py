@@ -193,7 +193,7 @@ def main():
         load.begin(server)
         time.sleep(patience(R.choice((R.uniform(0, 0.05), R.uniform(0.05, 1.0)))))
         os.kill(server.process.pid, signal.SIGKILL)
-        server.process.wait()
+        assert server.process.wait() == -signal.SIGKILL, server.process.stderr.read().decode()
         load.end()
         server.process.stdout.close()
         server.process.stderr.close()
