@@ -13,6 +13,16 @@ function(weir_test name labels timeout program)
     ENVIRONMENT "SANITIZED=${WEIR_SANITIZE};WEIR_TEST_PATIENCE=${PATIENCE}")
 endfunction()
 
+# How often: less where it takes longer.
+set(REPLAYS 6)
+set(KILLS_LOCAL 8)
+set(KILLS_KAFKA 5)
+if(WEIR_SANITIZE)
+  set(REPLAYS 3)
+  set(KILLS_LOCAL 4)
+  set(KILLS_KAFKA 3)
+endif()
+
 if(TARGET weir)
   set(WEIR $<TARGET_FILE:weir>)
   file(GLOB SCENARIOS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/scenarios/*.test)
@@ -44,8 +54,8 @@ if(TARGET weir)
   weir_test(server_security command 300 server_security.py ${WEIR})
   weir_test(server_abuse command 600 server_abuse.py ${WEIR})
   set_tests_properties(server_abuse PROPERTIES RUN_SERIAL TRUE)
-  weir_test(replay crash 600 replay.py --weir ${WEIR} --count 6)
-  weir_test(crash_local crash 600 crash_local.py --weir ${WEIR} --rounds 8)
+  weir_test(replay crash 600 replay.py --weir ${WEIR} --count ${REPLAYS})
+  weir_test(crash_local crash 600 crash_local.py --weir ${WEIR} --rounds ${KILLS_LOCAL})
   weir_test(crash_server crash 600 crash_server.py --weir ${WEIR} --rounds 4)
   weir_test(faults crash 120 faults/faults.py --weir ${WEIR} --shim $<TARGET_FILE:fault_shim>)
   # ksqlDB's clients as published: they are installed once.
@@ -53,7 +63,7 @@ if(TARGET weir)
 
   # The broker's address comes from WEIR_TEST_BROKER; without one they fail. With another in WEIR_TEST_OUTAGE_BROKER, they may run
   # at the same time. They mostly wait, and so begin first.
-  weir_test(crash_kafka broker 600 crash_kafka.py --weir ${WEIR} --rounds 5)
+  weir_test(crash_kafka broker 600 crash_kafka.py --weir ${WEIR} --rounds ${KILLS_KAFKA})
   weir_test(kafka broker 1500 kafka.py ${WEIR} --calm)
   weir_test(kafka_outages broker 1500 kafka.py ${WEIR} --outages) # a broker that dies and stands still: timeouts of minutes
   # These start a schema registry as well.
