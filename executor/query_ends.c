@@ -14,6 +14,15 @@ static weir_rc learn_target(query *q, uint32_t source, weir_error *err)
     return WEIR_OK;
 }
 
+/* Asked without the query's lock: those who go through the list of queries take each one's while they hold the list's. */
+static void note_settled(query *q)
+{
+    for (uint32_t i = 0; i < q->source_count; i++) {
+        if (q->source_is_internal[i] || atomic_load(&q->targets[i].is_settled)) continue;
+        if (!q->env.topic_grows(q->env.self, q->entry.id, q->sources[i].topic)) atomic_store(&q->targets[i].is_settled, true);
+    }
+}
+
 /* The stage that writes a repartition topic is complete when all its tasks are; then the topic's end is known. */
 static weir_rc learn_targets(query *q, weir_error *err)
 {
@@ -22,7 +31,7 @@ static weir_rc learn_targets(query *q, weir_error *err)
     for (uint32_t i = 0; i < q->source_count; i++) {
         if (q->targets[i].is_known) continue;
         if (!q->source_is_internal[i]) {
-            if (!q->env.topic_grows(q->env.self, q->entry.id, q->sources[i].topic)) WEIR_TRY(learn_target(q, i, err));
+            if (atomic_load(&q->targets[i].is_settled)) WEIR_TRY(learn_target(q, i, err));
             continue;
         }
         for (uint32_t k = 0; k < p->step_count; k++) {
@@ -41,7 +50,9 @@ weir_rc query_open_targets(query *q, weir_error *err)
         q->targets[i].offset = ARENA_ZEROS(q->arena, int64_t, q->source_partitions[i]);
     }
     q->stage_done = ARENA_ZEROS(q->arena, uint32_t, q->entry.plan.subtopology_count + 1);
-    return q->env.until_end ? learn_targets(q, err) : WEIR_OK;
+    if (!q->env.until_end) return WEIR_OK;
+    note_settled(q);
+    return learn_targets(q, err);
 }
 
 static bool reached(query *q, const task *t)
@@ -61,6 +72,7 @@ weir_rc worker_check_ends(worker *w, weir_error *err)
     query *q = w->query;
     bool some_end = false, is_told = false;
 
+    note_settled(q);
     pthread_mutex_lock(&q->lock);
     weir_rc rc = learn_targets(q, err);
     for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) {

@@ -59,6 +59,7 @@ typedef struct worker {
 typedef struct source_target {
     int64_t *offset; /* per partition */
     bool is_known;
+    atomic_bool is_settled; /* nothing here writes the topic any more */
 } source_target;
 
 struct query {

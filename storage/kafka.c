@@ -106,6 +106,21 @@ static weir_rc check_properties(const kafka_options *options, weir_error *err)
     return rc;
 }
 
+static void note_problem(kafka_storage *s, const char *what)
+{
+    pthread_mutex_lock(&s->problem_lock);
+    snprintf(s->problem, sizeof s->problem, "%s", what);
+    pthread_mutex_unlock(&s->problem_lock);
+}
+
+/* Into `problem`, as large as the storage's; empty: there was none. */
+static void last_problem(kafka_storage *s, char *problem)
+{
+    pthread_mutex_lock(&s->problem_lock);
+    memcpy(problem, s->problem, sizeof s->problem);
+    pthread_mutex_unlock(&s->problem_lock);
+}
+
 /* From librdkafka's own threads, too. "[thrd:...]: 127.0.0.1:1/bootstrap: Connect to ... failed: Connection refused". */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
@@ -114,24 +129,20 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 
     (void)facility;
     if (level > 3 || handle == NULL) return;
-    pthread_mutex_lock(&handle->home->lock);
-    snprintf(handle->home->last_problem, sizeof handle->home->last_problem, "%s",
-             end_of_thread != NULL ? end_of_thread + 3 : text);
-    pthread_mutex_unlock(&handle->home->lock);
+    note_problem(handle->home, end_of_thread != NULL ? end_of_thread + 3 : text);
 }
 
+/* Called as the handle is polled. */
 static void on_error(rd_kafka_t *rk, int code, const char *why, void *opaque)
 {
     kafka_handle *handle = opaque;
 
     (void)rk;
-    pthread_mutex_lock(&handle->home->lock);
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        snprintf(handle->home->last_problem, sizeof handle->home->last_problem, "%s", why);
+        note_problem(handle->home, why);
     } else if (handle->client != NULL) {
         handle->client->lost_brokers = true;
     }
-    pthread_mutex_unlock(&handle->home->lock);
 }
 
 weir_rc kafka_handle_new(rd_kafka_t **out, kafka_storage *s, kafka_role role, const char *const *settings,
@@ -219,12 +230,10 @@ static bool is_denied(rd_kafka_resp_err_t code)
 
 weir_rc kafka_fail(kafka_storage *s, rd_kafka_resp_err_t code, const char *why, const char *doing, weir_error *err)
 {
-    char problem[sizeof s->last_problem];
+    char problem[sizeof s->problem];
     weir_act act = kafka_is_transient_error(code) ? WEIR_ACT_RETRY : WEIR_ACT_STOP;
 
-    pthread_mutex_lock(&s->lock);
-    memcpy(problem, s->last_problem, sizeof problem);
-    pthread_mutex_unlock(&s->lock);
+    last_problem(s, problem);
     if (is_no_answer(code)) {
         atomic_store(&s->base.is_cut_off, true);
         return weir_fail_act(err, WEIR_BROKER, act, "cannot %s: no answer from Kafka at %s: %s", doing, s->brokers,
@@ -276,6 +285,7 @@ weir_rc kafka_shared(kafka_storage *s, rd_kafka_t **out, weir_error *err)
 static weir_rc check_broker(kafka_storage *s, weir_error *err)
 {
     const struct rd_kafka_metadata *metadata;
+    char problem[sizeof s->problem];
     rd_kafka_t *rk;
 
     WEIR_TRY(kafka_shared(s, &rk, err));
@@ -285,11 +295,9 @@ static weir_rc check_broker(kafka_storage *s, weir_error *err)
         return WEIR_OK;
     }
     rd_kafka_poll(rk, 0);
-    pthread_mutex_lock(&s->lock);
-    weir_rc rc = weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "no broker answers at %s: %s; check --kafka and the -X properties", s->brokers,
-                               s->last_problem[0] != '\0' ? s->last_problem : rd_kafka_err2str(code));
-    pthread_mutex_unlock(&s->lock);
-    return rc;
+    last_problem(s, problem);
+    return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_RETRY, "no broker answers at %s: %s; check --kafka and the -X properties", s->brokers,
+                         problem[0] != '\0' ? problem : rd_kafka_err2str(code));
 }
 
 /* ---- open and close ---- */
@@ -373,6 +381,7 @@ static void kafka_close(storage *base)
     if (s->shared != NULL) rd_kafka_destroy(s->shared);
     kafka_topics_forget(s, NO_SLICE);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->problem_lock);
     arena_free(s->memory);
 }
 
@@ -395,6 +404,7 @@ weir_rc storage_open_kafka(storage **out, slice dir, const kafka_options *option
         return rc;
     }
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->problem_lock, NULL);
     s->memory = arena_new(0);
     s->handle.home = s;
     copy_options(s, options);

@@ -54,12 +54,15 @@ struct kafka_storage {
     const weir_clock *clock;
     char instance[17]; /* kept in the data directory: who this engine is to the consumer groups */
     kafka_handle handle;
+    /* Of the problem alone, and nothing of librdkafka is called under it: its threads come to note one with locks of theirs held,
+     * which those who hold `lock` may wait for. */
+    pthread_mutex_t problem_lock;
+    char problem[512]; /* librdkafka's last word of trouble, for messages */
     pthread_mutex_t lock; /* of all below */
     rd_kafka_t *shared;   /* administration, metadata, topic_append; made when first needed */
     rd_kafka_t *retired[KAFKA_RETIRED_MAX];
     uint32_t retired_count;
     kafka_topic *topics;
-    char last_problem[512]; /* librdkafka's last word of trouble, for messages */
 };
 
 typedef enum kafka_role { KAFKA_SHARED, KAFKA_CONSUMER, KAFKA_PRODUCER } kafka_role;

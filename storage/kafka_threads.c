@@ -85,10 +85,6 @@ int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *until)
     return code == 0 ? thrd_success : code == ETIMEDOUT ? thrd_timedout : thrd_error;
 }
 
-/* Its own races, in which no frame of ours takes part (statistics, a version counter): it is not ours to mend. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void) { return "race:librdkafka.so\n"; }
-
 #endif
 
 void kafka_link_threads(void) {} /* what makes the linker take this file */

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import time
 
+from patience import patience
 from program import WEIR, Folder, contains, equal, run_tests, test
 
-SLOW = 600 if os.environ.get('SANITIZED') else 120  # seconds until a run is given up
+SLOW = patience(120)  # seconds until a run is given up
 SOURCE = "CREATE STREAM s (k STRING KEY, v INT, t STRING, at_ms BIGINT) WITH (kafka_topic='s', value_format='JSON');\n"
 
 
@@ -140,7 +141,7 @@ def a_disk_that_is_full_for_a_while(h):
         equal(h.rows('SELECT k, COUNT(*) AS n FROM o GROUP BY k;'), [['a', 1000]])
     finally:
         engine.send_signal(signal.SIGTERM)
-        equal(engine.wait(30), 0)
+        equal(engine.wait(patience(30)), 0)
 
 
 @test
@@ -169,7 +170,7 @@ def a_data_directory_in_use(h):
         equal(h.rows('SELECT v FROM s;'), [])
     finally:
         engine.send_signal(signal.SIGTERM)
-        engine.wait(30)
+        engine.wait(patience(30))
         engine.stdout.close()
 
 
@@ -249,7 +250,7 @@ def a_disk_that_is_full_while_the_engine_runs(h):
                                       stderr=messages)
 
         def wait_for(holds, what):
-            end = time.time() + 60
+            end = time.time() + SLOW
             while not holds():
                 assert engine.poll() is None and time.time() < end, what + ': ' + open(log).read()[-2000:]
                 time.sleep(0.05)
@@ -265,7 +266,7 @@ def a_disk_that_is_full_while_the_engine_runs(h):
             wait_for(lambda: rows("SELECT n FROM n WHERE k = 'a';") == [[1000]], 'the other query')
         finally:
             engine.send_signal(signal.SIGTERM)
-            equal(engine.wait(30), 0)
+            equal(engine.wait(patience(30)), 0)
 
 
 run_tests(lambda t: Home())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+from patience import patience
 from program import WEIR, Folder, contains, equal, run_tests, test
 
 
@@ -22,7 +23,7 @@ class Home(Folder):
     def weir(self, *arguments, status=0, stdin=b''):
         """Output and messages of a run that must end with that status."""
         p = subprocess.run([WEIR, *arguments], cwd=self.path, input=stdin if isinstance(stdin, bytes) else stdin.encode(),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(120))
         out, err = p.stdout.decode(errors='replace'), p.stderr.decode(errors='replace')
         assert p.returncode == status, 'status %d, not %d: %s\n%s%s' % (p.returncode, status, arguments, out, err)
         return out, err
@@ -144,7 +145,31 @@ def query_beside_a_running_engine(h):
         contains(h.weir('run', 'job.sql', status=1)[1], str(engine.pid))
     finally:
         engine.send_signal(signal.SIGTERM)
-        equal(engine.wait(30), 0)
+        equal(engine.wait(patience(30)), 0)
+
+
+def written(path):
+    return os.stat(path).st_mtime_ns if os.path.exists(path) else None
+
+
+@test
+def a_run_to_the_end_waits_for_what_another_query_writes(h):
+    """Which is paused, and goes on when another process says so; meanwhile the numbers of both are told to other processes."""
+    h.file('job.sql', "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);\n"
+                      'CREATE STREAM big AS SELECT k, v FROM s;\n'
+                      'CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM big GROUP BY k;\n')
+    h.weir('run', '--set', 'auto.offset.reset=earliest', '--until-end', 'job.sql')
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"v":1}\nb:{"v":2}\na:{"v":3}\n')
+    h.weir('query', 'PAUSE CSAS_BIG_2;')
+    engine = h.start('run', '--quiet', '--until-end', 'job.sql')
+    numbers, seen, end = os.path.join(h.path, 'weir-data', 'statistics'), set(), time.time() + patience(30)
+    while len(seen) < 4 and time.time() < end:
+        seen.add(written(numbers))
+        assert engine.poll() is None, 'it did not wait'
+        time.sleep(0.02)
+    h.weir('query', 'RESUME CSAS_BIG_2;')
+    equal(engine.wait(patience(30)), 0)
+    equal(h.weir('query', '--output', 'csv', 'SELECT k, n FROM t ORDER BY k;')[0], 'K,N\na,2\nb,1\n')
 
 
 STOPS = """CREATE STREAM s (v INT) WITH (kafka_topic='s', value_format='JSON');
@@ -168,7 +193,7 @@ def a_query_that_stops_stops_no_other(h):
         contains(out, '\n1\n2\n')
     finally:
         engine.send_signal(signal.SIGTERM)
-        engine.communicate(timeout=60)
+        engine.communicate(timeout=patience(60))
     equal(engine.returncode, 1)  # some query has stopped
     h.weir('produce', 's', stdin='{"v":3}\n')
     h.weir('run', '--quiet', '--until-end', script, status=1)
@@ -197,7 +222,7 @@ def a_reader_that_leaves(h):
     h.file('lines', 'x' * 100 + '\n')
     h.weir('produce', 't', stdin=('x' * 100 + '\n') * 20000)
     p = subprocess.run(['bash', '-o', 'pipefail', '-c', '"$0" consume t --from-beginning --until-end | head -n 1', WEIR],
-                       cwd=h.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                       cwd=h.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(60))
     equal((p.returncode, p.stdout, p.stderr), (0, b'x' * 100 + b'\n', b''))
 
 
@@ -220,7 +245,7 @@ def a_signal_ends_consume(h):
     p = h.start('consume', 't', '--from-beginning')
     equal(p.stdout.readline(), b'one\n')
     p.send_signal(signal.SIGINT)
-    equal(p.wait(10), 0)
+    equal(p.wait(patience(10)), 0)
 
 
 @test
@@ -229,11 +254,11 @@ def a_signal_ends_who_waits_for_input(h):
     p = h.start('produce', 't')
     p.stdin.write(b'one\nhalf a line')
     p.stdin.flush()
-    end = time.time() + 60
+    end = time.time() + patience(60)
     while h.weir('consume', 't', '--from-beginning', '--until-end')[0] == 'none\n' and time.time() < end:
         time.sleep(0.02)
     p.send_signal(signal.SIGTERM)
-    equal(p.wait(60), 0)
+    equal(p.wait(patience(60)), 0)
     equal(h.weir('consume', 't', '--from-beginning', '--until-end')[0], 'none\none\n')
 
     p = h.start('shell')
@@ -241,7 +266,7 @@ def a_signal_ends_who_waits_for_input(h):
     p.stdin.flush()
     contains(p.stdout.readline(), b'Topic')
     p.send_signal(signal.SIGTERM)
-    equal(p.wait(60), 0)
+    equal(p.wait(patience(60)), 0)
 
 
 @test

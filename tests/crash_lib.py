@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+from patience import patience
+
 JOB = """
 CREATE STREAM events (k STRING KEY, v INT) WITH (kafka_topic='{p}events', value_format='JSON', partitions=2);
 CREATE TABLE counts WITH (kafka_topic='{p}counts', value_format='JSON') AS
@@ -48,7 +50,7 @@ CREATE TABLE living WITH (kafka_topic='{p}living', value_format='JSON') AS
 CREATE STREAM met WITH (kafka_topic='{p}met', value_format='JSON') AS
   SELECT moves.id AS id, age, job FROM moves JOIN work WITHIN 1 DAY GRACE PERIOD 1 DAY ON moves.id = work.id;
 """
-READY_S, END_S = 120, 300
+READY_S, END_S = patience(120), patience(300)
 
 
 def options(what):
@@ -140,7 +142,7 @@ class Crash:
             guard.cancel()
             if not line.startswith(b'READY'):
                 raise RuntimeError('weir run did not become ready: status %s (see %s/stderr)' % (p.wait(), self.home))
-        time.sleep(self.random.uniform(0, 0.5 if after_ready else 0.1))
+        time.sleep(patience(self.random.uniform(0, 0.5 if after_ready else 0.1)))
         if p.poll() is not None:
             raise RuntimeError('weir run ended by itself: status %d (see %s/stderr)' % (p.returncode, self.home))
         p.kill()

@@ -18,6 +18,7 @@ import threading
 import time
 
 import server_lib
+from patience import patience
 
 o = argparse.ArgumentParser(description=__doc__)
 o.add_argument('--weir', required=True)
@@ -190,16 +191,16 @@ def main():
     load = Load(server)
     for n in range(o.rounds):
         load.begin(server)
-        time.sleep(R.choice((R.uniform(0, 0.05), R.uniform(0.05, 1.0))))
+        time.sleep(patience(R.choice((R.uniform(0, 0.05), R.uniform(0.05, 1.0)))))
         os.kill(server.process.pid, signal.SIGKILL)
-        server.process.wait()
+        assert server.process.wait() == -signal.SIGKILL, server.process.stderr.read().decode()
         load.end()
         server.process.stdout.close()
         server.process.stderr.close()
         if R.random() < 0.3:  # and once more while it starts
             p = server_lib.subprocess.Popen([server_lib.WEIR, 'server', '--listen', '127.0.0.1:0', '--data', path + '/d'],
                                             stdout=server_lib.subprocess.DEVNULL, stderr=server_lib.subprocess.DEVNULL)
-            time.sleep(R.uniform(0, 0.1))
+            time.sleep(patience(R.uniform(0, 0.1)))
             p.kill()
             p.wait()
         server = server_lib.Server(path=path)

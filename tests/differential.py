@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 
+from patience import patience
+
 BATCH = 50
 COLUMNS = {'k': 's', 'id': 'i', 'a': 'i', 'b': 'i', 'd': 'd', 's': 's', 'f': 'b', 'ts': 'i'}
 DAY = 86400000
@@ -356,7 +358,7 @@ class Batch:
     def answers(self, home):
         def weir(*arguments, stdin=b''):
             p = subprocess.run([self.weir, *arguments], cwd=home, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               timeout=300)
+                               timeout=patience(300))
             if p.returncode != 0:
                 raise RuntimeError('weir %s ended with %d:\n%s' % (arguments[0], p.returncode, p.stderr.decode(errors='replace')))
             return p.stdout

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What users do on a Kafka broker: kafka.py WEIR, with the broker's address in WEIR_TEST_BROKER."""
+"""What users do on a Kafka broker: kafka.py WEIR [--calm | --outages] [TEST...], with the broker's address in WEIR_TEST_BROKER.
+--outages: only what kills and stops a broker, that of WEIR_TEST_OUTAGE_BROKER where others use the first; --calm: the rest."""
 import collections
 import errno
 import http.client
@@ -14,9 +15,19 @@ import sys
 import threading
 import time
 
+from patience import patience
 from program import WEIR, Folder, contains, equal, run_tests, test
 
-BROKER = os.environ.get('WEIR_TEST_BROKER') or sys.exit('kafka.py: WEIR_TEST_BROKER does not name a broker')
+FLAGS = {x for x in sys.argv[2:] if x.startswith('--')}
+BROKER = ('--outages' in FLAGS and os.environ.get('WEIR_TEST_OUTAGE_BROKER') or os.environ.get('WEIR_TEST_BROKER') or
+          sys.exit('kafka.py: WEIR_TEST_BROKER does not name a broker'))
+OUTAGES = []
+
+
+def outage(f):
+    """What nobody else may use the broker beside."""
+    OUTAGES.append(f)
+    return test(f)
 
 
 class Home(Folder):
@@ -34,14 +45,14 @@ class Home(Folder):
     def fails(self, command, *arguments, common=None, stdin=''):
         """What it says as it ends with status 1."""
         p = subprocess.run([WEIR, command, *(self.common if common is None else common), *arguments], cwd=self.path,
-                           input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180)
+                           input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(180))
         err = p.stderr.decode(errors='replace')
         assert p.returncode == 1, 'status %d: %s' % (p.returncode, err)
         return err
 
     def weir(self, command, *arguments, status=0, stdin=''):
         p = subprocess.run([WEIR, command, *self.common, *arguments], cwd=self.path, input=stdin.encode(),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180)
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(180))
         out, err = p.stdout.decode(), p.stderr.decode(errors='replace')
         assert p.returncode == status, 'status %d, not %d: %s %s\n%s%s' % (p.returncode, status, command, arguments, out, err)
         return out
@@ -70,6 +81,7 @@ class Running:
             return f.read()
 
     def wait_until(self, holds, what, seconds=120):
+        seconds = patience(seconds)
         end = time.time() + seconds
         while not holds():
             assert self.process.poll() is None, 'it ended: ' + self.messages()
@@ -78,7 +90,7 @@ class Running:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        equal(self.process.wait(self.STOPS_S), 0)
+        equal(self.process.wait(patience(self.STOPS_S)), 0)
         self.process.stdout.close()
 
 
@@ -210,7 +222,7 @@ def a_running_engine_answers_and_stops(h):
         equal(out, 'N\n2\n')
     finally:
         engine.send_signal(signal.SIGTERM)
-        equal(engine.wait(60), 0)
+        equal(engine.wait(patience(60)), 0)
         engine.stdout.close()
 
 
@@ -238,7 +250,7 @@ def another_instance_takes_over(h):
         return count
 
     def wait_for(records):
-        until = time.time() + 120
+        until = time.time() + patience(120)
         while len(h.records('t')) < records or len(h.records('u')) < records:
             assert time.time() < until, '%d of %d' % (len(h.records('t')), records)
 
@@ -291,7 +303,7 @@ def results_larger_than_a_topic_takes(h):
         f.write("CREATE STREAM r (k STRING KEY, v STRING) WITH (kafka_topic='${p}r', value_format='JSON');\n"
                 "CREATE TABLE u WITH (kafka_topic='${p}u') AS SELECT k, COUNT(*) AS n, COLLECT_LIST(v) AS vs FROM r GROUP BY k;\n")
     p = subprocess.run([WEIR, 'run', *h.common, '--set', 'auto.offset.reset=earliest', '--until-end', path],
-                       stderr=subprocess.PIPE, timeout=60)
+                       stderr=subprocess.PIPE, timeout=patience(60))
     assert p.returncode == 1 and b'changelog' in p.stderr, p.stderr
 
 
@@ -353,7 +365,7 @@ def outputs_larger_than_the_broker_takes(h):
 SLOWLY = ('-X', 'fetch.message.max.bytes=1000')
 
 
-@test
+@outage
 def a_broker_killed_under_load(h):
     feed_many(h)
     engine = Engine(h, COUNTING, *SLOWLY)
@@ -372,7 +384,7 @@ def a_broker_killed_under_load(h):
         engine.stop()
 
 
-@test
+@outage
 def a_broker_paused_under_load(h):
     feed_many(h)
     engine = Engine(h, COUNTING, '-X', 'socket.timeout.ms=2000', *SLOWLY)
@@ -402,7 +414,7 @@ class Server(Running):
         self.port = int(line.rsplit(':', 1)[1])
 
     def ask(self, path, sql):
-        c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+        c = http.client.HTTPConnection('127.0.0.1', self.port, timeout=patience(60))
         c.request('POST', path, json.dumps({'ksql': sql, 'sessionVariables': {'p': ''}}))
         r = c.getresponse()
         got = json.loads(r.read())
@@ -426,7 +438,7 @@ def rows_inserted_together(h):
     try:
         server.ksql("CREATE STREAM s (k STRING KEY, v STRING) WITH (kafka_topic='%s', value_format='JSON', partitions=2);" % h.topic('s'))
         rows = ['{"k":"k%d","v":"%s"}' % (i % 7, 'x' * 1048400 if i == 20 else i) for i in range(20000)]
-        c = http.client.HTTPConnection('127.0.0.1', server.port, timeout=60)
+        c = http.client.HTTPConnection('127.0.0.1', server.port, timeout=patience(60))
         c.request('POST', '/inserts-stream', '\n'.join(['{"target":"s"}', *rows]))
         acks = [json.loads(line) for line in c.getresponse().read().splitlines()]
         c.close()
@@ -457,7 +469,7 @@ def an_outage_is_told(h, leaves, returns):
             assert query['queryErrors'] and 'no answer from Kafka' in query['queryErrors'][0]['errorMessage'], query
             contains(json.dumps(server.ksql('DESCRIBE t EXTENDED;')), 'no answer from Kafka')
             shown = time.time()
-            assert shown - told < 12, 'asking took %.1f s' % (shown - told)
+            assert shown - told < patience(12), 'asking took %.1f s' % (shown - told)
             print('    told after %.1f s, shown within %.1f s' % (told - began, shown - told))
         finally:
             broker(returns)
@@ -467,12 +479,12 @@ def an_outage_is_told(h, leaves, returns):
         server.stop()
 
 
-@test
+@outage
 def a_commit_that_a_paused_broker_keeps_waiting(h):
     an_outage_is_told(h, 'pause', 'resume')
 
 
-@test
+@outage
 def a_commit_that_a_dead_broker_keeps_waiting(h):
     an_outage_is_told(h, 'kill', 'again')
 
@@ -489,7 +501,7 @@ def a_stop_without_the_broker(h, kind, leaves, returns):
         time.sleep(1)
         began = time.time()
         engine.process.send_signal(signal.SIGTERM)
-        status = engine.process.wait(30)
+        status = engine.process.wait(patience(30))
         took = time.time() - began
     finally:
         engine.process.kill()
@@ -497,7 +509,7 @@ def a_stop_without_the_broker(h, kind, leaves, returns):
         engine.process.stdout.close()
         broker(returns)
     print('    status %d after %.1f s' % (status, took))
-    assert took < 14, 'it took %.1f s\n%s' % (took, engine.messages())
+    assert took < patience(14), 'it took %.1f s\n%s' % (took, engine.messages())
     equal(status, 1 if 'stopped, though' in engine.messages() else 0)
     if took > 3:
         contains(engine.messages(), 'stopping: the queries have not ended yet, which takes Kafka at ' + BROKER)
@@ -508,12 +520,12 @@ def a_stop_without_the_broker(h, kind, leaves, returns):
         engine.stop()
 
 
-@test
+@outage
 def a_stop_without_a_paused_broker(h):
     a_stop_without_the_broker(h, Engine, 'pause', 'resume')
 
 
-@test
+@outage
 def a_stop_without_a_dead_broker(h):
     a_stop_without_the_broker(h, Server, 'kill', 'again')
 
@@ -588,4 +600,4 @@ def a_topic_deleted_under_a_query(h):
         server.stop()
 
 
-run_tests(lambda t: Home(t.__name__))
+run_tests(lambda t: Home(t.__name__), lambda t: ('--calm' if t in OUTAGES else '--outages') not in FLAGS)

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+from patience import patience
+
 # One exchange; two (a join by another column in between); and a stream of its own before the exchange.
 JOB = """
 CREATE STREAM events (k STRING KEY, a INT, b INT, t BIGINT)
@@ -66,7 +68,7 @@ def run(o, seed):
     with open(script, 'w') as f:
         f.write(JOB.format(partitions=partitions, size=size, grace=grace, emit=rnd.choice(['CHANGES', 'FINAL'])))
     subprocess.run([o.weir, 'run', *common, '--quiet', '--until-end', '--threads', str(threads),
-                    '--set', 'auto.offset.reset=earliest', script], check=True, timeout=120)
+                    '--set', 'auto.offset.reset=earliest', script], check=True, timeout=patience(120))
 
     def consume(topic):
         out = subprocess.run([o.weir, 'consume', *common, '--from-beginning', '--until-end', '--output', 'json', topic],

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 
-SLOW = 120
+from patience import patience
+
+SLOW = patience(120)
 
 
 def blocks(page):

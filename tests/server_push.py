@@ -8,11 +8,11 @@ import threading
 import time
 
 from http2_lib import DATA, END_HEADERS, END_STREAM, HEADERS, Http2, frame, headers
+from patience import SANITIZED
 from server_lib import SLOW, Push, equal, run_tests, test
 
 STREAM = "CREATE STREAM s (k STRING KEY, v INT, t STRING) WITH (kafka_topic='s', value_format='JSON', partitions=1);"
 TABLE = "CREATE TABLE tt (k STRING PRIMARY KEY, v INT) WITH (kafka_topic='tt', value_format='JSON', partitions=1);"
-IS_SANITIZED = bool(os.environ.get('SANITIZED'))  # memory and time are not then what they are to be
 
 
 def insert(s, target, rows, acks=True):
@@ -312,21 +312,21 @@ def a_slow_client_is_cut(s):
         got = got[-4096:] + more
     assert b'records behind topic s' in got and b'read faster' in got, got[-600:]
     trickles.close()
-    assert IS_SANITIZED or grown < 80, grown
+    assert SANITIZED or grown < 80, grown
 
 
 @test
 def all_that_waits_is_bounded(s):
     """Three hundred clients that read nothing: what lies ready for each is less than one alone may have."""
     s.ksql(STREAM)
-    slow = [slow_socket(s, 'SELECT v, t FROM s EMIT CHANGES;') for _ in range(40 if IS_SANITIZED else 300)]
+    slow = [slow_socket(s, 'SELECT v, t FROM s EMIT CHANGES;') for _ in range(40 if SANITIZED else 300)]
     before = rss_mib(s)
     for i in range(0, 1500, 50):
         insert(s, 's', [{'k': 'a', 'v': v, 't': 't' * 3000} for v in range(i, i + 50)])
     time.sleep(1)
     queued, grown = metric(s, 'weir_http_queued_bytes') / (1 << 20), rss_mib(s) - before
-    assert IS_SANITIZED or 60 < queued < 70, queued
-    assert IS_SANITIZED or grown < 160, grown
+    assert SANITIZED or 60 < queued < 70, queued
+    assert SANITIZED or grown < 160, grown
     fresh = subscribe(s, 'SELECT v FROM s EMIT CHANGES;')
     insert(s, 's', [{'k': 'a', 'v': -1, 't': 'x'}])
     equal(row(fresh), [-1])
@@ -342,13 +342,13 @@ def all_that_waits_is_bounded(s):
 def the_idle_cost_little(s):
     s.ksql(STREAM + TABLE)
     before = rss_mib(s)
-    count = 100 if IS_SANITIZED else 500
+    count = 100 if SANITIZED else 500
     pushes = [subscribe(s, 'SELECT k, v FROM %s WHERE v <> %d EMIT CHANGES;' % (name, i))
               for i in range(count) for name in ('s', 'tt')]
     grown, began = rss_mib(s) - before, cpu_seconds(s)
     time.sleep(2)
     used = cpu_seconds(s) - began
-    assert IS_SANITIZED or (grown < 100 and used < 0.3), (grown, used)
+    assert SANITIZED or (grown < 100 and used < 0.3), (grown, used)
     insert(s, 's', [{'k': 'a', 'v': -1, 't': 'x'}])
     insert(s, 'tt', [{'k': 'a', 'v': -1}])
     for push in pushes:

@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.parse
 
+from patience import patience
 from server_lib import EARLIEST, JOB, SLOW, WEIR, Push, Server, equal, run_tests, test, with_arguments
 
 HOME = tempfile.TemporaryDirectory()
@@ -222,7 +223,7 @@ def secrets_are_hashed_once_and_never_told(s):
     began = time.time()
     for _ in range(100):  # each on a connection of its own
         s.json('GET', '/info', headers=ANN)
-    assert time.time() - began < 5, 'verified each time: %.1f s' % (time.time() - began)
+    assert time.time() - began < patience(5), 'verified each time: %.1f s' % (time.time() - began)
     guessers = [threading.Thread(target=lambda i=i: s.request('GET', '/info', headers=basic('ann', 'guess-%d' % i))) for i in range(12)]
     for g in guessers:
         g.start()
@@ -491,7 +492,7 @@ def statements_take_their_time(s):
     began = time.time()
     r, got = s.request('POST', '/query', {'ksql': slow})
     assert b'--max-statement-time' in got, (r.status, got[:300], time.time() - began)
-    assert time.time() - began < (60 if os.environ.get('SANITIZED') else 10)
+    assert time.time() - began < patience(10)
     push = Push(s, '/query', {'ksql': 'SELECT v FROM s EMIT CHANGES;'})  # has no such limit
     push.chunk()
     time.sleep(2.5)

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import tempfile
 
+from patience import patience
 from program import WEIR, contains, equal, run_tests, test
 
-SLOW = 60
+SLOW = patience(60)
 
 
 class Server:

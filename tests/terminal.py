@@ -15,6 +15,7 @@ import tempfile
 import termios
 import time
 
+from patience import patience
 from program import WEIR, contains, run_tests, test
 
 REMOTE = '--remote' in sys.argv
@@ -115,7 +116,7 @@ class Shell:
         return '\n'.join(self.screen.lines[self.mark:])
 
     def wait_until(self, holds, wanted, seconds):
-        end = time.time() + seconds
+        end = time.time() + patience(seconds)
         while not holds():
             assert time.time() < end and self.read(0.1), '%s not shown within %d s:\n%s' % (wanted, seconds, self.shown())
 
@@ -139,7 +140,7 @@ class Shell:
 
     def leave(self):
         self.type_in(CTRL_D)
-        end = time.time() + 30
+        end = time.time() + patience(30)
         done, status = os.waitpid(self.pid, os.WNOHANG)
         while done == 0 and time.time() < end:
             self.read(0.1)
@@ -222,7 +223,7 @@ def a_live_query_until_ctrl_c(home):
     shell.wait_for('Ctrl-C ends the query', ' ann')
     for name in ('bob', 'cid'):             # each appears as it comes
         subprocess.run([WEIR, 'produce', 'clicks', '--key-separator', '='], cwd=home, input=b'%s={"url":"/"}\n' % name.encode(),
-                       check=True, timeout=60)
+                       check=True, timeout=patience(60))
         shell.wait_for(' ' + name)
     shell.type_in(CTRL_C)                   # ends the query, not the shell
     shell.wait_for_prompt('(3 rows)')
@@ -246,7 +247,7 @@ def ctrl_c_at_any_moment(home):
     shell.type_in('SELECT 40 + 2 AS done FROM clicks LIMIT 1;\n')
     shell.wait_for_prompt(' 42')
     os.kill(shell.pid, signal.SIGTERM)      # ends the shell, though nothing runs
-    end = time.time() + 30
+    end = time.time() + patience(30)
     while os.waitpid(shell.pid, os.WNOHANG)[0] == 0:
         assert time.time() < end
         shell.read(0.1)
@@ -304,7 +305,7 @@ def running_queries_are_told_about(home):
     shell.do("SET 'auto.offset.reset'='earliest';", 'set')
     shown = shell.do('CREATE TABLE hits AS SELECT usr, COUNT(*) AS n FROM clicks GROUP BY usr;', 'created')
     query = re.search(r'query (CTAS_HITS_\d+)', shown).group(1)
-    end = time.time() + 30
+    end = time.time() + patience(30)
     while 'rows in 1, out 1, late 0; time' not in shell.do('EXPLAIN ANALYZE %s;' % query, 'Aggregate'):
         assert time.time() < end, 'EXPLAIN ANALYZE does not tell of the row'
         time.sleep(0.1)
@@ -321,8 +322,8 @@ def running_queries_are_told_about(home):
 def a_long_query_tells_how_far_it_is(home):
     shell = shell_with_clicks(home)
     lines = b''.join(b'k%d={"url":"/%d"}\n' % (i, i) for i in range(200000))
-    subprocess.run([WEIR, 'produce', 'clicks', '--key-separator', '='], cwd=home, input=lines, check=True, timeout=120)
-    shell.type_in("SELECT COUNT(*) AS n FROM clicks WHERE LEN(REPLACE(LPAD(url, 20000, 'x'), 'x', 'yy')) = 1;\n")
+    subprocess.run([WEIR, 'produce', 'clicks', '--key-separator', '='], cwd=home, input=lines, check=True, timeout=patience(120))
+    shell.type_in("SELECT COUNT(*) AS n FROM clicks WHERE LEN(REPLACE(LPAD(url, 2000, 'x'), 'x', 'yy')) = 1;\n")
     shell.wait_for(' rows/s', ' to go', seconds=60)
     shell.type_in(CTRL_C)
     shell.wait_for_prompt(seconds=60)

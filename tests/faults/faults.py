@@ -22,6 +22,9 @@ import tempfile
 import time
 import traceback
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from patience import patience
+
 o = argparse.ArgumentParser(description=__doc__)
 o.add_argument('--weir', required=True)
 o.add_argument('--shim', required=True)
@@ -30,7 +33,7 @@ o.add_argument('--seed', type=int, default=int(time.time()))
 o.add_argument('--only', help='cases whose name contains this')
 o = o.parse_args()
 WEIR, SHIM = os.path.abspath(o.weir), os.path.abspath(o.shim)
-SLOW = 30  # seconds until something is said to hang
+SLOW = patience(30)  # seconds until something is said to hang
 SOURCE = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=2);"
 TABLE = 'CREATE TABLE t AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k;'
 ROWS = [('k%d' % (i * 7 % 11), i) for i in range(60)]
@@ -225,7 +228,7 @@ def serve(h, lasts):
             if h.disk.failed > 0 and lasts:
                 time.sleep(0.05)
                 h.disk.heal()
-    end = time.time() + 10
+    end = time.time() + patience(10)
     while s.rows() != oracle(SERVER_ROWS):
         if h.disk.failed > 0:       # met by a statement, or by the query's own commits since
             h.disk.heal()

@@ -63,8 +63,9 @@ static fate fate_of(int fd)
 }
 
 #define REAL(name) \
-    static __typeof__(&name) real; \
-    if (real == NULL) real = (__typeof__(real))dlsym(RTLD_NEXT, #name)
+    static __typeof__(&name) _Atomic known; /* threads come here */ \
+    if (known == NULL) known = (__typeof__(&name))dlsym(RTLD_NEXT, #name); \
+    __typeof__(&name) real = known
 
 /* Nothing can be halved: as if it were full at once. */
 static int no_room(void)

@@ -12,9 +12,12 @@ import traceback
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from patience import patience
+
 BROKER = os.environ.get('WEIR_TEST_BROKER') or sys.exit('WEIR_TEST_BROKER does not name a broker')
 WEIR = os.path.abspath(sys.argv[1])
-SLOW = 60  # seconds until something is given up
+SLOW = patience(60)  # seconds until something is given up
 TESTS = []
 
 

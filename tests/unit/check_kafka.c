@@ -3,6 +3,8 @@
 #include "storage/storage.h"
 #include "tests/unit/run_tests.h"
 
+#include "core/thread.h"
+
 #include <check.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -291,6 +293,25 @@ START_TEST(state_survives_a_marker_of_this_run_and_not_one_of_another)
 }
 END_TEST
 
+/* librdkafka tells of it from a thread of its own, which holds locks that looking a topic up takes as well: they must not wait for
+ * each other. (TSan sees that they might; else only a hang does.) */
+START_TEST(who_may_not_write_can_look_topics_up)
+{
+    enum { DENIED = RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED };
+    topic_info info;
+    bool found;
+
+    storage_close(s);
+    rd_kafka_mock_push_request_errors(cluster, INIT_PRODUCER_ID_API, 8, DENIED, DENIED, DENIED, DENIED, DENIED, DENIED, DENIED, DENIED);
+    open_storage();
+    for (int i = 0; i < 200; i++) {
+        OK(topic_find(s, SLICE("in"), &info, &found, &err));
+        ck_assert(found);
+        thread_sleep_ms(1);
+    }
+}
+END_TEST
+
 START_TEST(nothing_to_do_is_no_commit)
 {
     client *c = member(false);
@@ -309,6 +330,7 @@ static void add_tests(TCase *mock)
     tcase_add_test(mock, a_producer_that_is_fenced_is_made_anew);
     tcase_add_test(mock, at_least_once_commits_positions_after_results);
     tcase_add_test(mock, state_survives_a_marker_of_this_run_and_not_one_of_another);
+    tcase_add_test(mock, who_may_not_write_can_look_topics_up);
     tcase_add_test(mock, nothing_to_do_is_no_commit);
 }
 
