@@ -19,7 +19,7 @@
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
 #define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
-#define CALLS_A_FORGET 16 /* a touch maps some hundred KiB */
+#define TOUCHES_MAX 32 /* of the map, each of which may take some hundred KiB, before a look at how much it is */
 #define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 #define ALONE_MS 2000 /* how long others' transactions are waited for */
 
@@ -39,7 +39,7 @@ typedef struct lmdb_sharing {
     atomic_bool is_lost; /* it is not opened again: what it holds is not what was last committed, as far as we know */
     lmdb_reader *resting;
     int64_t readers_checked_ms;
-    _Atomic uint32_t forget_calls;
+    _Atomic uint32_t touches;
     char *_Atomic map; /* where the file is mapped; NULL: not known */
     size_t map_bytes;  /* set before it */
 } lmdb_sharing;
@@ -664,7 +664,7 @@ int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
     const char *from = value.mv_data, *map = s->map; /* it stays there while transactions are open */
 
     *out = lmdb_slice(value);
-    lmdb_forget_pages(e); /* what it took to come here */
+    lmdb_touched(e); /* to come here */
     if (value.mv_size < OWN_PAGES_BYTES_MIN) return 0;
     if (map == NULL) {
         pthread_mutex_lock(&s->lock);
@@ -682,9 +682,14 @@ void lmdb_forget_pages(lmdb_env *e)
 {
     lmdb_sharing *s = e->sharing;
 
-    if (s->forget_calls++ % CALLS_A_FORGET != 0 || mapped_bytes() < MAPPED_BYTES_MAX) return;
+    if (mapped_bytes() < MAPPED_BYTES_MAX) return;
     pthread_mutex_lock(&s->lock); /* under which alone the map may move */
     if (s->map == NULL && s->env.env != NULL) find_map(s);
     if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
     pthread_mutex_unlock(&s->lock);
+}
+
+void lmdb_touched(lmdb_env *e)
+{
+    if (e->sharing->touches++ % TOUCHES_MAX == 0) lmdb_forget_pages(e);
 }

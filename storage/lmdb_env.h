@@ -67,9 +67,10 @@ void lmdb_check_readers(lmdb_env *e);
  * write transaction has made, is lent as it stands. Within the transaction that gave the value. LMDB's codes. */
 int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out);
 
-/* Gives back the map's pages when many are in memory; the kernel keeps them in its cache. To be called for each
- * touch that may come to another page: most calls do nothing. */
+/* Gives back the map's pages when many are in memory; the kernel keeps them in its cache. */
 void lmdb_forget_pages(lmdb_env *e);
+/* A page may have been touched that was not in memory before: now and then that is a reason to forget. */
+void lmdb_touched(lmdb_env *e);
 
 /* Turns a code into an error that says where and what to do: "cannot <doing>: ...". What may pass: act RETRY. */
 weir_rc lmdb_fail(const lmdb_env *e, int code, const char *doing, weir_error *err);

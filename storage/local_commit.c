@@ -82,7 +82,7 @@ static int drop_blocks(local_storage *s, MDB_txn *txn, const local_topic *t, int
         ends->begin = next;
         ends->bytes -= data.mv_size < ends->bytes ? data.mv_size : ends->bytes;
         if ((code = mdb_cursor_del(cursor, 0)) == 0) code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
-        lmdb_forget_pages(s->env);
+        lmdb_touched(s->env);
     }
     mdb_cursor_close(cursor);
     return code == MDB_NOTFOUND ? 0 : code;

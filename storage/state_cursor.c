@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#define CHANGES_A_PAGE 32 /* of a state's tree, about */
+
 #define HASH_BYTES 16
 
 _Static_assert(STATE_PREFIX_MAX + 2 + STATE_KEY_WHOLE_MAX + HASH_BYTES <= STATE_LMDB_KEY_MAX, "fits LMDB's bound");
@@ -66,7 +68,7 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
     *found = false;
     key_start(&k, space, store);
     key_finish(&k, key, false);
-    lmdb_forget_pages(space->env);
+    lmdb_touched(space->env);
     int code = mdb_get(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data);
     if (code == MDB_NOTFOUND) return runs_get(txn, space, store, key, content, found);
     if (code != 0) return code;
@@ -152,7 +154,7 @@ static int put_all_in_tree(MDB_txn *txn, const state_space *space, run_book *boo
         const state_change *change = &changes[i];
         if (only_long && !state_key_is_long(change->key)) continue;
         if ((code = put_in_tree(&w, change)) != 0) break;
-        lmdb_forget_pages(space->env);
+        if (i % CHANGES_A_PAGE == 0) lmdb_touched(space->env);
         code = change->value.data == NULL ? runs_erase(txn, space, book, change->store, change->key)
                                           : runs_restore(txn, space, book, change->store, change->key);
     }

@@ -694,7 +694,7 @@ static int delete_all(MDB_txn *txn, const state_space *space, const state_lmdb_k
                 left->bytes -= (int64_t)(len + data.mv_size);
             }
             if ((code = mdb_cursor_del(cursor, 0)) != 0) break;
-            if (!is_tree) lmdb_forget_pages(space->env); /* to delete a block, LMDB looks into it */
+            if (!is_tree) lmdb_touched(space->env); /* to delete a block, LMDB looks into it */
         }
         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
