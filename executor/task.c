@@ -641,7 +641,7 @@ weir_rc task_forget(task *t, weir_error *err)
     }
     for (uint32_t i = 0; i < t->input_count; i++) {
         t->inputs[i].next_offset = -1;
-        t->inputs[i].is_idle = t->inputs[i].is_waiting = false;
+        t->inputs[i].is_idle = t->inputs[i].is_waiting = t->inputs[i].is_filled = false;
     }
     t->is_dirty = t->has_caught_up = false;
     arena_reset(t->epoch_arena);

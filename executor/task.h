@@ -48,7 +48,8 @@ typedef struct task_input {
     uint64_t rows;       /* that it gave to the operators */
     int64_t busy_ns;     /* decoding */
     bool is_idle;        /* at its end, as far as told downstream */
-    bool is_waiting;     /* at end_offset, its end, but a query that writes there is still catching up */
+    bool is_waiting;     /* at end_offset, its end, but a query that writes there is still catching up, or just was */
+    bool is_filled;      /* none was when it was last asked */
     int64_t end_offset;
 } task_input;
 

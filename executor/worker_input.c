@@ -73,8 +73,18 @@ static weir_rc end_input(task *t, task_input *input, int64_t end_offset, weir_er
  * ahead and make late what is still to come. */
 static bool is_filling(const query *q, const task_input *input)
 {
-    return !q->env.is_deterministic && !q->source_is_internal[input->source] &&
-           q->env.topic_catches_up(q->env.self, q->entry.id, q->sources[input->source].topic);
+    return q->env.topic_catches_up(q->env.self, q->entry.id, q->sources[input->source].topic);
+}
+
+/* Whether an end that was met may be none. That of the first time nobody fills the topic may have been met before the last was
+ * written; of those that follow none was. */
+static bool is_doubtful(const query *q, task_input *input)
+{
+    bool was_filled = input->is_filled;
+
+    if (q->env.is_deterministic || q->source_is_internal[input->source]) return false;
+    input->is_filled = !is_filling(q, input);
+    return !(was_filled && input->is_filled);
 }
 
 static weir_rc end_inputs(const query *q, task *t, const fetch *f, weir_error *err)
@@ -83,7 +93,7 @@ static weir_rc end_inputs(const query *q, task *t, const fetch *f, weir_error *e
         task_input *input = &t->inputs[i];
         if (input->source != f->source) continue;
         input->end_offset = f->next_offset;
-        input->is_waiting = is_filling(q, input);
+        input->is_waiting = is_doubtful(q, input);
         if (!input->is_waiting) WEIR_TRY(end_input(t, input, f->next_offset, err));
     }
     return WEIR_OK;
@@ -109,7 +119,8 @@ weir_rc worker_end_waiting(worker *w, bool *any, weir_error *err)
             task_input *input = &t->inputs[k];
             if (!input->is_waiting) continue;
             *any = true;
-            if (is_filling(q, input)) continue;
+            input->is_filled = !is_filling(q, input);
+            if (!input->is_filled) continue;
             WEIR_TRY(topic_offsets(q->env.storage, q->sources[input->source].topic, t->partition, &begin, &end, err));
             if (end <= input->end_offset) {
                 WEIR_TRY(end_input(t, input, input->end_offset, err));

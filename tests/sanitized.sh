@@ -9,7 +9,7 @@ trap 'rm -rf "$reports"' EXIT
 export ASAN_OPTIONS="log_path=$reports/asan:verify_asan_link_order=0"
 # UBSan, beside ASan, writes nowhere but to stderr; that a process was aborted is no end that any test expects.
 export UBSAN_OPTIONS="print_stacktrace=1:abort_on_error=1"
-export LSAN_OPTIONS="suppressions=$here/lsan.supp:print_suppressions=0"
+export LSAN_OPTIONS="suppressions=$here/${WEIR_TEST_LSAN:-lsan.supp}:print_suppressions=0"
 export TSAN_OPTIONS="log_path=$reports/tsan:suppressions=$here/tsan.supp:print_suppressions=0:second_deadlock_stack=1:atexit_sleep_ms=0"
 "$@"
 status=$?

@@ -66,6 +66,7 @@ if(TARGET weir)
   weir_test(crash_kafka broker 600 crash_kafka.py --weir ${WEIR} --rounds ${KILLS_KAFKA})
   weir_test(kafka broker 1500 kafka.py ${WEIR} --calm)
   weir_test(kafka_outages broker 1500 kafka.py ${WEIR} --outages) # a broker that dies and stands still: timeouts of minutes
+  set_property(TEST kafka_outages APPEND PROPERTY ENVIRONMENT WEIR_TEST_LSAN=lsan_outages.supp)
   # These start a schema registry as well.
   weir_test(registry_faults broker 600 registry/run ${WEIR} faults.py)
   weir_test(registry_roundtrip broker 600 registry/run ${WEIR} roundtrip.py)
