@@ -786,12 +786,14 @@ static void test_events(void)
             rows += events[i].rows;
         }
     }
-    for (int i = 0; i < 5; i++) OK(client_poll(c, 30, 100, &events, &count, &ok_err));
+    for (int quiet = 0; quiet < 5; quiet = count == 0 ? quiet + 1 : 0) OK(client_poll(c, 30, 100, &events, &count, &ok_err));
     pthread_t waker;
     CHECK(pthread_create(&waker, NULL, wake_later, c) == 0);
     t0 = now_s();
-    OK(client_poll(c, 5000, 100, &events, &count, &ok_err));
-    CHECK(count == 0 && now_s() - t0 < 2);
+    do {
+        OK(client_poll(c, 5000, 100, &events, &count, &ok_err));
+    } while (count > 0); /* the end of a partition may still be told */
+    CHECK(now_s() - t0 < 2);
     pthread_join(waker, NULL);
 
     /* a record that is appended while the reader waits */
