@@ -72,6 +72,5 @@ if(TARGET weir)
   weir_test(registry_roundtrip broker 600 registry/run ${WEIR} roundtrip.py)
   add_test(NAME broker_kafka COMMAND ${RUN_BY} $<TARGET_FILE:broker_kafka>)
   set_tests_properties(broker_kafka PROPERTIES LABELS broker TIMEOUT 600)
-  set_tests_properties(server_abuse PROPERTIES COST 500) # the longest of those that need none
   set_tests_properties(kafka kafka_outages crash_kafka registry_faults registry_roundtrip broker_kafka PROPERTIES COST 1000)
 endif()
