@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LINES_BYTES_MAX ((size_t)256 << 10) /* what waits to be sent; more is not made until there is room */
+#define LINES_BYTES_MAX ((size_t)64 << 10) /* what waits to be made ready for the socket; more is not made until there is room */
 #define LINES_BYTES_LEAST ((size_t)8 << 10) /* the same, once all replies together have as much as they may */
 #define QUEUED_BYTES_MAX ((size_t)64 << 20) /* of all replies: lines, and what is made ready for sockets */
 #define LINE_BYTES 48                       /* what a line costs beside its text */
