@@ -1,4 +1,5 @@
-/* core/slab.c - size classes are powers of two and the three quarters between; pieces over 64 KiB go to malloc. */
+/* core/slab.c - size classes are 16 bytes apart up to 512, then powers of two and the three quarters between; pieces over 64 KiB go
+ * to malloc. */
 #include "core/slab.h"
 
 #include <stdint.h>
@@ -7,7 +8,8 @@
 
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define SMALL_BYTES_MAX ((size_t)64 << 10)
-#define CLASSES 32
+#define FINE_CLASSES 32 /* of 16, 32, 48 ... 512 bytes */
+#define CLASSES 48
 
 typedef struct piece {
     struct piece *next;
@@ -24,17 +26,19 @@ struct slab {
     size_t lent_bytes;
 };
 
-/* Classes: 16, 24->32, 48, 64, 96, 128, 192 ...: class 2k is 16<<k, class 2k+1 is 24<<k rounded to 16. */
+/* Behind the fine ones: 768, 1024, 1536 ... */
 static unsigned class_of(size_t bytes)
 {
-    if (bytes <= 16) return 0;
-    unsigned k = 63 - (unsigned)__builtin_clzll(bytes - 1) - 4; /* 16<<k < bytes <= 32<<k */
-    return bytes <= ((size_t)24 << k) && k > 0 ? 2 * k + 1 : 2 * k + 2;
+    if (bytes <= 16 * FINE_CLASSES) return bytes <= 16 ? 0 : (unsigned)((bytes - 1) / 16);
+    unsigned k = 63 - (unsigned)__builtin_clzll(bytes - 1) - 9; /* 512<<k < bytes <= 1024<<k */
+    return FINE_CLASSES + 2 * k + (bytes > ((size_t)768 << k));
 }
 
 static size_t class_bytes(unsigned class)
 {
-    return (class & 1) ? (size_t)24 << (class / 2) : (size_t)16 << (class / 2);
+    if (class < FINE_CLASSES) return 16 * ((size_t)class + 1);
+    class -= FINE_CLASSES;
+    return (class & 1 ? (size_t)1024 : (size_t)768) << (class / 2);
 }
 
 size_t slab_usable(size_t bytes)

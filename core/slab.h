@@ -1,5 +1,5 @@
 /* core/slab.h - memory for things that come, grow and go one by one, counted: the groups of an aggregation.
- * Power-of-two classes with free lists, carved from large chunks: no malloc a piece. One thread at a time. */
+ * Size classes with free lists, carved from large chunks: no malloc a piece. One thread at a time. */
 #ifndef WEIR_CORE_SLAB_H
 #define WEIR_CORE_SLAB_H
 
