@@ -9,14 +9,6 @@
 
 typedef uint64_t slot; /* 0: free */
 
-/* A Bloom filter, doubled in size by another one on top when it has taken what it is good for. */
-typedef struct filter {
-    uint64_t *words;
-    uint32_t mask, used;
-} filter;
-
-#define FILTERS_MAX 6 /* 8 MiB in all */
-
 struct state_table {
     task_state *state;
     payload_class class;
@@ -31,15 +23,11 @@ struct state_table {
     size_t dirty_bytes;    /* fixed parts of dirty entries: tails come on top */
     uint16_t store;
     bool stored_elsewhere; /* the committed state may hold keys that memory does not */
-    filter evicted[FILTERS_MAX]; /* of the keys evicted, where all others are in memory; the last one takes more */
-    uint32_t filter_count;       /* 0: no such knowledge */
     uint32_t update_limit; /* the update log is shortened when it reaches this */
 };
 
 #define FIRST_SLOTS 64
 #define UPDATES_FIRST 65536
-#define FILTER_WORDS_FIRST ((uint32_t)1 << 14) /* 128 KiB */
-#define KEYS_A_WORD 4 /* about 1 in 100 wrong */
 #define ADDRESS_BITS 48 /* of user space, on every 64-bit system weir is built for */
 
 static void *must(void *memory)
@@ -115,17 +103,10 @@ static void drop_all(state_table *t)
     }
 }
 
-static void forget_evicted(state_table *t)
-{
-    for (uint32_t i = 0; i < t->filter_count; i++) free(t->evicted[i].words);
-    t->filter_count = 0;
-}
-
 void state_table_free(state_table *t)
 {
     if (t == NULL) return;
     drop_all(t);
-    forget_evicted(t);
     free(t->slots);
     free(t->updates);
     free(t);
@@ -182,31 +163,6 @@ static entry *insert(state_table *t, uint64_t hash, slice key)
     return e;
 }
 
-static void note_evicted(state_table *t, uint64_t hash)
-{
-    filter *f = t->filter_count == 0 ? NULL : &t->evicted[t->filter_count - 1];
-
-    if (f == NULL || (f->used >= (f->mask + 1) * KEYS_A_WORD && t->filter_count < FILTERS_MAX)) {
-        uint32_t words = f == NULL ? FILTER_WORDS_FIRST : (f->mask + 1) * 2;
-        f = &t->evicted[t->filter_count++];
-        *f = (filter){ must(calloc(words, sizeof *f->words)), words - 1, 0 };
-    }
-    uint64_t *word = &f->words[hash_home(hash) & f->mask];
-    f->used += (*word & hash_filter_bits(hash)) != hash_filter_bits(hash);
-    *word |= hash_filter_bits(hash);
-}
-
-/* Whether a key that is not in memory may be in the committed state. */
-static bool may_be_stored(const state_table *t, uint64_t hash)
-{
-    if (!t->stored_elsewhere) return false;
-    for (uint32_t i = 0; i < t->filter_count; i++) {
-        const filter *f = &t->evicted[i];
-        if ((f->words[hash_home(hash) & f->mask] & hash_filter_bits(hash)) == hash_filter_bits(hash)) return true;
-    }
-    return t->filter_count == 0;
-}
-
 /* Takes the entry's slot out and closes the gap in its probe run. */
 static void remove_slot(state_table *t, entry *e)
 {
@@ -250,7 +206,7 @@ static weir_rc find_hashed(state_table *t, slice key, uint64_t hash, bool add, e
 {
     entry *e = probe(t, hash, key);
 
-    if (e == NULL && may_be_stored(t, hash)) WEIR_TRY(load(t, key, hash, &e, err));
+    if (e == NULL && t->stored_elsewhere) WEIR_TRY(load(t, key, hash, &e, err));
     if (e != NULL && e->is_deleted && !add) e = NULL;
     if (add && (e == NULL || e->is_deleted)) {
         if (e == NULL) e = insert(t, hash, key);
@@ -392,8 +348,7 @@ void state_table_seal(state_table *t, arena *a, change_list *out)
     text_free(&scratch);
 }
 
-/* What eviction can make less; the filter comes on top. */
-static size_t held_bytes(const state_table *t)
+size_t state_table_bytes(const state_table *t)
 {
     return slab_bytes_lent(t->memory) + ((size_t)t->mask + 1) * sizeof *t->slots + t->update_room * sizeof *t->updates;
 }
@@ -401,10 +356,9 @@ static size_t held_bytes(const state_table *t)
 /* Goes round the slots once at most: what was used since the last visit gets another round. */
 static void evict(state_table *t)
 {
-    for (uint64_t steps = 2 * ((uint64_t)t->mask + 1); steps > 0 && held_bytes(t) > t->budget_bytes; steps--) {
+    for (uint64_t steps = 2 * ((uint64_t)t->mask + 1); steps > 0 && state_table_bytes(t) > t->budget_bytes; steps--) {
         entry *e = slot_entry(t->slots[t->sweep_at]);
         if (e != NULL && !e->is_recent && e->is_stored && !e->is_dirty) {
-            if (!t->stored_elsewhere || t->filter_count > 0) note_evicted(t, e->hash);
             t->stored_elsewhere = true;
             remove_slot(t, e); /* another may have moved into this slot: look at it again */
             drop_entry(t, e);
@@ -431,7 +385,7 @@ void state_table_committed(state_table *t)
     t->update_count = t->told_count = 0;
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
-    if (held_bytes(t) > t->budget_bytes) evict(t);
+    if (state_table_bytes(t) > t->budget_bytes) evict(t);
 }
 
 void state_table_forget(state_table *t)
@@ -442,20 +396,11 @@ void state_table_forget(state_table *t)
     t->update_count = t->told_count = 0;
     t->dirty_bytes = 0;
     t->stored_elsewhere = true;
-    forget_evicted(t);
 }
 
 size_t state_table_dirty_bytes(const state_table *t)
 {
     return t->dirty_bytes;
-}
-
-size_t state_table_bytes(const state_table *t)
-{
-    size_t bytes = held_bytes(t);
-
-    for (uint32_t i = 0; i < t->filter_count; i++) bytes += ((size_t)t->evicted[i].mask + 1) * sizeof(uint64_t);
-    return bytes;
 }
 
 uint64_t state_table_entries(const state_table *t)

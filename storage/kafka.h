@@ -235,7 +235,7 @@ struct kafka_task {
     kafka_client *client;
     lmdb_env *env;
     state_space space;
-    run_filters filters;
+    run_memory memory;
     int32_t partition;
     const char *changelog; /* NULL: it has none */
     char *path;            /* of the environment; NULL: temporary */

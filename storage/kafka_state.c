@@ -447,7 +447,7 @@ static weir_rc open_task(kafka_task *t, const state_spec *spec, weir_error *err)
         WEIR_TRY(ensure_changelog(t, spec, err));
     }
     WEIR_TRY(open_env(t, spec, err));
-    t->space = (state_space){ .dbi = t->env->dbi[KAFKA_DB_STATE], .env = t->env, .filters = &t->filters };
+    t->space = (state_space){ .dbi = t->env->dbi[KAFKA_DB_STATE], .env = t->env, .memory = &t->memory };
     WEIR_TRY(load(t, spec, err));
     return kafka_task_restore(t, err);
 }
@@ -483,7 +483,7 @@ void kafka_task_close(task_state *base)
         if (t->path != NULL && lmdb_sync(t->env) == 0) remove_marker(t->path);
         lmdb_env_close(t->env);
     }
-    run_filters_free(&t->filters);
+    run_memory_free(&t->memory);
     free(t->path);
     free(t);
 }

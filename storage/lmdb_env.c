@@ -18,7 +18,7 @@
 
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
-#define MAPPED_BYTES_MAX ((int64_t)24 << 20) /* resident pages of files, weir's own code and libraries among them */
+#define MAPPED_BYTES_MAX ((int64_t)12 << 20) /* of the maps' pages resident, beside weir's own code and libraries */
 #define TOUCHES_MAX 32 /* of the map, each of which may take some hundred KiB, before a look at how much it is */
 #define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 #define ALONE_MS 2000 /* how long others' transactions are waited for */
@@ -40,6 +40,7 @@ typedef struct lmdb_sharing {
     lmdb_reader *resting;
     int64_t readers_checked_ms;
     _Atomic uint32_t touches;
+    _Atomic int64_t other_bytes; /* what stays resident when the map's pages are forgotten, as last seen */
     char *_Atomic map; /* where the file is mapped; NULL: not known */
     size_t map_bytes;  /* set before it */
 } lmdb_sharing;
@@ -642,29 +643,28 @@ static void find_map(lmdb_sharing *s)
     fclose(maps);
 }
 
-static int read_file(lmdb_sharing *s, off_t at, size_t bytes, text *buffer)
+int lmdb_fetch_from(lmdb_env *e, uint64_t place, size_t bytes, text *buffer, slice *out)
 {
     mdb_filehandle_t fd;
-    int code = mdb_env_get_fd(s->env.env, &fd);
+    int code = mdb_env_get_fd(e->env, &fd);
 
     text_clear(buffer);
     text_reserve(buffer, bytes);
     while (code == 0 && buffer->len < bytes) {
-        ssize_t got = pread(fd, buffer->data + buffer->len, bytes - buffer->len, at + (off_t)buffer->len);
+        ssize_t got = pread(fd, buffer->data + buffer->len, bytes - buffer->len, (off_t)(place + buffer->len));
         if (got > 0) buffer->len += (size_t)got;
         else if (got == 0) code = MDB_CORRUPTED;
         else if (errno != EINTR) code = errno;
     }
+    *out = text_slice(buffer);
     return code;
 }
 
-int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
+uint64_t lmdb_place(lmdb_env *e, MDB_val value)
 {
     lmdb_sharing *s = e->sharing;
     const char *from = value.mv_data, *map = s->map; /* it stays there while transactions are open */
 
-    *out = lmdb_slice(value);
-    lmdb_touched(e); /* to come here */
     if (value.mv_size < OWN_PAGES_BYTES_MIN) return 0;
     if (map == NULL) {
         pthread_mutex_lock(&s->lock);
@@ -672,20 +672,27 @@ int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
         map = s->map;
         pthread_mutex_unlock(&s->lock);
     }
-    if (map == NULL || from < map || from >= map + s->map_bytes) return 0;
-    int code = read_file(s, from - map, value.mv_size, buffer);
-    *out = text_slice(buffer);
-    return code;
+    return map == NULL || from < map || from >= map + s->map_bytes ? 0 : (uint64_t)(from - map);
+}
+
+int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
+{
+    uint64_t place = lmdb_place(e, value);
+
+    *out = lmdb_slice(value);
+    lmdb_touched(e); /* to come here */
+    return place == 0 ? 0 : lmdb_fetch_from(e, place, value.mv_size, buffer, out);
 }
 
 void lmdb_forget_pages(lmdb_env *e)
 {
     lmdb_sharing *s = e->sharing;
 
-    if (mapped_bytes() < MAPPED_BYTES_MAX) return;
+    if (mapped_bytes() - s->other_bytes < MAPPED_BYTES_MAX) return;
     pthread_mutex_lock(&s->lock); /* under which alone the map may move */
     if (s->map == NULL && s->env.env != NULL) find_map(s);
     if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
+    s->other_bytes = mapped_bytes();
     pthread_mutex_unlock(&s->lock);
 }
 

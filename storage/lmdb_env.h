@@ -66,6 +66,10 @@ void lmdb_check_readers(lmdb_env *e);
  * a value that has pages of its own is read from the file into the buffer, and lent by it; a smaller one, and one that this
  * write transaction has made, is lent as it stands. Within the transaction that gave the value. LMDB's codes. */
 int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out);
+/* Where in the file such a value lies for as long as it is there; 0: it shares its page, or that is not known. */
+uint64_t lmdb_place(lmdb_env *e, MDB_val value);
+/* A committed value by its place. */
+int lmdb_fetch_from(lmdb_env *e, uint64_t place, size_t bytes, text *buffer, slice *out);
 
 /* Gives back the map's pages when many are in memory; the kernel keeps them in its cache. */
 void lmdb_forget_pages(lmdb_env *e);

@@ -15,7 +15,7 @@ typedef struct local_state {
     uint32_t id;
     int32_t partition;
     state_space space;
-    run_filters filters;
+    run_memory memory;
 } local_state;
 
 static local_state *state_of(task_state *t) { return (local_state *)t; }
@@ -107,14 +107,14 @@ weir_rc local_task_state_open(task_state **out, client *c, const state_spec *spe
                         .id = id,
                         .partition = spec->partition,
                         .space = space_of(s, id, spec->partition) };
-    t->space.filters = &t->filters;
+    t->space.memory = &t->memory;
     *out = &t->base;
     return WEIR_OK;
 }
 
 void local_task_state_close(task_state *t)
 {
-    run_filters_free(&state_of(t)->filters);
+    run_memory_free(&state_of(t)->memory);
     free(t);
 }
 

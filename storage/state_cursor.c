@@ -66,17 +66,12 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
     MDB_val data;
 
     *found = false;
+    if (!state_key_is_long(key)) return runs_get(txn, space, store, key, content, found);
     key_start(&k, space, store);
     key_finish(&k, key, false);
     lmdb_touched(space->env);
     int code = mdb_get(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data);
-    if (code == MDB_NOTFOUND) return runs_get(txn, space, store, key, content, found);
-    if (code != 0) return code;
-    if (!state_key_is_long(key)) {
-        *content = lmdb_slice(data);
-        *found = true;
-        return 0;
-    }
+    if (code != 0) return code == MDB_NOTFOUND ? 0 : code;
     slice list = lmdb_slice(data), other;
     while (list.len > 0) {
         if (!list_next(&list, &other, content)) return MDB_CORRUPTED;
@@ -136,6 +131,7 @@ static int put_in_tree(tree_writer *w, const state_change *change)
     if (change->value.data != NULL) w->growth->bytes += (int64_t)(change->key.len + change->value.len);
 
     if (stored.data == NULL) return exists ? mdb_cursor_del(w->cursor, 0) : 0;
+    runs_note_key(w->space, change->store, change->key);
     data = lmdb_val(stored);
     at = (MDB_val){ k.len, k.bytes };
     return mdb_cursor_put(w->cursor, &at, &data, exists ? MDB_CURRENT : 0);
@@ -210,7 +206,7 @@ static bool is_for_tree(const run_book *book, size_t bytes)
 {
     const run_limits *limits = &state_run_limits;
 
-    if (book->run_count == 0) return bytes <= limits->tree_bytes && book->tree_bytes <= limits->tree_bytes;
+    if (book->run_count == 0) return bytes <= limits->epoch_bytes && book->tree_bytes <= limits->tree_bytes;
     return bytes <= limits->epoch_bytes && book->tree_bytes + bytes <= limits->tree_bytes;
 }
 

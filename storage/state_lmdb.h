@@ -22,12 +22,12 @@ typedef struct state_lmdb_key {
 
 static inline bool state_key_is_long(slice key) { return key.len > STATE_KEY_WHOLE_MAX; }
 
-struct run_filters;
+struct run_memory;
 
 typedef struct state_space {
     MDB_dbi dbi;
     lmdb_env *env;
-    struct run_filters *filters; /* of the task that writes here, see state_runs.h; readers have none */
+    struct run_memory *memory; /* of the task that writes here, see state_runs.h; readers have none */
     uint32_t prefix_len;
     char prefix[STATE_PREFIX_MAX];
 } state_space;

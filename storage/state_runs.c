@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FAN_IN 4 /* runs of one tier that are merged */
+#define FAN_IN 8 /* runs of one tier that are merged */
 #define BOOK_HEAD_BYTES 32
 #define RUN_BYTES 32
 #define PIECE_BYTES ((size_t)1 << 20) /* of a merge, in memory at once */
 #define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
 /* A block that fills four pages of overflow but for LMDB's header. */
-run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (size_t)1 << 20, .block_bytes = 4 * 4096 - 16,
+run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (size_t)256 << 10, .block_bytes = 2 * 4096 - 16,
                                 .tier_bytes = (size_t)1 << 20, .least_bytes = (size_t)64 << 10 };
 
 /* ---- keys ---- */
@@ -154,70 +154,63 @@ void runs_free(run_book *book)
     *book = (run_book){ 0 };
 }
 
-/* ---- filters ---- */
-
-#define KEYS_A_WORD 8
+/* ---- what a task remembers ---- */
 
 static uint64_t place_hash(uint16_t store, slice key)
 {
     return hash_bytes(key) ^ store * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-static run_filter *filter_of(const state_space *space, uint64_t run)
+/* NULL: a reader, or a run that was written before this process came to it. */
+static run_guide *guide_of(const state_space *space, uint64_t run)
 {
-    run_filters *all = space->filters;
-
-    for (uint32_t i = 0; all != NULL && i < all->count; i++) {
-        if (all->items[i].run == run) return &all->items[i];
-    }
-    return NULL;
+    return space->memory == NULL ? NULL : guides_find(&space->memory->guides, run);
 }
 
-static void filter_drop(const state_space *space, uint64_t run)
+static run_guide *guide_make(const state_space *space, uint64_t run, uint64_t keys)
 {
-    run_filter *f = filter_of(space, run);
-
-    if (f == NULL) return;
-    free(f->words);
-    *f = space->filters->items[--space->filters->count];
+    return space->memory == NULL ? NULL : guides_make(&space->memory->guides, run, keys);
 }
 
-/* An empty one for so many keys; NULL for a reader. One that an aborted transaction has left goes. */
-static run_filter *filter_make(const state_space *space, uint64_t run, uint64_t keys)
+static void guide_drop(const state_space *space, uint64_t run)
 {
-    run_filters *all = space->filters;
-    uint64_t words = 8;
-
-    if (all == NULL) return NULL;
-    filter_drop(space, run);
-    while (words * KEYS_A_WORD < keys) words *= 2;
-    if (all->count == all->room) {
-        all->room = all->room == 0 ? 16 : 2 * all->room;
-        all->items = realloc(all->items, all->room * sizeof *all->items);
-        if (all->items == NULL) abort(); /* as all small allocations */
-    }
-    run_filter *f = &all->items[all->count++];
-    *f = (run_filter){ run, calloc(words, sizeof *f->words), words - 1 };
-    if (f->words == NULL) abort();
-    return f;
+    if (space->memory != NULL) guides_drop(&space->memory->guides, run);
 }
 
-static void filter_add(run_filter *f, uint64_t hash)
+/* What the tree's guide knows is too little for a book from before the tree was emptied: that was aborted. */
+static void check_tree_guide(const state_space *space, const run_book *book)
 {
-    if (f != NULL) f->words[hash_home(hash) & f->mask] |= hash_filter_bits(hash);
+    run_memory *m = space->memory;
+
+    if (m == NULL || book->last_id >= m->emptied_at) return;
+    guide_drop(space, GUIDE_OF_TREE);
+    m->emptied_at = 0;
 }
 
-static bool filter_may_have(const run_filter *f, uint64_t hash)
+void runs_note_key(const state_space *space, uint16_t store, slice key)
 {
-    return (f->words[hash_home(hash) & f->mask] & hash_filter_bits(hash)) == hash_filter_bits(hash);
+    run_guide *g = guide_of(space, GUIDE_OF_TREE);
+
+    if (g == NULL || state_key_is_long(key)) return;
+    guide_add_key(g, place_hash(store, key));
+    if (guide_is_full(g)) guide_drop(space, GUIDE_OF_TREE);
 }
 
-void run_filters_free(run_filters *f)
+static void note_emptied(const state_space *space, const run_book *book)
 {
-    for (uint32_t i = 0; i < f->count; i++) free(f->items[i].words);
-    free(f->items);
-    text_free(&f->fetched);
-    *f = (run_filters){ 0 };
+    run_guide *g = guide_of(space, GUIDE_OF_TREE);
+
+    if (g != NULL) guide_forget_keys(g);
+    if (space->memory != NULL) space->memory->emptied_at = book->last_id;
+}
+
+void run_memory_free(run_memory *m)
+{
+    guides_free(&m->guides);
+    runs_free(&m->book);
+    free(m->in_order);
+    text_free(&m->fetched);
+    *m = (run_memory){ 0 };
 }
 
 /* ---- blocks ----
@@ -270,7 +263,7 @@ static bool block_find(const block_view *b, slice key, uint32_t *out)
 typedef struct run_writer {
     const state_space *space;
     run *output;
-    run_filter *filter; /* NULL: none is kept */
+    run_guide *guide; /* NULL: none is kept */
     text ends, items; /* of the block being made */
     text done;        /* [key length u32][block length u32][key][block], as they are to be put */
     state_lmdb_key first;
@@ -302,7 +295,9 @@ static void writer_add(run_writer *w, const state_change *entry)
     if (w->ends.len == 0) {
         w->store = entry->store;
         w->first = run_start(w->space, w->output->id);
+        size_t start = w->first.len;
         key_add_place(&w->first, entry->store, entry->key);
+        if (w->guide != NULL) guide_add_block(w->guide, (slice){ w->first.bytes + start, w->first.len - start });
     }
     text_reserve(&w->items, more);
     put_u16(w->items.data + w->items.len, (uint16_t)(entry->key.len | (is_erased ? ERASED_BIT : 0)));
@@ -310,7 +305,7 @@ static void writer_add(run_writer *w, const state_change *entry)
     text_add(&w->items, entry->key);
     if (!is_erased) text_add(&w->items, entry->value);
     text_add_u32(&w->ends, (uint32_t)w->items.len);
-    filter_add(w->filter, place_hash(entry->store, entry->key));
+    if (w->guide != NULL) guide_add_key(w->guide, place_hash(entry->store, entry->key));
     if (is_erased) return;
     w->output->entries++;
     w->output->bytes += entry->key.len + entry->value.len;
@@ -347,7 +342,7 @@ struct layer {
     uint64_t head; /* its key's first bytes, as a number */
     const state_change *changes; /* the next one */
     uint32_t left;
-    const state_space *space;
+    lmdb_env *env;
     MDB_cursor *cursor;
     state_lmdb_key start; /* what its LMDB keys begin with */
     block_view block;
@@ -370,7 +365,7 @@ static void layer_stand(layer *l, state_change at)
 
 static int open_layer(layer *l, layer_kind kind, MDB_txn *txn, const state_space *space, uint64_t run_id)
 {
-    *l = (layer){ .kind = kind, .is_over = true, .space = space };
+    *l = (layer){ .kind = kind, .is_over = true, .env = space->env };
     switch (kind) {
     case LAYER_RUN: l->start = run_start(space, run_id); break;
     case LAYER_ERASED: l->start = key_of_kind(space, 'e'); break;
@@ -425,7 +420,7 @@ static int take_block(layer *l, int code, MDB_val key, MDB_val data)
     l->is_over = code != 0 || !begins_with(key, l->start.bytes, l->start.len) || key.mv_size < l->start.len + 2;
     if (l->is_over) return code == MDB_NOTFOUND ? 0 : code;
     slice bytes;
-    if ((code = lmdb_fetch(l->space->env, data, &l->fetched, &bytes)) != 0) return code;
+    if ((code = lmdb_fetch(l->env, data, &l->fetched, &bytes)) != 0) return code;
     if (!block_see(bytes, &l->block)) return MDB_CORRUPTED;
     l->at.store = get_u16((char *)key.mv_data + l->start.len);
     l->item = 0;
@@ -565,22 +560,13 @@ int layers_next(layers *m, const state_change **out)
 
 /* ---- looking up ---- */
 
-static int get_in_run(MDB_cursor *cursor, const state_space *space, uint64_t id, uint16_t store, slice key, slice *value,
-                      bool *known)
+static int find_in_block(slice bytes, slice key, slice *value, bool *known)
 {
-    state_lmdb_key start = run_start(space, id), place = start;
-    MDB_val at, data;
     block_view block;
     uint32_t item;
     slice there;
 
     *known = false;
-    key_add_place(&place, store, key);
-    int code = find_block(cursor, &start, &place, &at, &data);
-    if (code != 0 || !begins_with(at, place.bytes, start.len + 2)) return code == MDB_NOTFOUND ? 0 : code;
-    slice bytes = lmdb_slice(data);
-    if (space->filters != NULL) code = lmdb_fetch(space->env, data, &space->filters->fetched, &bytes);
-    if (code != 0) return code;
     if (!block_see(bytes, &block) || !block_find(&block, key, &item)) return MDB_CORRUPTED;
     if (item == block.items) return 0;
     if (!block_item(&block, item, &there, value)) return MDB_CORRUPTED;
@@ -588,59 +574,192 @@ static int get_in_run(MDB_cursor *cursor, const state_space *space, uint64_t id,
     return 0;
 }
 
-/* The filter of a run that was written before this process came to it. */
-static int make_filter(MDB_txn *txn, const state_space *space, const run *r)
+static int get_in_run(MDB_txn *txn, const state_space *space, uint64_t id, uint16_t store, slice key, slice *value, bool *known)
 {
-    run_filter *f = filter_make(space, r->id, r->entries);
+    state_lmdb_key start = run_start(space, id), place = start;
+    MDB_cursor *cursor;
+    MDB_val at, data;
+    int code = mdb_cursor_open(txn, space->dbi, &cursor);
+
+    *known = false;
+    if (code != 0) return code;
+    key_add_place(&place, store, key);
+    code = find_block(cursor, &start, &place, &at, &data);
+    if (code == 0 && begins_with(at, place.bytes, start.len + 2)) code = find_in_block(lmdb_slice(data), key, value, known);
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* In the tree, or erased there, which is known as well: without a value. */
+static int get_in_tree(MDB_txn *txn, const state_space *space, bool has_erased, uint16_t store, slice key, slice *value, bool *known)
+{
+    state_lmdb_key k = { .len = space->prefix_len }, erased = key_of_kind(space, 'e');
+    MDB_val data;
+
+    memcpy(k.bytes, space->prefix, space->prefix_len);
+    key_add_place(&k, store, key);
+    lmdb_touched(space->env);
+    int code = mdb_get(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data);
+    *known = code == 0;
+    *value = code == 0 ? lmdb_slice(data) : NO_SLICE;
+    if (code != MDB_NOTFOUND || !has_erased) return code == MDB_NOTFOUND ? 0 : code;
+    key_add_place(&erased, store, key);
+    code = mdb_get(txn, space->dbi, &(MDB_val){ erased.len, erased.bytes }, &data);
+    *known = code == 0;
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* ---- looking up with guides ---- */
+
+/* Of a run that was written before this process came to it. */
+static int read_guide(MDB_txn *txn, const state_space *space, const run *r)
+{
+    run_guide *g = guide_make(space, r->id, r->entries);
     layer l;
     int code = open_layer(&l, LAYER_RUN, txn, space, r->id);
 
     if (code == 0) code = layer_seek(&l, 0, NO_SLICE);
     while (code == 0 && !l.is_over) {
-        filter_add(f, place_hash(l.at.store, l.at.key));
+        if (l.item == 0) {
+            state_lmdb_key first = { 0 };
+            key_add_place(&first, l.at.store, l.at.key);
+            guide_add_block(g, (slice){ first.bytes, first.len });
+        }
+        guide_add_key(g, place_hash(l.at.store, l.at.key));
         code = layer_next(&l);
     }
     close_layer(&l);
-    if (code != 0) filter_drop(space, r->id);
+    if (code != 0) guide_drop(space, r->id);
     return code;
 }
 
-static int may_be_in_run(MDB_txn *txn, const state_space *space, const run *r, uint64_t hash, bool *may)
+/* Of the tree and what is erased there: how many these are is not known before. */
+static int read_tree_guide(MDB_txn *txn, const state_space *space)
 {
+    text hashes = TEXT_EMPTY;
     int code = 0;
 
-    *may = true;
-    if (space->filters == NULL) return 0;
-    if (filter_of(space, r->id) == NULL && (code = make_filter(txn, space, r)) != 0) return code;
-    *may = filter_may_have(filter_of(space, r->id), hash);
+    for (layer_kind kind = LAYER_TREE; kind <= LAYER_ERASED && code == 0; kind++) {
+        layer l;
+        code = open_layer(&l, kind, txn, space, 0);
+        if (code == 0) code = layer_seek(&l, 0, NO_SLICE);
+        for (; code == 0 && !l.is_over; code = layer_next(&l)) text_add_u64(&hashes, place_hash(l.at.store, l.at.key));
+        close_layer(&l);
+    }
+    if (code == 0) {
+        run_guide *g = guide_make(space, GUIDE_OF_TREE, 2 * (hashes.len / 8));
+        for (size_t i = 0; i < hashes.len; i += 8) guide_add_key(g, get_u64(hashes.data + i));
+    }
+    text_free(&hashes);
+    return code;
+}
+
+/* The book, read once a transaction, and a guide for each of what it has, made where there is none. */
+static int remember(MDB_txn *txn, const state_space *space)
+{
+    run_memory *m = space->memory;
+    size_t number = mdb_txn_id(txn);
+    int code = 0;
+
+    if (m->book_txn == number && m->in_order != NULL && m->in_order_changes == m->guides.changes) return 0;
+    runs_free(&m->book);
+    if ((code = runs_load(txn, space, &m->book)) != 0) return code;
+    check_tree_guide(space, &m->book);
+    if (guide_of(space, GUIDE_OF_TREE) == NULL && (code = read_tree_guide(txn, space)) != 0) return code;
+    free(m->in_order);
+    m->in_order = must_alloc((m->book.run_count + 1) * sizeof *m->in_order);
+    m->in_order[0] = guide_of(space, GUIDE_OF_TREE);
+    for (uint32_t i = 0; i < m->book.run_count; i++) {
+        const run *r = &m->book.runs[i];
+        if (guide_of(space, r->id) == NULL && (code = read_guide(txn, space, r)) != 0) return code;
+        m->in_order[i + 1] = guide_of(space, r->id);
+    }
+    m->book_txn = number;
+    m->in_order_changes = m->guides.changes;
     return 0;
+}
+
+/* Where the blocks of a run lie, without a touch of them. */
+static int find_places(MDB_txn *txn, const state_space *space, run_guide *g)
+{
+    state_lmdb_key start = run_start(space, g->run);
+    MDB_val key = { start.len, start.bytes }, data;
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(txn, space->dbi, &cursor);
+
+    if (code != 0) return code;
+    lmdb_touched(space->env);
+    code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    for (uint32_t i = 0; i < g->block_count && code == 0; i++) {
+        g->blocks[i].place = lmdb_place(space->env, data);
+        g->blocks[i].bytes = (uint32_t)data.mv_size;
+        code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    g->is_placed = true;
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide *g, const guide_block *block, slice first, slice key,
+                        slice *value, bool *known)
+{
+    state_lmdb_key k = run_start(space, g->run);
+    text *buffer = &space->memory->fetched;
+    slice bytes;
+    MDB_val data;
+    int code;
+
+    if (block->place != 0) {
+        code = lmdb_fetch_from(space->env, block->place, block->bytes, buffer, &bytes);
+    } else {
+        memcpy(k.bytes + k.len, first.data, first.len);
+        lmdb_touched(space->env);
+        code = mdb_get(txn, space->dbi, &(MDB_val){ k.len + first.len, k.bytes }, &data);
+        if (code == 0) bytes = lmdb_slice(data);
+    }
+    if (code != 0) return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
+    return find_in_block(bytes, key, value, known);
+}
+
+static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *known)
+{
+    const run_memory *m = space->memory;
+    const uint64_t hash = place_hash(store, key);
+    state_lmdb_key place = { 0 };
+    int code = remember(txn, space);
+
+    *known = false;
+    if (code != 0) return code;
+    if (guide_may_have(m->in_order[0], hash)) code = get_in_tree(txn, space, m->book.erased > 0, store, key, value, known);
+    for (uint32_t i = 1; i <= m->book.run_count && code == 0 && !*known; i++) {
+        run_guide *g = m->in_order[i];
+        if (!guide_may_have(g, hash)) continue;
+        if (place.len == 0) key_add_place(&place, store, key);
+        if (!g->is_placed && (code = find_places(txn, space, g)) != 0) break;
+        slice first;
+        const guide_block *block = guide_block_of(g, (slice){ place.bytes, place.len }, &first);
+        if (block == NULL || get_u16(first.data) != store) continue;
+        code = get_in_block(txn, space, g, block, first, key, value, known);
+    }
+    return code;
 }
 
 int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found)
 {
-    state_lmdb_key erased = key_of_kind(space, 'e');
-    MDB_cursor *cursor;
-    MDB_val data;
+    bool known = false;
     slice book;
     uint32_t runs;
-    bool known = false, may;
-    int code = find_book(txn, space, &book, &runs);
+    int code;
 
-    *found = false;
-    if (code != 0 || runs == 0 || state_key_is_long(key)) return code;
-    if (get_u64(book.data + 16) > 0) {
-        key_add_place(&erased, store, key);
-        code = mdb_get(txn, space->dbi, &(MDB_val){ erased.len, erased.bytes }, &data);
-        if (code != MDB_NOTFOUND) return code;
+    if (space->memory != NULL) {
+        code = get_guided(txn, space, store, key, value, &known);
+    } else {
+        code = find_book(txn, space, &book, &runs);
+        if (code == 0) code = get_in_tree(txn, space, runs > 0 && get_u64(book.data + 16) > 0, store, key, value, &known);
+        for (uint32_t i = 0; i < runs && code == 0 && !known; i++) {
+            code = get_in_run(txn, space, run_in_book(book, i).id, store, key, value, &known);
+        }
     }
-    if ((code = mdb_cursor_open(txn, space->dbi, &cursor)) != 0) return code;
-    uint64_t hash = place_hash(store, key);
-    for (uint32_t i = 0; i < runs && code == 0 && !known; i++) {
-        const run r = run_in_book(book, i);
-        code = may_be_in_run(txn, space, &r, hash, &may);
-        if (code == 0 && may) code = get_in_run(cursor, space, r.id, store, key, value, &known);
-    }
-    mdb_cursor_close(cursor);
     *found = code == 0 && known && value->data != NULL;
     return code;
 }
@@ -654,6 +773,7 @@ int runs_erase(MDB_txn *txn, const state_space *space, run_book *book, uint16_t 
 
     if (book->run_count == 0 || state_key_is_long(key)) return 0;
     key_add_place(&k, store, key);
+    runs_note_key(space, store, key);
     int code = mdb_put(txn, space->dbi, &(MDB_val){ k.len, k.bytes }, &data, MDB_NOOVERWRITE);
     if (code == 0) {
         book->erased++;
@@ -729,7 +849,7 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
 {
     run made = { .id = ++book->last_id };
     run_writer w = { .space = space, .output = &made,
-                     .filter = filter_make(space, made.id, count + book->erased + book->tree_bytes / 64) };
+                     .guide = guide_make(space, made.id, count + book->erased + book->tree_bytes / 64) };
     state_lmdb_key tree = { .len = space->prefix_len }, erased = key_of_kind(space, 'e');
     const state_change *last;
     bool is_over;
@@ -753,6 +873,7 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
     if (code == 0 && book->erased > 0) code = delete_all(txn, space, &erased, false, NULL);
     if (code != 0) return code;
     book->tree_bytes = book->erased = 0;
+    note_emptied(space, book);
     growth->entries += (int64_t)made.entries;
     growth->bytes += (int64_t)made.bytes;
     if (!has_blocks) return 0;
@@ -792,7 +913,7 @@ static void plan_merges(const state_space *space, run_book *book)
             book->runs[i].into = m->output.id;
             keys += book->runs[i].entries;
         }
-        (void)filter_make(space, m->output.id, keys);
+        (void)guide_make(space, m->output.id, keys);
     }
 }
 
@@ -818,7 +939,7 @@ static int finish(MDB_txn *txn, const state_space *space, run_book *book, const 
         growth->entries -= (int64_t)book->runs[i].entries;
         growth->bytes -= (int64_t)book->runs[i].bytes;
         code = delete_all(txn, space, &blocks, false, NULL);
-        filter_drop(space, book->runs[i].id);
+        guide_drop(space, book->runs[i].id);
     }
     growth->entries += (int64_t)m->output.entries;
     growth->bytes += (int64_t)m->output.bytes;
@@ -833,11 +954,12 @@ static int finish(MDB_txn *txn, const state_space *space, run_book *book, const 
 static int carry_on(MDB_txn *txn, const state_space *space, run_book *book, run_merge *m, size_t bytes, bool *is_over)
 {
     uint32_t count, first = first_input(book, m, &count);
-    run_writer w = { .space = space, .output = &m->output, .filter = filter_of(space, m->output.id) };
+    run_writer w = { .space = space, .output = &m->output, .guide = guide_of(space, m->output.id) };
     const state_change *last = NULL;
     layers in;
     int code = 0;
 
+    if (w.guide != NULL) guide_cut(w.guide, (slice){ m->at, m->place });
     layers_make(&in, count);
     for (uint32_t i = first; i < first + count && code == 0; i++) code = layers_add(&in, LAYER_RUN, txn, space, book->runs[i].id);
     if (code == 0 && m->place == 0) code = layers_seek(&in, 0, NO_SLICE);
@@ -860,7 +982,7 @@ static int carry_on(MDB_txn *txn, const state_space *space, run_book *book, run_
 
 int runs_merge(MDB_txn *txn, const state_space *space, run_book *book, size_t bytes, state_growth *growth)
 {
-    size_t each = 2 * bytes < state_run_limits.least_bytes ? state_run_limits.least_bytes : 2 * bytes;
+    size_t each = bytes + bytes / 4 < state_run_limits.least_bytes ? state_run_limits.least_bytes : bytes + bytes / 4;
 
     if (book->run_count == 0) return 0;
     plan_merges(space, book);

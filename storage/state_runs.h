@@ -17,6 +17,7 @@
 #ifndef WEIR_STORAGE_STATE_RUNS_H
 #define WEIR_STORAGE_STATE_RUNS_H
 
+#include "storage/run_guide.h"
 #include "storage/state_lmdb.h"
 
 #define RUNS_STORE ((uint16_t)0xFFFF)
@@ -26,22 +27,6 @@ typedef struct run {
     uint64_t entries, bytes; /* deletions left out */
     uint64_t into;           /* the run that a merge makes of it; 0: none */
 } run;
-
-/* Which runs need not be looked into for a key: Bloom filters of eight keys a word, in memory, made again where they are missing
- * by reading the run. A task's own; all zeros at first. */
-typedef struct run_filter {
-    uint64_t run;
-    uint64_t *words;
-    uint64_t mask; /* their number less one */
-} run_filter;
-
-typedef struct run_filters {
-    run_filter *items;
-    uint32_t count, room;
-    text fetched; /* the block that was looked into last */
-} run_filters;
-
-void run_filters_free(run_filters *f); /* what it holds */
 
 typedef struct run_merge {
     run output;     /* as far as it is written */
@@ -59,14 +44,30 @@ typedef struct run_book {
     uint32_t merge_count;
 } run_book;
 
+/* What a task knows of its own state besides; all zeros at first. The transactions that write may be aborted: what is here then
+ * is checked against the book that is stored. */
+typedef struct run_memory {
+    run_guides guides;
+    run_book book; /* as of the read transaction of this number */
+    size_t book_txn;
+    run_guide **in_order; /* the tree's and those of the book's runs, as of these changes */
+    uint64_t in_order_changes;
+    uint64_t emptied_at; /* the book's last_id when the tree was emptied: the tree's guide is not of a book before that */
+    text fetched;        /* the block that was looked into last */
+} run_memory;
+
+void run_memory_free(run_memory *m); /* what it holds */
+
 /* LMDB's codes in all of these. An absent book is an empty one. */
 int runs_load(MDB_txn *txn, const state_space *space, run_book *out);
 int runs_store(MDB_txn *txn, const state_space *space, const run_book *book);
 void runs_free(run_book *book);
 
-/* Of a key that is not in the tree. */
+/* Of a key that is not long. Readers look into the tree, then into each run; a task, whose space has a memory, only where its
+ * guides say. */
 int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found);
-/* The tree forgets this key, or has it again. */
+/* The tree takes this key in; forgets it; has it again. */
+void runs_note_key(const state_space *space, uint16_t store, slice key);
 int runs_erase(MDB_txn *txn, const state_space *space, run_book *book, uint16_t store, slice key);
 int runs_restore(MDB_txn *txn, const state_space *space, run_book *book, uint16_t store, slice key);
 /* A run of the tree and of changes, sorted, each key once; those of long keys are not for it. */

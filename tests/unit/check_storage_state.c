@@ -1,8 +1,11 @@
 /* tests/unit/check_storage_state.c - state in the embedded log: keys long and short, ranges, snapshots, dropping. */
 #include "check_storage.h"
 
+#include "storage/local.h"
 #include "storage/state_lmdb.h"
 #include "storage/state_runs.h"
+
+#include <errno.h>
 
 static const char *letters(arena *a, char c, size_t count)
 {
@@ -406,9 +409,17 @@ static slice model_key(const model *m, int i)
     return (slice){ m->keys[i], m->key_len[i] };
 }
 
-/* An epoch: of how many keys is drawn, too. */
-static void model_step(model *m, client *c, task_state *t)
+static int refuse_commit(void *self, const char *what)
 {
+    (void)self;
+    return strcmp(what, "commit") == 0 ? ENOSPC : 0;
+}
+
+/* An epoch: of how many keys is drawn, too. False: it was aborted, when all of it was written but not committed. */
+static bool model_step(model *m, storage *of, client *c, task_state *t)
+{
+    local_options *options = &local_of(of)->options;
+    const model before = *m;
     static char letters[26][5000];
     state_change changes[MODEL_STORES * MODEL_KEYS];
     uint32_t count = 0, one_in = 1 + draw(m, 60), mostly_deletes = draw(m, 4) == 0;
@@ -425,7 +436,17 @@ static void model_step(model *m, client *c, task_state *t)
         }
     }
     epoch e = { t, changes, count };
-    if (count > 0) MUST(client_commit(c, &e, 1, NULL, 0, &test_error));
+    if (count == 0 || draw(m, 4) != 0) {
+        if (count > 0) MUST(client_commit(c, &e, 1, NULL, 0, &test_error));
+        return true;
+    }
+    options->fault = refuse_commit;
+    ck_assert_int_eq(client_commit(c, &e, 1, NULL, 0, &test_error), WEIR_STORAGE);
+    options->fault = NULL;
+    MUST(client_abort(c, &test_error));
+    memcpy(m->value_len, before.value_len, sizeof m->value_len);
+    memcpy(m->letter, before.letter, sizeof m->letter);
+    return false;
 }
 
 static void expect_value(const model *m, int s, int i, slice content)
@@ -478,11 +499,11 @@ static void model_check(model *m, task_state *t)
 }
 
 static const run_limits MODEL_LIMITS[] = {
-    { .tree_bytes = 4 << 20, .epoch_bytes = 1 << 20, .block_bytes = 16368, .tier_bytes = 1 << 20, .least_bytes = 65536 },
+    { .tree_bytes = 4 << 20, .epoch_bytes = 1 << 20, .block_bytes = 8176, .tier_bytes = 1 << 20, .least_bytes = 65536 },
     { .tree_bytes = 3000, .epoch_bytes = 1000, .block_bytes = 200, .tier_bytes = 500, .least_bytes = 100 },
     { .tree_bytes = 0, .epoch_bytes = 0, .block_bytes = 64, .tier_bytes = 100, .least_bytes = 1 },
     { .tree_bytes = 20000, .epoch_bytes = 20000, .block_bytes = 1000, .tier_bytes = 100, .least_bytes = 1 << 20 },
-    { .tree_bytes = 6000, .epoch_bytes = 200, .block_bytes = 16368, .tier_bytes = 1 << 20, .least_bytes = 10 },
+    { .tree_bytes = 6000, .epoch_bytes = 200, .block_bytes = 8176, .tier_bytes = 1 << 20, .least_bytes = 10 },
 };
 
 /* Random epochs, whatever part of the state is in the tree, in runs, and in merges under way; beside it another task's. */
@@ -499,9 +520,9 @@ START_TEST(runs_and_tree_are_one_state)
     model_make(m);
     model_make(beside);
     for (int round = 0; round < 120; round++) {
-        model_step(m, c, t);
-        if (round % 3 == 0) model_step(beside, c, u);
-        if (round % 6 == 5) model_check(m, t);
+        bool is_committed = model_step(m, s, c, t);
+        if (round % 3 == 0) model_step(beside, s, c, u);
+        if (round % 6 == 5 || !is_committed) model_check(m, t);
         if (round % 40 != 39) continue;
         model_check(beside, u);
         task_state_close(t);

@@ -1,0 +1,66 @@
+/* storage/run_guide.h - what a task remembers of a sorted run, so that a look-up touches the file only where the key most likely is:
+ * a Bloom filter of its keys, and where its blocks begin. In memory; made again by reading the run where it is missing. The
+ * tree has one too, without blocks. Private to storage/. */
+#ifndef WEIR_STORAGE_RUN_GUIDE_H
+#define WEIR_STORAGE_RUN_GUIDE_H
+
+#include "core/hash.h"
+#include "core/text.h"
+
+#define GUIDE_OF_TREE ((uint64_t)0) /* no run has this id */
+
+typedef struct guide_block {
+    uint64_t place; /* in the file; 0: not known */
+    uint32_t bytes;
+    uint32_t first_end; /* in `firsts` */
+} guide_block;
+
+typedef struct run_guide {
+    uint64_t run;
+    uint64_t *words; /* of the filter */
+    uint32_t word_count;
+    uint64_t keys; /* added to the filter */
+    guide_block *blocks;
+    uint32_t block_count, block_room;
+    text firsts; /* the first key of each block, as [store u16][key] */
+    bool is_placed; /* the blocks' places were looked up */
+} run_guide;
+
+typedef struct run_guides {
+    run_guide **items;
+    uint32_t count, room;
+    uint64_t changes; /* how often one was made or dropped */
+} run_guides;
+
+void guides_free(run_guides *g); /* what it holds */
+
+/* NULL: there is none. */
+run_guide *guides_find(const run_guides *g, uint64_t run);
+/* An empty one, for so many keys; one that is there goes. */
+run_guide *guides_make(run_guides *g, uint64_t run, uint64_t keys);
+void guides_drop(run_guides *g, uint64_t run);
+
+/* Its word of the filter for a key's hash. */
+static inline uint64_t *guide_word(const run_guide *g, uint64_t hash)
+{
+    return &g->words[(uint64_t)hash_home(hash) * g->word_count >> 32];
+}
+
+static inline bool guide_may_have(const run_guide *g, uint64_t hash)
+{
+    return (*guide_word(g, hash) & hash_filter_bits(hash)) == hash_filter_bits(hash);
+}
+
+void guide_add_key(run_guide *g, uint64_t hash);
+/* More keys than its filter is good for. */
+bool guide_is_full(const run_guide *g);
+void guide_forget_keys(run_guide *g);
+
+/* Behind all others. */
+void guide_add_block(run_guide *g, slice first);
+/* Those that begin behind the place go: an aborted transaction has left them. */
+void guide_cut(run_guide *g, slice place);
+/* The last block that begins at or before the place; NULL: none does. */
+const guide_block *guide_block_of(const run_guide *g, slice place, slice *first);
+
+#endif
