@@ -1,7 +1,7 @@
 /* functions/zone.h - time zones, by ICU's rules: offsets of a moment, moments of a local time, names.
- * A zone is found by its text as Java takes it: "UTC", "Europe/London", "PST", "+02:00", "GMT+2"; also by
- * the short name of its summer time, "PDT", which Java does not know there though ksqlDB's manual names it. What ICU needs for it is
- * kept per thread, a handful of zones each, since its calendars belong to one thread. Private to functions/. */
+ * A zone is found by its text as Java takes it: "UTC", "Europe/London", "PST", "+02:00", "GMT+2"; and by
+ * "PDT" and its like, which ksqlDB's manual names, though Java does not know them there. What ICU needs for a zone is kept
+ * per thread, a handful of zones each, since its calendars belong to one thread. Private to functions/. */
 #ifndef WEIR_FUNCTIONS_ZONE_H
 #define WEIR_FUNCTIONS_ZONE_H
 

@@ -204,8 +204,9 @@ static weir_rc bind_name(binder *b, const expr *e, bound **out)
 
     if (bind_parameter(b, e, out)) return WEIR_OK;
     if (find_parameter(b->hidden, e, &nth) != NULL) {
-        return weir_fail(b->err, WEIR_SEMANTIC, e->at, "%s cannot use %.*s, a parameter of a lambda: it is computed before the lambda is called",
-                         b->clause, SLICE_ARG(e->column.name.name));
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at,
+                         "%s cannot use %.*s, a parameter of a lambda: it is computed before the lambda is called", b->clause,
+                         SLICE_ARG(e->column.name.name));
     }
     WEIR_TRY(bind_pseudo_column(b, e, out));
     if (*out != NULL) return WEIR_OK;
