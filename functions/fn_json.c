@@ -158,12 +158,13 @@ typedef struct json_path {
     uint32_t count;
 } json_path;
 
-/* "name" or \-escaped "na\"me" up to the closing quote; then ] must follow. */
+/* "name", 'name' or \-escaped "na\"me", from the opening quote on; behind the closing one ] must follow. */
 static const char *read_quoted_step(const char *at, const char *end, arena *a, slice *step)
 {
-    char *to = arena_alloc(a, (size_t)(end - at) + 1), *begin = to;
+    char *to = arena_alloc(a, (size_t)(end - at)), *begin = to;
+    char quote = *at++;
 
-    for (; at < end && *at != '"'; at++) {
+    for (; at < end && *at != quote; at++) {
         if (*at == '\\' && ++at == end) return NULL;
         *to++ = *at;
     }
@@ -172,7 +173,7 @@ static const char *read_quoted_step(const char *at, const char *end, arena *a, s
     return at + 2;
 }
 
-/* $, then any of .name, [0], ["name"]. */
+/* $, then any of .name, [0], ["name"], ['name']. */
 static bool read_path(slice from, arena *a, json_path *out)
 {
     const char *at = from.data, *end = from.data + from.len;
@@ -183,8 +184,8 @@ static bool read_path(slice from, arena *a, json_path *out)
     while (at < end) {
         char kind = *at++;
         const char *begin = at;
-        if (kind == '[' && at < end && *at == '"') {
-            if ((at = read_quoted_step(at + 1, end, a, &out->steps[out->count++])) == NULL) return false;
+        if (kind == '[' && at < end && (*at == '"' || *at == '\'')) {
+            if ((at = read_quoted_step(at, end, a, &out->steps[out->count++])) == NULL) return false;
             continue;
         }
         if (kind != '.' && kind != '[') return false;

@@ -118,6 +118,8 @@ static bool round_places(decimal v, int scale, int64_t places, rounding mode, de
     return !__builtin_mul_overflow(below, unit, out);
 }
 
+/* The type has no digit for what rounding up may carry over (99.5 of DECIMAL(3, 1) gives a DECIMAL(2, 0)); the value has it,
+ * as in ksqlDB. */
 static void round_column(const call *c, eval_context *x, const column *args, row_set rows, column *out, rounding mode)
 {
     int scale = c->arg_types[0]->scale;
@@ -127,9 +129,9 @@ static void round_column(const call *c, eval_context *x, const column *args, row
         int64_t places = c->arg_count > 1 ? args[1].i32[r] : 0;
         decimal v;
         if (!round_places(args[0].dec[r], scale, places, mode, &v) ||
-            !decimal_rescale(v, scale, c->result->scale, &v) || !decimal_fits(v, c->result->precision)) {
+            !decimal_rescale(v, scale, c->result->scale, &v) || !decimal_fits(v, DECIMAL_DIGITS_MAX)) {
             out->null[r] = 1;
-            eval_fail(x, r, "the result does not fit DECIMAL(%u, %u)", c->result->precision, c->result->scale);
+            eval_fail(x, r, "the result has more than %d digits", DECIMAL_DIGITS_MAX);
         } else {
             out->dec[r] = v;
         }

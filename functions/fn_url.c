@@ -37,22 +37,37 @@ static slice cut_at(slice *whole, const char *stops)
     return NO_SLICE;
 }
 
+static bool has_any(slice s, const char *characters)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (strchr(characters, s.data[i]) != NULL) return true;
+    }
+    return false;
+}
+
+static bool is_scheme(slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        if (!isalpha(c) && (i == 0 || (!isdigit(c) && strchr("+-.", c) == NULL))) return false;
+    }
+    return s.len > 0;
+}
+
+/* False: the text is no URL. A colon before the first slash ends a scheme, and something must follow it, as after //. */
 static bool parse(slice s, url *out)
 {
     *out = (url){ 0 };
     if (has_bad_character(s)) return false;
     out->fragment = cut_at(&s, "#");
+    if (has_any(out->fragment, "#")) return false;
     out->query = cut_at(&s, "?");
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.data[i];
-        if (c == ':') {
-            if (i == 0) return false;
-            out->protocol = (slice){ s.data, i };
-            s = (slice){ s.data + i + 1, s.len - i - 1 };
-            break;
-        }
-        bool fits = isalpha((unsigned char)c) || (i > 0 && (isdigit((unsigned char)c) || strchr("+-.", c) != NULL));
-        if (!fits) break;
+    size_t colon = 0;
+    while (colon < s.len && s.data[colon] != ':' && s.data[colon] != '/') colon++;
+    if (colon < s.len && s.data[colon] == ':') {
+        if (!is_scheme((slice){ s.data, colon }) || colon + 1 == s.len) return false;
+        out->protocol = (slice){ s.data, colon };
+        s = (slice){ s.data + colon + 1, s.len - colon - 1 };
     }
     if (s.len >= 2 && s.data[0] == '/' && s.data[1] == '/') {
         slice authority = { s.data + 2, s.len - 2 };
@@ -60,21 +75,22 @@ static bool parse(slice s, url *out)
         while (end < authority.len && authority.data[end] != '/') end++;
         s = (slice){ authority.data + end, authority.len - end };
         authority.len = end;
+        if (end == 0 && s.len == 0 && out->query.data == NULL && out->fragment.data == NULL) return false;
         for (size_t i = authority.len; i-- > 0;) {
             if (authority.data[i] != '@') continue;
             authority = (slice){ authority.data + i + 1, authority.len - i - 1 };
             break;
         }
-        size_t colon = authority.len;
-        while (colon > 0 && isdigit((unsigned char)authority.data[colon - 1])) colon--;
-        if (colon > 0 && authority.data[colon - 1] == ':') {
-            if (colon < authority.len) out->port = (slice){ authority.data + colon, authority.len - colon };
-            authority.len = colon - 1;
+        size_t port = authority.len;
+        while (port > 0 && isdigit((unsigned char)authority.data[port - 1])) port--;
+        if (port > 0 && authority.data[port - 1] == ':') {
+            if (port < authority.len) out->port = (slice){ authority.data + port, authority.len - port };
+            authority.len = port - 1;
         }
         if (authority.len > 0) out->host = authority;
     }
     out->path = s;
-    return true;
+    return !has_any(s, "[]");
 }
 
 static int hex_digit(char c)

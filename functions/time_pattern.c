@@ -481,27 +481,6 @@ static bool read_literal(reading *r, slice literal)
     return true;
 }
 
-/* The short names people write where a pattern says z; Java takes each for the zone named here. */
-static slice zone_abbreviated(slice name)
-{
-    static const char *const zones[][2] = {
-        { "PST", "America/Los_Angeles" }, { "PDT", "America/Los_Angeles" }, { "MST", "America/Denver" },
-        { "MDT", "America/Denver" },      { "CST", "America/Chicago" },     { "CDT", "America/Chicago" },
-        { "EST", "America/New_York" },    { "EDT", "America/New_York" },    { "AKST", "America/Anchorage" },
-        { "AKDT", "America/Anchorage" },  { "HST", "Pacific/Honolulu" },    { "BST", "Europe/London" },
-        { "WET", "Europe/Lisbon" },       { "WEST", "Europe/Lisbon" },      { "CET", "Europe/Paris" },
-        { "CEST", "Europe/Paris" },       { "EET", "Europe/Athens" },       { "EEST", "Europe/Athens" },
-        { "MSK", "Europe/Moscow" },       { "IST", "Asia/Kolkata" },        { "JST", "Asia/Tokyo" },
-        { "AEST", "Australia/Sydney" },   { "AEDT", "Australia/Sydney" },   { "NZST", "Pacific/Auckland" },
-        { "NZDT", "Pacific/Auckland" },
-    };
-
-    for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
-        if (slice_equal_nocase(name, slice_of(zones[i][0]))) return slice_of(zones[i][1]);
-    }
-    return name;
-}
-
 static bool read_zone(reading *r, bool by_name)
 {
     const char *from = r->at;

@@ -84,6 +84,26 @@ static bool is_utc(slice id)
            slice_is(id, "Etc/UTC") || slice_is(id, "Etc/GMT");
 }
 
+slice zone_abbreviated(slice name)
+{
+    static const char *const zones[][2] = {
+        { "PST", "America/Los_Angeles" }, { "PDT", "America/Los_Angeles" }, { "MST", "America/Denver" },
+        { "MDT", "America/Denver" },      { "CST", "America/Chicago" },     { "CDT", "America/Chicago" },
+        { "EST", "America/New_York" },    { "EDT", "America/New_York" },    { "AKST", "America/Anchorage" },
+        { "AKDT", "America/Anchorage" },  { "HST", "Pacific/Honolulu" },    { "BST", "Europe/London" },
+        { "WET", "Europe/Lisbon" },       { "WEST", "Europe/Lisbon" },      { "CET", "Europe/Paris" },
+        { "CEST", "Europe/Paris" },       { "EET", "Europe/Athens" },       { "EEST", "Europe/Athens" },
+        { "MSK", "Europe/Moscow" },       { "IST", "Asia/Kolkata" },        { "JST", "Asia/Tokyo" },
+        { "AEST", "Australia/Sydney" },   { "AEDT", "Australia/Sydney" },   { "NZST", "Pacific/Auckland" },
+        { "NZDT", "Pacific/Auckland" },
+    };
+
+    for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
+        if (slice_equal_nocase(name, slice_of(zones[i][0]))) return slice_of(zones[i][1]);
+    }
+    return name;
+}
+
 /* Fills *z; false: no such zone. */
 static bool open_zone(slice id, zone *z)
 {
@@ -116,7 +136,13 @@ static bool open_zone(slice id, zone *z)
     UErrorCode status = U_ZERO_ERROR;
     UBool is_system;
     ucal_getCanonicalTimeZoneID(wide, (int32_t)id.len, canonical, ID_BYTES_MAX * 2, &is_system, &status);
-    if (U_FAILURE(status) || !is_system) return false; /* ICU would take an unknown zone for GMT */
+    if (U_FAILURE(status) || !is_system) { /* ICU would take an unknown zone for GMT */
+        slice whole = zone_abbreviated(id);
+        if (whole.data == id.data || !open_zone(whole, z)) return false;
+        memcpy(z->id, id.data, id.len);
+        z->id_len = id.len;
+        return true;
+    }
     status = U_ZERO_ERROR;
     z->calendar = ucal_open(wide, (int32_t)id.len, "en_US", UCAL_GREGORIAN, &status);
     return U_SUCCESS(status);

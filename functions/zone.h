@@ -1,6 +1,7 @@
 /* functions/zone.h - time zones, by ICU's rules: offsets of a moment, moments of a local time, names.
- * A zone is found by its text as Java takes it: "UTC", "Europe/London", "PST", "+02:00", "GMT+2". What ICU needs for it is
- * kept per thread, a handful of zones each, since its calendars belong to one thread. Private to functions/. */
+ * A zone is found by its text as Java takes it: "UTC", "Europe/London", "PST", "+02:00", "GMT+2"; and by
+ * "PDT" and its like, which ksqlDB's manual names, though Java does not know them there. What ICU needs for a zone is kept
+ * per thread, a handful of zones each, since its calendars belong to one thread. Private to functions/. */
 #ifndef WEIR_FUNCTIONS_ZONE_H
 #define WEIR_FUNCTIONS_ZONE_H
 
@@ -8,6 +9,8 @@
 
 typedef struct zone zone;
 
+/* The zone whose clocks are said to show "PDT" or "CEST" (in any case), as Java reads such names; else the name itself. */
+slice zone_abbreviated(slice name);
 /* Lent until this thread has asked for some more zones: not to be kept. NULL: there is no such zone. */
 zone *zone_find(slice id);
 int64_t zone_offset_ms(zone *z, int64_t utc_ms);

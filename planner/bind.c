@@ -87,18 +87,49 @@ static weir_rc bind_simple(binder *b, const expr *e, bound **out)
 
 /* ---- names ---- */
 
-bool bind_parameter(binder *b, const expr *e, bound **out)
+static const lambda_frame *find_parameter(const lambda_frame *innermost, const expr *e, uint32_t *nth)
 {
-    if (identifier_present(&e->column.source)) return false;
-    for (const lambda_frame *f = b->frames; f != NULL; f = f->outer) {
-        for (uint32_t i = 0; i < f->count; i++) {
-            if (!slice_equal(f->names[i].name, e->column.name.name)) continue;
-            *out = bound_new(b->arena, BOUND_PARAM, f->types[i], e->at, 0);
-            (*out)->param = f->first_param + i;
-            return true;
+    if (identifier_present(&e->column.source)) return NULL;
+    for (const lambda_frame *f = innermost; f != NULL; f = f->outer) {
+        for (*nth = 0; *nth < f->count; (*nth)++) {
+            if (slice_equal(f->names[*nth].name, e->column.name.name)) return f;
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool bind_parameter(binder *b, const expr *e, bound **out)
+{
+    uint32_t nth;
+    const lambda_frame *f = find_parameter(b->frames, e, &nth);
+
+    if (f == NULL) return false;
+    *out = bound_new(b->arena, BOUND_PARAM, f->types[nth], e->at, 0);
+    (*out)->param = f->first_param + nth;
+    return true;
+}
+
+typedef struct parameter_search {
+    const lambda_frame *innermost;
+    bool is_found;
+} parameter_search;
+
+static bool see_parameter(void *self, const expr *e)
+{
+    parameter_search *p = self;
+    uint32_t nth;
+
+    if (e->kind == EXPR_LAMBDA) expr_walk(e->lambda.body, see_parameter, p);
+    if (e->kind == EXPR_COLUMN && find_parameter(p->innermost, e, &nth) != NULL) p->is_found = true;
+    return !p->is_found;
+}
+
+bool uses_parameter(const binder *b, const expr *e)
+{
+    parameter_search p = { b->frames, false };
+
+    if (b->frames != NULL) expr_walk(e, see_parameter, &p);
+    return p.is_found;
 }
 
 static bool names_own_source(const binder *b, const identifier *named)
@@ -169,7 +200,14 @@ static weir_rc bind_dotted_field(binder *b, const expr *e, bound **out)
 
 static weir_rc bind_name(binder *b, const expr *e, bound **out)
 {
+    uint32_t nth;
+
     if (bind_parameter(b, e, out)) return WEIR_OK;
+    if (find_parameter(b->hidden, e, &nth) != NULL) {
+        return weir_fail(b->err, WEIR_SEMANTIC, e->at,
+                         "%s cannot use %.*s, a parameter of a lambda: it is computed before the lambda is called", b->clause,
+                         SLICE_ARG(e->column.name.name));
+    }
     WEIR_TRY(bind_pseudo_column(b, e, out));
     if (*out != NULL) return WEIR_OK;
     if (!names_own_source(b, &e->column.source)) {

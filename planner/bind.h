@@ -54,6 +54,7 @@ struct binder {
     held_call **held; /* NULL: nobody asks */
     bool folds_volatile; /* INSERT VALUES: NOW() is a value too */
     const struct lambda_frame *frames; /* parameters of the lambdas around, innermost first */
+    const struct lambda_frame *hidden; /* those of lambdas around what is computed before them: aggregates, table functions */
 };
 
 weir_rc bind_expr(binder *b, const expr *e, bound **out) WEIR_CHECKED;

@@ -18,8 +18,8 @@ struct lambda_frame {
 weir_rc bind_call_args(binder *b, const expr *e, bound **args) WEIR_CHECKED;
 /* The function that a call names: F(DISTINCT x) is F_DISTINCT(x), where there is one. */
 weir_rc called_name(binder *b, const expr *e, slice *name) WEIR_CHECKED;
-/* A name that is a parameter of a lambda around it. */
-bool bind_parameter(binder *b, const expr *e, bound **out);
+/* Does the expression name a parameter of a lambda around it? */
+bool uses_parameter(const binder *b, const expr *e);
 /* A call with OVER, which there is not yet. */
 weir_rc fail_over(weir_error *err, const expr *e) WEIR_CHECKED;
 

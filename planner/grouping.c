@@ -202,7 +202,7 @@ static bound *collect_limit(grouping *g, const expr *e)
     return bound_literal(g->b->arena, &type_integer, (value){ .i32 = most }, e->at);
 }
 
-static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
+static weir_rc bind_aggregate(grouping *g, const binder *outer, const expr *e, bound **out)
 {
     uint32_t count = e->call.args.count;
     bound **args = ARENA_ZEROS(g->b->arena, bound *, count + 2);
@@ -213,6 +213,7 @@ static weir_rc bind_aggregate(grouping *g, const expr *e, bound **out)
     slice name;
 
     if (e->call.over != NULL) return fail_over(g->b->err, e);
+    over.hidden = outer->frames;
     WEIR_TRY(bind_call_args(&over, e, args));
     WEIR_TRY(called_name(&over, e, &name));
     /* Without an argument, or of *, all but COUNT are about the time of the row. */
@@ -273,13 +274,13 @@ static weir_rc intercept(binder *over, const expr *e, bound **out)
 {
     grouping *g = over->intercept_self;
 
-    if (e->kind == EXPR_COLUMN && bind_parameter(over, e, out)) return WEIR_OK;
-    if (expr_is_call_of(e, FUNCTION_AGGREGATE)) return bind_aggregate(g, e, out);
+    if (expr_is_call_of(e, FUNCTION_AGGREGATE)) return bind_aggregate(g, over, e, out);
     if (expr_is_call_of(e, FUNCTION_TABLE)) {
         return weir_fail(g->b->err, WEIR_SEMANTIC, e->at,
                          "the table function %.*s cannot be used with GROUP BY; make a stream of its rows first, and group that",
                          SLICE_ARG(e->call.name.name));
     }
+    if (uses_parameter(over, e)) return WEIR_OK; /* however alike it looks, a lambda's x is no column of the rows */
     binder below = input_binder(g, over->clause);
     for (uint32_t i = 0; i < g->key_count; i++) {
         if (!expr_same(&below, g->keys[i], e)) continue;

@@ -36,6 +36,7 @@ static weir_rc intercept_table_call(binder *over, const expr *e, bound **out)
                          SLICE_ARG(e->call.name.name), SLICE_ARG(b->leftmost->name));
     }
     binder args_over = binder_over(b, &f->input->scope, "the argument of a table function");
+    args_over.hidden = over->frames;
     bound **args = ARENA_ZEROS(b->arena, bound *, e->call.args.count);
     bound *node;
     WEIR_TRY(bind_call_args(&args_over, e, args));
