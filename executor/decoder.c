@@ -15,7 +15,7 @@ struct decoder {
     uint32_t value_count;
     const bool *wanted;
     const fetch *records;    /* being read */
-    int64_t stopped_at;      /* on.bad.record = stop: offset of the first bad one; -1: none */
+    int64_t stopped_at;      /* offset of the first record that ends the query; -1: none */
     char stopped_by[256];
 };
 
@@ -59,15 +59,27 @@ void decoder_close(decoder *d)
     timestamp_reader_close(&d->timestamp);
 }
 
+static void count_bad(decoder *d, uint32_t row, const char *reason, bool stops)
+{
+    d->task->counts.bad_rows++;
+    bad_log_add(d->task->log, d->task, BAD_RECORD, row, reason);
+    if (!stops || d->stopped_at >= 0) return;
+    d->stopped_at = d->records->offset[row];
+    snprintf(d->stopped_by, sizeof d->stopped_by, "%s", reason);
+}
+
 static void report_bad(void *self, uint32_t row, const char *reason)
 {
     decoder *d = self;
 
-    d->task->counts.bad_rows++;
-    bad_log_add(d->task->log, d->task, BAD_RECORD, row, reason);
-    if (!d->task->shared->plan->stop_on_bad_record || d->stopped_at >= 0) return;
-    d->stopped_at = d->records->offset[row];
-    snprintf(d->stopped_by, sizeof d->stopped_by, "%s", reason);
+    count_bad(d, row, reason, d->task->shared->plan->stops_at == STOPS_AT_BAD_RECORD);
+}
+
+static void report_bad_time(void *self, uint32_t row, const char *reason)
+{
+    decoder *d = self;
+
+    count_bad(d, row, reason, d->task->shared->plan->stops_at != STOPS_AT_NONE);
 }
 
 static void report_bad_key(void *self, uint32_t row, const char *reason)
@@ -81,9 +93,11 @@ static void report_bad_key(void *self, uint32_t row, const char *reason)
 /* The query's plan says that a bad record ends it: it goes on from that record once the cause is gone. */
 static weir_rc stop_at_bad_record(const decoder *d, weir_error *err)
 {
+    bool at_any = d->task->shared->plan->stops_at == STOPS_AT_BAD_RECORD;
+
     if (d->stopped_at < 0) return WEIR_OK;
-    return weir_fail(err, WEIR_RUNTIME, NOWHERE,
-                     "a record cannot be read and on.bad.record is 'stop': topic %.*s, partition %d, offset %lld: %s",
+    return weir_fail(err, WEIR_RUNTIME, NOWHERE, "a record cannot be read and %s: topic %.*s, partition %d, offset %lld: %s",
+                     at_any ? "on.bad.record is 'stop'" : "ksql.timestamp.throw.on.invalid is 'true'",
                      SLICE_ARG(d->source->source.topic), d->records->partition, (long long)d->stopped_at, d->stopped_by);
 }
 
@@ -203,7 +217,7 @@ weir_rc decoder_read(decoder *d, const fetch *records, batch **out, weir_error *
         }
         live = (row_set){ index, count };
     }
-    b->live = timestamp_read(&d->timestamp, &d->task->eval, b, live, b->event_ms, &report);
+    b->live = timestamp_read(&d->timestamp, &d->task->eval, b, live, b->event_ms, &(row_report){ report_bad_time, d });
     *out = b->live.count == 0 ? NULL : b;
     return stop_at_bad_record(d, err);
 }

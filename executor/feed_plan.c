@@ -64,7 +64,7 @@ slice feed_view_text(const plan *of, arena *a)
 {
     const step *top = feed_step_of(of);
     const step *source = top->kind == STEP_TABLE ? &of->steps[top->inputs[0]] : top;
-    plan p = { .mode = PLAN_PUSH, .latest = true, .stop_on_bad_record = of->stop_on_bad_record, .subtopology_count = 1,
+    plan p = { .mode = PLAN_PUSH, .latest = true, .stops_at = of->stops_at, .subtopology_count = 1,
                .steps = ARENA_ZEROS(a, step, 4) };
     text printed = TEXT_EMPTY;
 

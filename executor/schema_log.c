@@ -1,6 +1,7 @@
 /* executor/schema_log.c - the registry's client as the options say; and on the embedded log, where no server is named, a
- * registry of weir's own, kept in an internal topic: a record a schema, JSON as a server's API has it. Its id is its offset
- * plus one, so that processes which append at the same time never give one id to two schemas. */
+ * registry of weir's own, kept in an internal topic: a record a schema, JSON as a server's API has it, or a subject that was
+ * deleted. A schema's id is its offset plus one, so that processes which append at the same time never give one id to two
+ * schemas. */
 #include "executor/weir.h"
 
 #include "core/json.h"
@@ -71,7 +72,9 @@ static weir_rc fold_record(schema_log *l, registry *into, slice record, int64_t 
     bool is_good = node_parse(record, a, &whole, &at);
     slice subject = is_good ? node_member_text(&whole, "subject") : NO_SLICE;
     made.text = is_good ? node_member_text(&whole, "schema") : NO_SLICE;
-    if (subject.data == NULL || made.text.data == NULL) {
+    if (subject.data != NULL && node_member(&whole, "deleted") != NULL) {
+        registry_end(into, subject);
+    } else if (subject.data == NULL || made.text.data == NULL) {
         rc = weir_fail(err, WEIR_STORAGE, NOWHERE, "topic %.*s holds a record that is no schema at offset %lld",
                        SLICE_ARG(l->topic), (long long)offset);
     } else {
@@ -124,29 +127,47 @@ static weir_rc refresh(void *self, registry *into, weir_error *err)
     return end <= l->folded_to ? WEIR_OK : fold(l, into, end, err);
 }
 
-static weir_rc append(void *self, slice subject, const schema_text *what, int32_t *id, weir_error *err)
+/* Takes the body. */
+static weir_rc append_record(schema_log *l, text *body, int64_t *offset, weir_error *err)
 {
-    schema_log *l = self;
     const topic_spec spec = { .name = l->topic, .partitions = 1, .replicas = 1, .retention_ms = -1, .retention_bytes = -1,
                               .is_internal = true };
     topic_info info;
     bool found;
-    int64_t offset = 0;
     int32_t partition = 0;
+
+    weir_rc rc = topic_find(l->weir->storage, l->topic, &info, &found, err);
+    if (rc == WEIR_OK && !found) rc = topic_create(l->weir->storage, &spec, err);
+    const record one = { .value = text_slice(body), .timestamp_ms = clock_now_ms(&l->weir->clock) };
+    if (rc == WEIR_OK) rc = topic_append(l->weir->storage, l->topic, &one, &partition, 1, offset, err);
+    text_free(body);
+    return rc;
+}
+
+static weir_rc append(void *self, slice subject, const schema_text *what, int32_t *id, weir_error *err)
+{
+    int64_t offset = 0;
     text body = TEXT_EMPTY;
 
-    WEIR_TRY(topic_find(l->weir->storage, l->topic, &info, &found, err));
-    if (!found) WEIR_TRY(topic_create(l->weir->storage, &spec, err));
     text_add_c(&body, "{\"subject\":");
     print_json_string(&body, subject);
     text_printf(&body, ",\"schemaType\":\"%s\",\"schema\":", LANGUAGES[what->language]);
     print_json_string(&body, what->text);
     text_add_char(&body, '}');
-    const record one = { .value = text_slice(&body), .timestamp_ms = clock_now_ms(&l->weir->clock) };
-    weir_rc rc = topic_append(l->weir->storage, l->topic, &one, &partition, 1, &offset, err);
-    text_free(&body);
+    weir_rc rc = append_record(self, &body, &offset, err);
     *id = (int32_t)(offset + 1);
     return rc;
+}
+
+static weir_rc append_end(void *self, slice subject, weir_error *err)
+{
+    int64_t offset = 0;
+    text body = TEXT_EMPTY;
+
+    text_add_c(&body, "{\"subject\":");
+    print_json_string(&body, subject);
+    text_add_c(&body, ",\"deleted\":true}");
+    return append_record(self, &body, &offset, err);
 }
 
 weir_rc open_registry(weir *w, weir_error *err)
@@ -159,7 +180,7 @@ weir_rc open_registry(weir *w, weir_error *err)
     }
     schema_log *l = ARENA_NEW(w->arena, schema_log);
     *l = (schema_log){ .weir = w, .topic = SLICE(SCHEMA_TOPIC) };
-    const registry_journal journal = { .append = append, .refresh = refresh, .self = l };
+    const registry_journal journal = { .append = append, .append_end = append_end, .refresh = refresh, .self = l };
     w->registry = registry_open_local(&journal);
     return WEIR_OK;
 }

@@ -270,11 +270,41 @@ static weir_result *command_done(weir *w, const command *what)
     return result_message("currentStatus", "done");
 }
 
-static slice topic_of(weir *w, const command *what, arena *a)
-{
-    const source *s = what->kind == COMMAND_DROP_SOURCE ? catalog_source(w->catalog, what->name) : NULL;
+/* What DROP ... DELETE TOPIC is to delete, which is known as long as the source is: the topic and its schemas. */
+typedef struct doomed {
+    slice topic; /* absent: nothing */
+    format_spec key, value;
+} doomed;
 
-    return s == NULL ? NO_SLICE : arena_copy(a, s->topic);
+static format_spec kept_spec(const format_spec *spec, arena *a)
+{
+    format_spec kept = *spec;
+
+    kept.name = arena_copy(a, spec->name);
+    kept.subject = arena_copy(a, spec->subject);
+    return kept;
+}
+
+static doomed doomed_by(weir *w, const command *what, arena *a)
+{
+    const source *s = what->kind == COMMAND_DROP_SOURCE && what->deletes_topic ? catalog_source(w->catalog, what->name) : NULL;
+
+    if (s == NULL) return (doomed){ .topic = NO_SLICE };
+    return (doomed){ arena_copy(a, s->topic), kept_spec(&s->key, a), kept_spec(&s->value, a) };
+}
+
+static weir_rc delete_doomed(weir *w, const doomed *d, weir_error *err)
+{
+    char reason[sizeof err->message];
+
+    if (d->topic.data == NULL) return WEIR_OK;
+    WEIR_TRY(topic_delete(w->storage, d->topic, err));
+    weir_rc rc = format_unregister(&d->key, err);
+    if (rc == WEIR_OK) rc = format_unregister(&d->value, err);
+    if (rc == WEIR_OK) return WEIR_OK;
+    memcpy(reason, err->message, sizeof reason);
+    return weir_fail_act(err, rc, err->act, "dropped, with its topic %.*s, but the schemas of that stay in the registry: %s", SLICE_ARG(d->topic),
+                         reason);
 }
 
 /* What a stored statement of the same text made, in words; absent: there is none. */
@@ -502,11 +532,11 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
         case PLANNED_COMMAND: break;
         }
         bool accepted = false;
-        slice topic = topic_of(w, &p.command, *kept);
+        doomed doomed = doomed_by(w, &p.command, *kept);
         weir_rc rc = make_topics(w, &p, err);
         if (rc == WEIR_OK) rc = register_schemas(&p.command, *kept, err);
         if (rc == WEIR_OK) rc = command_append(w, &p.command, version, &accepted, err);
-        if (rc == WEIR_OK && accepted && p.command.deletes_topic && topic.data != NULL) rc = topic_delete(w->storage, topic, err);
+        if (rc == WEIR_OK && accepted) rc = delete_doomed(w, &doomed, err);
         command_release(&p.command); /* the catalog has its own */
         if (rc != WEIR_OK) return rc;
         if (!accepted) continue;

@@ -538,6 +538,7 @@ join_type(A) ::= INNER(T) JOIN. { A = (join_word){ INNER_JOIN, T.at }; }
 join_type(A) ::= LEFT(T) outer JOIN. { A = (join_word){ LEFT_JOIN, T.at }; }
 join_type(A) ::= RIGHT(T) outer JOIN. { A = (join_word){ RIGHT_JOIN, T.at }; }
 join_type(A) ::= FULL(T) outer JOIN. { A = (join_word){ FULL_JOIN, T.at }; }
+join_type(A) ::= OUTER(T) JOIN. { A = (join_word){ FULL_JOIN, T.at }; }
 
 outer ::= .
 outer ::= OUTER.

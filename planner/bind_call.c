@@ -160,25 +160,22 @@ weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound 
     return WEIR_OK;
 }
 
-/* Is it text, or made of text, as typed? Such literals take the type of what stands beside them. */
-static bool is_text(const type *t)
+/* A type with the places of its texts left open. */
+static const type *without_text(arena *a, const type *t)
 {
     switch (t->kind) {
-    case TYPE_STRING: return true;
-    case TYPE_ARRAY: return is_text(t->element);
-    case TYPE_MAP: return is_text(t->element) || is_text(t->key);
-    case TYPE_STRUCT:
+    case TYPE_STRING: return &type_null;
+    case TYPE_ARRAY: return type_array(a, without_text(a, t->element));
+    case TYPE_MAP: return type_map(a, without_text(a, t->key), without_text(a, t->element));
+    case TYPE_STRUCT: {
+        type_field *fields = ARENA_ARRAY(a, type_field, t->field_count);
         for (uint32_t i = 0; i < t->field_count; i++) {
-            if (is_text(t->fields[i].type)) return true;
+            fields[i] = (type_field){ t->fields[i].name, without_text(a, t->fields[i].type) };
         }
-        return false;
-    default: return false;
+        return type_struct(a, fields, t->field_count);
     }
-}
-
-static bool yields(const bound *item)
-{
-    return item->kind == BOUND_LITERAL && is_text(item->type);
+    default: return t;
+    }
 }
 
 /* The type a text would have as a number: '10' an INTEGER, '1.5' a DECIMAL(2, 1), '2e1' a DECIMAL(2, 0). NULL: it is none. */
@@ -214,6 +211,46 @@ static const type *number_type_of(arena *a, slice in)
     return digits < 1 || digits > 38 ? NULL : type_decimal(a, (uint32_t)digits, (uint32_t)scale);
 }
 
+/* What a type becomes by a literal (absent: by its type alone): where it has left a text's place open, text; beside a
+ * number, wide enough for the number that the text spells. */
+static const type *with_text(arena *a, const type *found, const type *t, const value *v)
+{
+    bool is_absent = v == NULL || v->is_null;
+
+    if (t->kind == TYPE_STRING) {
+        const type *spelt = is_absent || !type_is_number(found) ? NULL : number_type_of(a, v->str);
+        return found->kind == TYPE_NULL ? t : spelt == NULL ? found : common_type(a, found, spelt);
+    }
+    if (t->kind != found->kind) return found;
+    switch (t->kind) {
+    case TYPE_ARRAY: {
+        const type *element = with_text(a, found->element, t->element, NULL);
+        for (uint32_t i = 0; !is_absent && i < v->list.count; i++) element = with_text(a, element, t->element, &v->list.items[i]);
+        return type_array(a, element);
+    }
+    case TYPE_MAP: {
+        const type *key = with_text(a, found->key, t->key, NULL), *element = with_text(a, found->element, t->element, NULL);
+        for (uint32_t i = 0; !is_absent && i < v->map.count; i++) {
+            key = with_text(a, key, t->key, &v->map.keys[i]);
+            element = with_text(a, element, t->element, &v->map.values[i]);
+        }
+        return type_map(a, key, element);
+    }
+    case TYPE_STRUCT: {
+        type_field *fields = ARENA_ARRAY(a, type_field, found->field_count);
+        for (uint32_t i = 0; i < found->field_count; i++) {
+            uint32_t at = 0;
+            fields[i] = found->fields[i];
+            while (at < t->field_count && !slice_equal(t->fields[at].name, fields[i].name)) at++;
+            if (at == t->field_count) continue;
+            fields[i].type = with_text(a, fields[i].type, t->fields[at].type, is_absent ? NULL : &v->list.items[at]);
+        }
+        return type_struct(a, fields, found->field_count);
+    }
+    default: return found;
+    }
+}
+
 /* Text where one is text that is no literal, or where a text comes first and only literals stand beside it. */
 static bool become_text(bound *const *items, uint32_t count)
 {
@@ -229,8 +266,8 @@ static bool become_text(bound *const *items, uint32_t count)
     return can && first != NULL && first->type->kind == TYPE_STRING;
 }
 
-/* The type that all but the literals of text can be brought to; text itself where there is nothing else. Beside numbers,
- * a literal of text counts as the number it spells. */
+/* The type that all can be brought to. A text in a literal is text only where nothing else stands in its place; beside
+ * numbers it counts as the number it spells. */
 static weir_rc common_of(binder *b, const expr *const *typed, bound **items, uint32_t count, const char *what, const type **common)
 {
     const type *found = &type_null;
@@ -238,21 +275,16 @@ static weir_rc common_of(binder *b, const expr *const *typed, bound **items, uin
     uint32_t told = 0; /* the item that the type so far is told by */
 
     for (uint32_t i = 0; i < count && !has_text; i++) {
-        if (yields(items[i])) continue;
-        const type *both = common_type(b->arena, found, items[i]->type);
+        bool is_literal = items[i]->kind == BOUND_LITERAL;
+        const type *both = common_type(b->arena, found, is_literal ? without_text(b->arena, items[i]->type) : items[i]->type);
         if (both == NULL) return fail_mixed(b, what, typed[told], items[told], typed[i], items[i]);
         if (!type_equal(both, found)) told = i;
         found = both;
     }
-    for (uint32_t i = 0; i < count && type_is_number(found); i++) {
-        if (items[i]->kind != BOUND_LITERAL || items[i]->type->kind != TYPE_STRING || items[i]->literal.is_null) continue;
-        const type *spelt = number_type_of(b->arena, items[i]->literal.str);
-        if (spelt != NULL) found = common_type(b->arena, found, spelt);
+    for (uint32_t i = 0; i < count && !has_text; i++) {
+        if (items[i]->kind == BOUND_LITERAL) found = with_text(b->arena, found, items[i]->type, &items[i]->literal);
     }
     if (has_text) found = &type_string;
-    for (uint32_t i = 0; i < count && found->kind == TYPE_NULL; i++) {
-        if (items[i]->type->kind != TYPE_NULL) found = items[i]->type;
-    }
     *common = found;
     return WEIR_OK;
 }

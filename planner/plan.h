@@ -153,6 +153,9 @@ typedef enum plan_mode {
     PLAN_SNAPSHOT    /* pull query: STEP_SNAPSHOT to RESULT */
 } plan_mode;
 
+/* Which records end the query that meets them; the others that cannot be read are passed over. */
+typedef enum stop_rule { STOPS_AT_NONE, STOPS_AT_BAD_RECORD, STOPS_AT_BAD_TIME } stop_rule;
+
 typedef struct plan {
     slice query_id;    /* "CTAS_HITS_3"; absent for transient ones */
     slice sql;
@@ -162,7 +165,7 @@ typedef struct plan {
     uint32_t subtopology_count;
     bool every_change; /* SET 'emit'='every-change', as it stood when the query was made */
     bool latest;       /* auto.offset.reset was latest */
-    bool stop_on_bad_record;
+    stop_rule stops_at;
     const slice *properties; /* name, value, name, value ...: what was SET that its threads go by */
     uint32_t property_count; /* pairs */
 } plan;

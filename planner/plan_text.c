@@ -143,7 +143,7 @@ void plan_print(text *out, const plan *p)
     line_number(out, "mode", p->mode);
     line_number(out, "every-change", p->every_change);
     line_number(out, "latest", p->latest);
-    line_number(out, "stop-on-bad-record", p->stop_on_bad_record);
+    line_number(out, "stop-on-bad-record", p->stops_at);
     line_number(out, "properties", p->property_count);
     for (uint32_t i = 0; i < 2 * p->property_count; i++) line_text(out, "property", p->properties[i]);
     line_number(out, "subtopologies", p->subtopology_count);
@@ -402,7 +402,7 @@ static weir_rc read_step(line_reader *r, plan *p, uint32_t index)
 
 static weir_rc read_plan(line_reader *r, plan *out)
 {
-    uint32_t mode;
+    uint32_t mode, stops_at;
     int64_t version;
 
     WEIR_TRY(read_number_line(r, "weir-plan", 0, INT32_MAX, &version));
@@ -416,7 +416,8 @@ static weir_rc read_plan(line_reader *r, plan *out)
     out->mode = (plan_mode)mode;
     WEIR_TRY(read_flag(r, "every-change", &out->every_change));
     WEIR_TRY(read_flag(r, "latest", &out->latest));
-    WEIR_TRY(read_flag(r, "stop-on-bad-record", &out->stop_on_bad_record));
+    WEIR_TRY(read_u32(r, "stop-on-bad-record", STOPS_AT_BAD_TIME, &stops_at));
+    out->stops_at = (stop_rule)stops_at;
     WEIR_TRY(read_u32(r, "properties", ITEMS_MAX, &out->property_count));
     slice *properties = ARENA_ZEROS(r->arena, slice, 2 * (size_t)out->property_count);
     for (uint32_t i = 0; i < 2 * out->property_count; i++) WEIR_TRY(read_text(r, "property", &properties[i]));

@@ -231,6 +231,14 @@ slice plan_property(const plan *p, const char *name)
     return NO_SLICE;
 }
 
+static stop_rule stop_rule_of(const planner_env *env)
+{
+    if (setting_is(env, "on.bad.record", "stop") || setting_is(env, "ksql.fail.on.deserialization.error", "true")) {
+        return STOPS_AT_BAD_RECORD;
+    }
+    return setting_is(env, "ksql.timestamp.throw.on.invalid", "true") ? STOPS_AT_BAD_TIME : STOPS_AT_NONE;
+}
+
 weir_rc finish_plan(builder *b, slice sql, plan *out)
 {
     static const plan_mode modes[] = { [USE_PERSISTENT] = PLAN_PERSISTENT, [USE_PUSH] = PLAN_PUSH,
@@ -245,7 +253,7 @@ weir_rc finish_plan(builder *b, slice sql, plan *out)
         .subtopology_count = b->subtopologies,
         .every_change = emits_every_change(b->env),
         .latest = setting_is(b->env, "auto.offset.reset", "latest"),
-        .stop_on_bad_record = setting_is(b->env, "on.bad.record", "stop"),
+        .stops_at = stop_rule_of(b->env),
     };
     keep_properties(b, out);
     return WEIR_OK;

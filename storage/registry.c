@@ -110,6 +110,13 @@ int32_t registry_put(registry *r, slice subject, const schema_text *what, int32_
     return put(r, subject, what, id);
 }
 
+void registry_end(registry *r, slice subject)
+{
+    for (registry_entry *e = r->entries; e != NULL; e = e->next) {
+        if (e->subject.data != NULL && slice_equal(e->subject, subject)) e->subject = NO_SLICE;
+    }
+}
+
 static weir_rc refresh(registry *r, weir_error *err)
 {
     return r->has_journal ? r->journal.refresh(r->journal.self, r, err) : WEIR_OK;
@@ -130,6 +137,18 @@ static weir_rc local_register(registry *r, slice subject, const schema_text *wha
     }
     WEIR_TRY(r->journal.append(r->journal.self, subject, what, id, err));
     return refresh(r, err);
+}
+
+static weir_rc local_delete(registry *r, slice subject, weir_error *err)
+{
+    WEIR_TRY(refresh(r, err));
+    if (find_version(r, subject, 0) == NULL) return WEIR_OK;
+    if (r->has_journal) {
+        WEIR_TRY(r->journal.append_end(r->journal.self, subject, err));
+        return refresh(r, err);
+    }
+    registry_end(r, subject);
+    return WEIR_OK;
 }
 
 /* ---- the face ---- */
@@ -188,6 +207,17 @@ weir_rc registry_register(registry *r, slice subject, const schema_text *what, i
             registry_keep(r, subject, &made);
         }
     }
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
+weir_rc registry_delete(registry *r, slice subject, weir_error *err)
+{
+    weir_rc rc;
+
+    pthread_mutex_lock(&r->lock);
+    rc = r->http == NULL ? local_delete(r, subject, err) : http_delete(r->http, subject, err);
+    if (rc == WEIR_OK && r->http != NULL) registry_end(r, subject);
     pthread_mutex_unlock(&r->lock);
     return rc;
 }

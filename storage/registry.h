@@ -36,7 +36,10 @@ typedef struct registered_schema {
 typedef struct registry_journal {
     /* To be kept, before anyone sees it; sets the id. */
     weir_rc (*append)(void *self, slice subject, const schema_text *what, int32_t *id, weir_error *err);
-    /* Adds what others have appended since, with registry_put(). Called before each look that might find nothing. */
+    /* To be kept likewise: the subject is deleted. */
+    weir_rc (*append_end)(void *self, slice subject, weir_error *err);
+    /* Adds what others have appended since, with registry_put() and registry_end(). Called before each look that might find
+     * nothing. */
     weir_rc (*refresh)(void *self, registry *into, weir_error *err);
     void *self;
 } registry_journal;
@@ -63,8 +66,13 @@ weir_rc registry_version(registry *r, slice subject, int32_t version, const regi
 /* The id of the schema under the subject, which it gets if it has it not. A server may find it incompatible with the
  * versions before: a semantic error. */
 weir_rc registry_register(registry *r, slice subject, const schema_text *what, int32_t *id, weir_error *err) WEIR_CHECKED;
+/* The subject and its versions are no more, if there were any; by its id a schema is still found, as what was written with it
+ * may still be read. */
+weir_rc registry_delete(registry *r, slice subject, weir_error *err) WEIR_CHECKED;
 /* Local registries: this schema, under this id, as the subject's next version. id 0: the next free. Returns the id. For
  * the journal's refresh(), and before others use the registry. */
 int32_t registry_put(registry *r, slice subject, const schema_text *what, int32_t id);
+/* For the journal's refresh() too: the subject is deleted. */
+void registry_end(registry *r, slice subject);
 
 #endif

@@ -34,6 +34,7 @@ weir_rc http_by_id(struct registry_http *h, int32_t id, arena *a, registered_sch
 weir_rc http_version(struct registry_http *h, slice subject, int32_t version, arena *a, registered_schema *out, bool *found,
                      weir_error *err);
 weir_rc http_register(struct registry_http *h, slice subject, const schema_text *what, int32_t *id, weir_error *err);
+weir_rc http_delete(struct registry_http *h, slice subject, weir_error *err);
 void http_close(struct registry_http *h);
 
 #endif

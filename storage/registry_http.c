@@ -171,8 +171,8 @@ static weir_rc fail_unwell(registry_http *h, CURLcode code, weir_error *err)
     return WEIR_BROKER;
 }
 
-/* body absent: GET. The URL stands in h->url; the answer comes to h->answer and h->status. */
-static weir_rc request(registry_http *h, slice body, weir_error *err)
+/* body: of a POST. The URL stands in h->url; the answer comes to h->answer and h->status. */
+static weir_rc request(registry_http *h, const char *method, slice body, weir_error *err)
 {
     int64_t wait_ms = FIRST_PAUSE_MS;
     CURLcode code = CURLE_OK;
@@ -181,6 +181,7 @@ static weir_rc request(registry_http *h, slice body, weir_error *err)
         text_clear(&h->answer);
         curl_easy_setopt(h->curl, CURLOPT_URL, h->url.data);
         curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, h->headers);
+        curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, method);
         if (body.data == NULL) {
             curl_easy_setopt(h->curl, CURLOPT_HTTPGET, 1L);
         } else {
@@ -303,7 +304,7 @@ static bool is_registrys_own(registry_http *h, arena *a)
 static weir_rc get_schema(registry_http *h, arena *a, registered_schema *out, bool *found, weir_error *err)
 {
     *found = false;
-    WEIR_TRY(request(h, NO_SLICE, err));
+    WEIR_TRY(request(h, "GET", NO_SLICE, err));
     if (h->status == 404 && is_registrys_own(h, a)) return WEIR_OK;
     if (h->status == 404) return fail_answer(h, "status 404 without an error_code; is this its address, path and all?", err);
     if (h->status != 200) return fail_refused(h, a, err);
@@ -380,7 +381,7 @@ weir_rc http_register(registry_http *h, slice subject, const schema_text *what, 
     add_escaped(h, subject);
     text_add_c(&h->url, "/versions");
     print_body(&body, what);
-    weir_rc rc = request(h, text_slice(&body), err);
+    weir_rc rc = request(h, "POST", text_slice(&body), err);
     text_free(&body);
     if (rc == WEIR_OK && (h->status == 409 || h->status == 422)) {
         slice said = message_of(h, a);
@@ -396,6 +397,19 @@ weir_rc http_register(registry_http *h, slice subject, const schema_text *what, 
         if (node_parse(text_slice(&h->answer), a, &whole, &at)) *id = (int32_t)node_member_i64(&whole, "id", 0);
         if (*id <= 0) rc = fail_answer(h, "the registered schema has no id", err);
     }
+    arena_free(a);
+    return rc;
+}
+
+weir_rc http_delete(registry_http *h, slice subject, weir_error *err)
+{
+    begin_url(h);
+    text_add_c(&h->url, "/subjects/");
+    add_escaped(h, subject);
+    WEIR_TRY(request(h, "DELETE", NO_SLICE, err));
+    if (h->status == 200 || h->status == 404) return WEIR_OK;
+    arena *a = arena_new(0);
+    weir_rc rc = fail_refused(h, a, err);
     arena_free(a);
     return rc;
 }

@@ -172,6 +172,19 @@ def a_run_to_the_end_waits_for_what_another_query_writes(h):
     equal(h.weir('query', '--output', 'csv', 'SELECT k, n FROM t ORDER BY k;')[0], 'K,N\na,2\nb,1\n')
 
 
+@test
+def schemas_on_the_embedded_log_are_the_same_to_each_process(h):
+    made = "CREATE STREAM s (k %s KEY, v INT) WITH (kafka_topic='s', format='AVRO', partitions=1);"
+    h.weir('query', made % 'INT')
+    h.weir('query', "ASSERT SCHEMA SUBJECT 's-key' ID 1 TIMEOUT 0 SECONDS;")
+    h.weir('query', 'DROP STREAM s DELETE TOPIC;')
+    h.weir('query', "ASSERT NOT EXISTS SCHEMA SUBJECT 's-key' TIMEOUT 0 SECONDS;")
+    h.weir('query', "ASSERT SCHEMA ID 1 TIMEOUT 0 SECONDS;")
+    h.weir('query', made % 'STRING')
+    h.weir('query', "INSERT INTO s VALUES ('a', 1);")
+    equal(h.weir('query', '--output', 'csv', 'SELECT * FROM s;')[0], 'K,V\na,1\n')
+
+
 STOPS = """CREATE STREAM s (v INT) WITH (kafka_topic='s', value_format='JSON');
 CREATE STREAM good AS SELECT v FROM s;
 SET 'on.bad.record'='stop';

@@ -141,6 +141,15 @@ weir_rc format_register(const format_spec *spec, const schema_column *columns, u
     return rc;
 }
 
+weir_rc format_unregister(const format_spec *spec, weir_error *err)
+{
+    const format_class *class = class_of(spec->name);
+
+    if (class == NULL || !(class->traits & FORMAT_SCHEMAS)) return WEIR_OK;
+    WEIR_TRY(need_registry(spec, err));
+    return registry_delete(spec->registry, spec->subject, err);
+}
+
 weir_rc format_failure(const format *f, weir_error *err)
 {
     if (f == NULL || !f->has_failed) return WEIR_OK;

@@ -69,6 +69,9 @@ weir_rc format_use_latest(format_spec *spec, schema_column *columns, uint32_t co
 weir_rc format_register(const format_spec *spec, const schema_column *columns, uint32_t count, bool unless_there,
                         weir_error *err) WEIR_CHECKED;
 
+/* The subject's schemas are deleted in the registry: its topic is no more. Formats without schemas: nothing happens. */
+weir_rc format_unregister(const format_spec *spec, weir_error *err) WEIR_CHECKED;
+
 /* Reads bytes[r] of each row into columns[i], which are allocated, for the wanted i. Absent bytes give nulls. Strings may be
  * lent from the bytes or stand in the arena. Returns the rows that could be read. Each bytes[r] is followed by 64
  * readable bytes. */

@@ -53,6 +53,9 @@ class StandIn:
                 body = self.rfile.read(int(self.headers['Content-Length']))
                 self.reply(*owner.post(self.path, body, self.headers))
 
+            def do_DELETE(self):
+                self.reply(*owner.delete(self.path, self.headers))
+
             def reply(self, status, body):
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
@@ -123,3 +126,12 @@ class StandIn:
             return status, {'error_code': status, 'message': message}
         given = json.loads(body)
         return 200, {'id': self.add(subject, given['schema'], given.get('schemaType', 'AVRO'))}
+
+    def delete(self, path, headers):
+        refused = self.before(headers)
+        if refused:
+            return refused
+        versions = self.subjects.pop(path.split('/')[2], None)
+        if versions is None:
+            return 404, {'error_code': 40401, 'message': 'Subject not found'}
+        return 200, list(range(1, len(versions) + 1))

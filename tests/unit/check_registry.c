@@ -375,6 +375,54 @@ START_TEST(a_local_registry_counts_ids_and_versions)
 }
 END_TEST
 
+START_TEST(a_deleted_subject_begins_anew)
+{
+    registry *r = registry_open_local(NULL);
+    const registered_schema *found;
+    weir_error err;
+    int32_t id;
+    const schema_text a = { .text = SLICE("\"int\"") };
+
+    ck_assert_int_eq(registry_register(r, SLICE("s"), &a, &id, &err), WEIR_OK);
+    ck_assert_int_eq(registry_register(r, SLICE("t"), &a, &id, &err), WEIR_OK);
+    ck_assert_int_eq(registry_delete(r, SLICE("s"), &err), WEIR_OK);
+    ck_assert_int_eq(registry_delete(r, SLICE("never met"), &err), WEIR_OK);
+    ck_assert_int_eq(registry_version(r, SLICE("s"), 0, &found, &err), WEIR_OK);
+    ck_assert_ptr_null(found);
+    ck_assert_int_eq(registry_version(r, SLICE("t"), 1, &found, &err), WEIR_OK);
+    ck_assert_ptr_nonnull(found);
+    ck_assert_int_eq(registry_by_id(r, 1, &found, &err), WEIR_OK);
+    ck_assert_ptr_nonnull(found); /* what was written with it is still to be read */
+    ck_assert_int_eq(registry_register(r, SLICE("s"), &a, &id, &err), WEIR_OK);
+    ck_assert_int_eq(registry_version(r, SLICE("s"), 0, &found, &err), WEIR_OK);
+    ck_assert_int_eq(found->version, 1);
+    registry_close(r);
+}
+END_TEST
+
+START_TEST(a_server_is_told_that_a_subject_is_deleted)
+{
+    RUN(s, "200 {\"id\": 3}", "200 [1]", "404 {\"error_code\": 40401, \"message\": \"Subject not found.\"}", "200 {\"id\": 3}",
+        "422 {\"error_code\": 42206, \"message\": \"One or more references exist\"}");
+    registry *r = open_at(s.port, 0, 1);
+    weir_error err;
+    int32_t id;
+    const schema_text a = { .text = SLICE("\"int\"") };
+
+    ck_assert_int_eq(registry_register(r, SLICE("t-value"), &a, &id, &err), WEIR_OK);
+    ck_assert_int_eq(registry_delete(r, SLICE("t-value"), &err), WEIR_OK);
+    ck_assert_msg(strncmp(s.last, "DELETE /subjects/t-value HTTP", 29) == 0, "%s", s.last);
+    ck_assert_int_eq(registry_delete(r, SLICE("t-value"), &err), WEIR_OK); /* there is none: well and good */
+    ck_assert_int_eq(registry_register(r, SLICE("t-value"), &a, &id, &err), WEIR_OK);
+    ck_assert_int_eq(s.requests, 4); /* it was asked again, not taken from what is known */
+    ck_assert_msg(strncmp(s.last, "POST /subjects/t-value/versions", 31) == 0, "%s", s.last);
+    ck_assert_int_eq(registry_delete(r, SLICE("t-value"), &err), WEIR_BROKER);
+    assert_message(&err, "One or more references exist");
+    registry_close(r);
+    server_stop(&s);
+}
+END_TEST
+
 static void add_tests(TCase *all)
 {
     tcase_add_test(all, schemas_come_by_id_and_are_asked_for_once);
@@ -391,6 +439,8 @@ static void add_tests(TCase *all)
     tcase_add_test(all, no_message_shows_a_password);
     tcase_add_test(all, an_address_is_a_url);
     tcase_add_test(all, a_local_registry_counts_ids_and_versions);
+    tcase_add_test(all, a_deleted_subject_begins_anew);
+    tcase_add_test(all, a_server_is_told_that_a_subject_is_deleted);
 }
 
 int main(void)
