@@ -730,6 +730,7 @@ void agg_stop(agg_context *x, const void *acc, const char *format, ...)
     if (x->stop) return; /* the first reason is the one to tell */
     x->stop = true;
     x->stopped = acc;
+    x->stopped_row = x->row;
     va_start(arguments, format);
     vsnprintf(x->reason, sizeof x->reason, format, arguments);
     va_end(arguments);

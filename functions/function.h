@@ -100,8 +100,10 @@ struct function {
 typedef struct agg_context {
     eval_context *eval;
     slab *slab;        /* of the group table: for tails */
+    uint32_t row;      /* being stepped; kept up to date by what may stop */
     bool stop;         /* set by agg_stop: the query ends with class runtime */
     const void *stopped; /* the accumulator that could not take a value */
+    uint32_t stopped_row;
     char reason[256];
 } agg_context;
 
