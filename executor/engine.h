@@ -173,6 +173,8 @@ typedef struct weir_progress {
 
 /* False: it is no query's. */
 bool weir_result_progress(const weir_result *r, weir_progress *out);
+/* What a query could not use so far, and where to read why, in words; lent until the next call. Absent: it used all. */
+slice weir_result_left_out(weir_result *r);
 
 typedef enum weir_print { WEIR_PRINT_TEXT, WEIR_PRINT_JSON } weir_print;
 /* A value as the shell's table shows it, or as JSON. */

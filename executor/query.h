@@ -3,8 +3,7 @@
 #ifndef WEIR_EXECUTOR_QUERY_H
 #define WEIR_EXECUTOR_QUERY_H
 
-#include "executor/task.h"
-#include "planner/catalog.h"
+#include "executor/bad_log.h"
 
 typedef struct query query;
 
@@ -55,7 +54,7 @@ typedef struct query_stats {
     uint64_t epochs;
     size_t state_bytes;
     double rows_per_s;     /* taken in, of late */
-    char last_bad[256];
+    char last_bad[BAD_LAST_BYTES];
     char last_error[256];
 } query_stats;
 

@@ -224,6 +224,14 @@ bool weir_result_progress(const weir_result *r, weir_progress *out)
     return true;
 }
 
+slice weir_result_left_out(weir_result *r)
+{
+    if (r->transient == NULL) return NO_SLICE;
+    text_clear(&r->line);
+    transient_left_out(r->transient, &r->line);
+    return r->line.len == 0 ? NO_SLICE : text_slice(&r->line);
+}
+
 void weir_result_close(weir_result *r)
 {
     if (r == NULL) return;

@@ -423,6 +423,15 @@ void transient_progress(const transient *t, uint64_t *rows, int64_t *rows_left)
     }
 }
 
+void transient_left_out(const transient *t, text *out)
+{
+    size_t before = out->len;
+
+    bad_log_tell(t->log, out);
+    if (out->len == before) return;
+    text_add_c(out, "; a persistent query (CREATE STREAM ... AS SELECT) writes each of them to WEIR_PROCESSING_LOG");
+}
+
 void transient_op_stats(const transient *t, op_stats *by_step)
 {
     memset(by_step, 0, sizeof *by_step * t->plan->step_count);

@@ -101,6 +101,12 @@ static bool local_progress(door *self, weir_progress *out)
     return d->result != NULL && weir_result_progress(d->result, out);
 }
 
+static slice local_left_out(door *self)
+{
+    local_door *d = (local_door *)self;
+    return d->result == NULL ? NO_SLICE : weir_result_left_out(d->result);
+}
+
 static void local_end(door *self)
 {
     local_door *d = (local_door *)self;
@@ -129,7 +135,8 @@ static void local_close(door *self)
 
 door *door_local(weir *w, weir_session *s)
 {
-    static const door_class LOCAL = { local_begin, local_next, local_rows, local_progress, local_end, local_names, local_close };
+    static const door_class LOCAL = { local_begin, local_next, local_rows, local_progress, local_left_out, local_end, local_names,
+                                      local_close };
     local_door *d = calloc(1, sizeof *d);
 
     if (d == NULL) abort();

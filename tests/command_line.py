@@ -218,6 +218,32 @@ def rows_of_a_select_in_a_script(h):
 
 
 @test
+def what_a_select_left_out_is_told(h):
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":1}\na:{"V":"x"}\na:no JSON\na:{"V":0}\n')
+    h.weir('query', JOB.splitlines()[0])
+    last = '; the last: topic s, partition 0, offset %d: '
+    where = '; a persistent query (CREATE STREAM ... AS SELECT) writes each of them to WEIR_PROCESSING_LOG\n'
+    out, err = h.weir('query', '--output', 'csv', 'SELECT v FROM s;')
+    equal(out, 'V\n1\n0\n')
+    contains(err, 'weir: 2 records could not be read and were left out' + last % 2 + 'not JSON at byte', where)
+    equal(h.weir('query', '--output', 'csv', 'SELECT 1 / v AS d FROM s;')[1],
+          'weir: 2 records could not be read and were left out, 1 expression failed' + last % 3 + 'column `D`: division by zero' + where)
+    equal(h.weir('query', "SELECT v FROM s WHERE ROWOFFSET = 0;")[1][:33], 'weir: 2 records could not be read')
+    h.weir('produce', 't', '--key-separator', ':', stdin='a:{"V":1}\n')
+    h.weir('query', JOB.splitlines()[0].replace('STREAM s', 'STREAM t').replace("'s'", "'t'"))
+    equal(h.weir('query', 'SELECT * FROM t;')[1], '')
+
+    # With what goes on, once it is ended.
+    p = h.start('query', '--output', 'csv', "SET 'auto.offset.reset' = 'earliest'; SELECT v FROM s EMIT CHANGES;")
+    seen = [p.stdout.readline() for _ in range(4)]
+    equal(seen[-2:], [b'1\n', b'0\n'])
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=patience(60))
+    contains(err.decode(), 'weir: 2 records could not be read and were left out' + last % 2, where)
+    equal(p.returncode, 0)
+
+
+@test
 def a_reader_that_leaves(h):
     h.file('lines', 'x' * 100 + '\n')
     h.weir('produce', 't', stdin=('x' * 100 + '\n') * 20000)

@@ -66,6 +66,13 @@ def the_same_is_printed_near_and_far(home):
     for form in 'table', 'json', 'csv':
         query = 'query', '--output', form, 'SELECT * FROM clicks;'
         equal(run(home, *query, '--server', server.url), run(home + '/near', *query))
+    run(home + '/near', 'produce', 'clicks', sql='bad\nworse\n')
+    run(home, 'produce', 'clicks', sql='bad\nworse\n')
+    for query in 'SELECT usr FROM clicks;', "SET 'auto.offset.reset'='earliest'; SELECT usr FROM clicks EMIT CHANGES LIMIT 2;":
+        near = run(home + '/near', 'query', query)
+        equal(run(home, 'query', query, '--server', server.url), near)
+    err = run(home, 'query', 'SELECT usr FROM clicks; SELECT n FROM clicks;', '--server', server.url)[2]
+    equal(err.count('weir: 2 records could not be read and were left out; the last: topic clicks, partition 0, offset 3: '), 2)
     server.stop()
 
 
