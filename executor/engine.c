@@ -106,7 +106,10 @@ void weir_close(weir *w)
         pthread_rwlock_unlock(&w->queries_lock);
         query_stop(last);
     }
-    for (uint32_t i = 0; i < w->unsettled_count; i++) free(w->unsettled[i].id);
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        free(w->unsettled[i].id);
+        free(w->unsettled[i].state_name);
+    }
     free(w->unsettled);
     free(w->queries);
     free(w->declared);

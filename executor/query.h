@@ -70,6 +70,6 @@ weir_rc query_advance(query *q, bool *progressed, weir_error *err) WEIR_CHECKED;
 void query_limit_source(query *q, slice topic, int64_t offset);
 
 /* The name of the repartition topic of an exchange. */
-slice exchange_topic(arena *a, const storage *s, slice query_id, const step *exchange);
+slice exchange_topic(arena *a, const storage *s, slice state_name, const step *exchange);
 
 #endif

@@ -17,7 +17,7 @@ typedef enum bad_kind { BAD_RECORD, BAD_EXPRESSION, BAD_OUTPUT, BAD_LATE } bad_k
 /* What all tasks of one run of a query share; immutable while it runs. */
 typedef struct task_shared {
     const plan *plan;
-    slice query_id;           /* for state and topics */
+    slice state_name;         /* of the query's states, without the number of the sub-topology */
     const weir_clock *clock;
     uint32_t batch_rows;
     size_t state_budget_bytes; /* of one task */

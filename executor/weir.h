@@ -20,7 +20,7 @@ typedef struct declared_topic {
 /* A query that the catalog has and that could not be started, or that is gone and whose state could not be dropped. It is tried
  * again. */
 typedef struct unsettled {
-    char *id;
+    char *id, *state_name; /* each is there once, by the latter */
     weir_error why;
     bool is_gone;
     int64_t told_ms;

@@ -138,6 +138,7 @@ struct step {
         } result;
         struct {
             slice query;          /* whose state */
+            slice state_name;     /* of that query */
             uint32_t subtopology; /* of that query's plan */
             uint32_t step;        /* id of its AGGREGATE or TABLE step: the store's number too */
             lookup lookup;
@@ -155,6 +156,7 @@ typedef enum plan_mode {
 
 typedef struct plan {
     slice query_id;    /* "CTAS_HITS_3"; absent for transient ones */
+    slice state_name;  /* see plan_state_name(); absent: the id */
     slice sql;
     plan_mode mode;
     step *steps;       /* the last one is the end */
@@ -167,6 +169,9 @@ typedef struct plan {
     uint32_t property_count; /* pairs */
 } plan;
 
+/* What a persistent query's state, positions and internal topics are called. No two queries ever have the same: an id that is used
+ * again has a number behind it, so that the query finds nothing that is left of an earlier one. */
+slice plan_state_name(const plan *p);
 /* What was SET when the query was made; absent: the default. */
 slice plan_property(const plan *p, const char *name);
 /* The plan as text that plan_parse() reads back to an equal plan; expressions are SQL over the input's columns. */

@@ -139,6 +139,7 @@ void plan_print(text *out, const plan *p)
 {
     line_number(out, "weir-plan", PLAN_VERSION);
     line_text(out, "query", p->query_id);
+    if (p->state_name.data != NULL) line_text(out, "state-name", p->state_name);
     line_text(out, "sql", p->sql);
     line_number(out, "mode", p->mode);
     line_number(out, "every-change", p->every_change);
@@ -411,6 +412,7 @@ static weir_rc read_plan(line_reader *r, plan *out)
                          PLAN_VERSION);
     }
     WEIR_TRY(read_text(r, "query", &out->query_id));
+    if (next_is(r, "state-name")) WEIR_TRY(read_text(r, "state-name", &out->state_name));
     WEIR_TRY(read_text(r, "sql", &out->sql));
     WEIR_TRY(read_u32(r, "mode", PLAN_SNAPSHOT, &mode));
     out->mode = (plan_mode)mode;

@@ -201,6 +201,36 @@ def a_query_that_stops_stops_no_other(h):
 
 
 @test
+def an_id_that_is_used_again_begins_anew(h):
+    insert = "INSERT INTO o WITH (QUERY_ID='q') SELECT s.k AS k, s.v + t.v AS v FROM s JOIN t WITHIN 1 HOUR ON s.k = t.k%s;"
+    source = JOB.splitlines()[0]
+    h.file('job.sql', source + source.replace('STREAM s', 'STREAM t') + "CREATE STREAM o (k STRING KEY, v INT) WITH (kafka_topic='o', value_format='JSON', "
+                      'partitions=1);' + insert % '')
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":1}\n')
+
+    def ends_with(expected):
+        h.weir('run', '--until-end', 'job.sql')
+        equal(sorted(h.weir('query', '--output', 'csv', 'SELECT v FROM o;')[0].split()[1:]), sorted(expected))
+
+    # Terminated and made again while none runs: what it has read is read again, and what it kept is not met.
+    ends_with(['2'])
+    h.weir('query', 'TERMINATE q;')
+    h.weir('query', insert % '')
+    ends_with(['2', '2'])
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":10}\n')
+    ends_with(['2', '2', '11', '11', '20'])
+
+    # Another statement under that id; and, again, the same.
+    h.weir('query', 'TERMINATE q;')
+    h.weir('query', insert % " WHERE s.v = 10 AND t.v = 10")
+    h.file('job.sql', insert % " WHERE s.v = 10 AND t.v = 10")
+    ends_with(['2', '2', '11', '11', '20', '20'])
+    h.weir('query', 'TERMINATE q; ' + insert % '')
+    h.file('job.sql', insert % '')
+    ends_with(['2', '2', '11', '11', '20', '20', '2', '11', '11', '20'])
+
+
+@test
 def a_pipe_is_a_script(h):
     out, _ = h.weir(stdin=JOB + "INSERT INTO s VALUES ('a', 1);\nINSERT INTO s VALUES ('b', 2);\nSELECT * FROM s;\n")
     contains(out, ' K | V', ' a | 1', ' b | 2', '(2 rows)')
