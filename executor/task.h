@@ -88,7 +88,8 @@ struct task {
     bool has_caught_up;  /* all its inputs have been at their ends once */
     bool is_dirty;       /* something came in since the commit */
     bool is_limited;     /* transient: a LIMIT is reached */
-    bool is_done;        /* until_end: its inputs have reached their targets, and all of it is committed */
+    bool is_ending;      /* until_end: its inputs have reached their targets, as of the last look */
+    bool is_done;        /* and those downstream have been told, and all of it is committed */
 };
 
 /* Opens state (restoring it where need be) and operators. Both clients may be NULL where nothing is written or kept.
