@@ -91,6 +91,11 @@ slice weir_result_message(const weir_result *r)
     return r->message;
 }
 
+slice weir_result_warning(const weir_result *r)
+{
+    return r->warning;
+}
+
 const char *weir_result_entity(const weir_result *r)
 {
     return r->entity;

@@ -145,6 +145,7 @@ struct weir_result {
     const char *entity;
     arena *arena;
     slice message;
+    slice warning;         /* of a statement that did what it says, which hardly is what was meant */
     slice members;         /* of the REST entity, where the session describes */
     schema schema;
     batch *rows;           /* of a listing; NULL once lent */

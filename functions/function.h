@@ -49,6 +49,7 @@ struct call {
     const value *const *constants; /* constants[i]: the argument where it is a literal; else NULL */
     const lambda *const *lambdas;  /* lambdas[i]: where it is a lambda; else NULL */
     void *state;                   /* from prepare(): a compiled pattern, say; read-only while bodies run */
+    slice doubt;                   /* likewise: what can be meant, but hardly is; who makes the statement is told. Absent: nothing */
 };
 
 /* For each row r of rows: reads args[i] at r, writes out at r (null byte and data). out is allocated, null bytes cleared. */

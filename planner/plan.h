@@ -172,6 +172,8 @@ typedef struct plan {
 /* What a persistent query's state, positions and internal topics are called. No two queries ever have the same: an id that is used
  * again has a number behind it, so that the query finds nothing that is left of an earlier one. */
 slice plan_state_name(const plan *p);
+/* What in its calls can be meant, but hardly is; in the arena. Absent: nothing. */
+slice plan_doubts(const plan *p, arena *a);
 /* What was SET when the query was made; absent: the default. */
 slice plan_property(const plan *p, const char *name);
 /* The plan as text that plan_parse() reads back to an equal plan; expressions are SQL over the input's columns. */

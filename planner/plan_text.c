@@ -489,6 +489,26 @@ void plan_release(const plan *p)
     each_call(p, release_call, NULL);
 }
 
+static void add_doubt(void *self, const bound *b)
+{
+    text *out = self;
+
+    if (b->kind != BOUND_CALL || b->call->doubt.data == NULL) return;
+    if (out->len > 0) {
+        if (memmem(out->data, out->len, b->call->doubt.data, b->call->doubt.len) != NULL) return; /* it may stand in several places */
+        text_add_c(out, "; ");
+    }
+    text_add(out, b->call->doubt);
+}
+
+slice plan_doubts(const plan *p, arena *a)
+{
+    text out = TEXT_EMPTY;
+
+    each_call(p, add_doubt, &out);
+    return out.len == 0 ? NO_SLICE : text_keep(&out, a);
+}
+
 typedef struct use_search {
     const call *call;
     bool found;

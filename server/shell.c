@@ -108,10 +108,20 @@ static bool begin(shell_job *s)
     return true;
 }
 
+static void add_warning(shell_job *s)
+{
+    slice warning = weir_result_warning(s->result);
+
+    if (warning.data == NULL) return;
+    text_add_c(&s->line, ",\"warning\":");
+    print_json_string(&s->line, warning);
+}
+
 static void send_message(shell_job *s)
 {
     text_add_c(&s->line, "{\"message\":");
     print_json_string(&s->line, weir_result_message(s->result));
+    add_warning(s);
     if (weir_script_changed_session(s->script)) {
         text_add_c(&s->line, ",\"session\":");
         print_json_string(&s->line, weir_script_statement(s->script));
@@ -137,6 +147,7 @@ static void send_header(shell_job *s)
         text_add_c(&s->line, type_is_number(columns->columns[i].type) ? ",true]" : ",false]");
     }
     text_add_char(&s->line, ']');
+    add_warning(s);
     send_line(s);
     s->progress_ms = clock_monotonic_ms(&WALL);
 }

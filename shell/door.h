@@ -15,6 +15,7 @@ typedef struct answer_column {
 typedef struct answer {
     weir_result_kind kind;
     slice message; /* of WEIR_RESULT_MESSAGE */
+    slice warning; /* absent: none */
     const answer_column *columns;
     uint32_t column_count;
     bool has_ended; /* no more rows come */

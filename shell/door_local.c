@@ -46,6 +46,7 @@ static weir_rc local_next(door *self, weir_error *err)
     self->answer = (answer){ .kind = weir_result_kind_of(d->result), .columns = columns, .column_count = count,
                              .has_ended = has_rows && weir_result_ended(d->result) };
     if (!has_rows) self->answer.message = weir_result_message(d->result);
+    self->answer.warning = weir_result_warning(d->result);
     return WEIR_OK;
 }
 

@@ -244,12 +244,14 @@ static bool begins_answer(remote_door *d, const node *line)
     d->has_progress = false;
     text_clear(&d->left_out);
     if (node_member(line, "message") != NULL) {
-        *a = (answer){ .kind = WEIR_RESULT_MESSAGE, .message = arena_copy(d->columns, node_member_text(line, "message")) };
+        *a = (answer){ .kind = WEIR_RESULT_MESSAGE, .message = arena_copy(d->columns, node_member_text(line, "message")),
+                       .warning = arena_copy(d->columns, node_member_text(line, "warning")) };
         return true;
     }
     if (columns == NULL || columns->kind != NODE_ARRAY) return false;
     answer_column *into = ARENA_ARRAY(d->columns, answer_column, columns->count + 1);
-    *a = (answer){ .kind = WEIR_RESULT_ROWS, .columns = into, .column_count = columns->count };
+    *a = (answer){ .kind = WEIR_RESULT_ROWS, .columns = into, .column_count = columns->count,
+                   .warning = arena_copy(d->columns, node_member_text(line, "warning")) };
     for (weir_result_kind k = WEIR_RESULT_ROWS; k <= WEIR_RESULT_LINES; k++) {
         if (slice_is(kind, KINDS[k])) a->kind = k;
     }

@@ -274,6 +274,29 @@ def what_a_select_left_out_is_told(h):
 
 
 @test
+def a_pattern_that_is_hardly_meant_is_warned_of(h):
+    h.weir('query', JOB.splitlines()[0])
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":1}\n')
+
+    def warned(pattern):
+        return h.weir('query', "SELECT FORMAT_TIMESTAMP(FROM_UNIXTIME(v), '%s') AS t FROM s;" % pattern)[1]
+
+    week, day = 'Y is the year that the week is counted to, and y that of the calendar', 'D is the day of the year, and d that of the month'
+    equal(warned('YYYY-MM-DD'), "weir: warning: FORMAT_TIMESTAMP: in the pattern 'YYYY-MM-DD' %s; %s\n" % (week, day))
+    contains(warned('YYYY-MM-dd'), "'YYYY-MM-dd' " + week + '\n')
+    contains(warned('yyyy-MM-DD'), "'yyyy-MM-DD' " + day + '\n')
+    contains(warned('yyyy-mm-dd'), 'm is the minute, and M the month\n')
+    contains(warned('yyyy-MM-dd hh:mm'), 'h is an hour from 1 to 12, and H one from 0 to 23\n')
+    for meant in 'yyyy-MM-dd HH:mm:ss', "yyyy-MM-dd''T''HH:mm", "yyyy ''Day'' dd", 'YYYY-ww', 'yyyy-DDD', 'mm:ss', 'hh:mm a', 'd.M.yy', 'HH:mm':
+        equal(warned(meant), '')
+    insert = "CREATE STREAM %s AS SELECT k, FORMAT_TIMESTAMP(FROM_UNIXTIME(v), 'YYYY') AS a, FORMAT_DATE(FROM_DAYS(v), 'YYYY') AS b, " \
+             "FORMAT_TIMESTAMP(FROM_UNIXTIME(v), 'YYYY') AS c FROM s;"
+    out, err = h.weir('query', insert % 'x')
+    contains(out, 'Stream X created')
+    equal(err, "weir: warning: FORMAT_TIMESTAMP: in the pattern 'YYYY' %s; FORMAT_DATE: in the pattern 'YYYY' %s\n" % (week, week))
+
+
+@test
 def a_reader_that_leaves(h):
     h.file('lines', 'x' * 100 + '\n')
     h.weir('produce', 't', stdin=('x' * 100 + '\n') * 20000)
