@@ -65,6 +65,7 @@ void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *r
     if (has_record) {
         used = snprintf(l->last, sizeof l->last, "topic %.*s, partition %d, offset %lld: ", SLICE_ARG(t->current_topic),
                         from->partition, (long long)from->offset[row]);
+        if (used >= (int)sizeof l->last) used = sizeof l->last - 1;
     }
     snprintf(l->last + used, sizeof l->last - (size_t)used, "%s", reason);
     if (l->sink == UINT32_MAX) return;

@@ -38,6 +38,7 @@ typedef struct row {
 #define NO_EXCEPT CONSTRUCT("there is no EXCEPT; a LEFT JOIN, WHERE the right side's key IS NULL, leaves what only the left one has")
 #define NO_SORT_BY CONSTRUCT("there is no SORT BY, CLUSTER BY or DISTRIBUTE BY: PARTITION BY places rows by a key; ORDER BY sorts, where a query ends")
 #define NO_STAR_BUT CONSTRUCT("* is all columns; where some are not wanted, name the others")
+#define SAYS_ON PLACE("a join says what is equal: ON a.id = b.id")
 #define BY_REGEXP PLACE("REGEXP_EXTRACT('pattern', name) IS NOT NULL tells whether there is a match")
 #define BY_ITSELF PLACE("a BOOLEAN is a condition by itself: WHERE flag, WHERE NOT flag")
 #define ALL_COLUMNS PLACE("INSERT INTO ... SELECT takes no list of columns: the SELECT list has all those of the target, in its order")
@@ -141,7 +142,13 @@ static const row ROWS[] = {
     { ANY, CLAUSE, "PARTITION", 0, PLACE("PARTITION BY is two words") },
     { "WITH", CLAUSE, NULL, TK_CREATE, PLACE("WITH stands before AS: CREATE STREAM name WITH (...) AS SELECT ...") },
     { "WITH", CLAUSE, NULL, TK_SELECT, PLACE("WITH gives properties to what is created; a SELECT has none") },
-    { ANY, TK_WITHIN, NULL, 0, PLACE("a join says what is equal: ON a.id = b.id") },
+    { "(", TK_ON, "USING", 0, SAYS_ON },
+    { "", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "WHERE", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "GROUP", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "EMIT", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "LIMIT", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "JOIN", TK_WITHIN, NULL, 0, SAYS_ON },
 
     /* clauses there are not */
     { "EMIT", BEGINS_CLAUSE, NULL, 0, PLACE("EMIT is followed by CHANGES or FINAL") },
