@@ -1,6 +1,9 @@
 /* executor/agg_list.c - see agg_list.h. */
 #include "executor/agg_list.h"
 
+#include "core/json.h"
+#include "core/utf8.h"
+
 #include <stdlib.h>
 
 static uint32_t accumulator_bytes(const call *c)
@@ -13,7 +16,7 @@ static uint32_t accumulator_bytes(const call *c)
 
 void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *a)
 {
-    *l = (agg_list){ .calls = s->aggregate.calls, .count = s->aggregate.call_count, .bytes = sizeof(group),
+    *l = (agg_list){ .task = t, .calls = s->aggregate.calls, .count = s->aggregate.call_count, .bytes = sizeof(group),
                      .out = &s->schema, .key_count = s->schema.key_count, .keeps_last = keeps_last,
                      .context = { .eval = &t->eval.context, .slab = t->memory } };
     l->offsets = ARENA_ARRAY(a, uint32_t, l->count);
@@ -36,44 +39,82 @@ column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows)
 }
 
 /* Behind each call: notes which one it was, while its group is there. */
-static bool has_stopped(agg_list *l, uint32_t index)
+static bool has_stopped(agg_list *l, uint32_t index, uint32_t row)
 {
     if (!l->context.stop) return false;
     if (l->context.stopped != NULL) {
         l->stopped_call = index;
+        l->stopped_row = row;
         l->stopped_ms = ((const group *)((const char *)l->context.stopped - l->offsets[index]))->event_ms;
         l->context.stopped = NULL;
     }
     return true;
 }
 
-static weir_rc fail_stopped(const agg_list *l, weir_error *err)
+static bool has_stopped_at(agg_list *l, uint32_t index, const agg_input *from)
+{
+    uint32_t place = l->context.stopped_row;
+
+    return has_stopped(l, index, l->context.stopped == NULL || from->source == NULL ? place : from->source[place]);
+}
+
+#define SHOWN_KEY_BYTES_MAX 100
+
+/* The row's key, as its group has it, and its record where it comes straight from one. */
+static void print_row(text *out, const agg_list *l, const batch *in, uint32_t row)
+{
+    const fetch *records = l->task->current;
+    text shown = TEXT_EMPTY;
+
+    for (uint32_t k = 0; k < l->key_count; k++) {
+        value v = column_get(&in->columns[k], row);
+        text_clear(&shown);
+        print_json_value(&shown, in->columns[k].type, &v);
+        slice some = utf8_beginning(text_slice(&shown), SHOWN_KEY_BYTES_MAX);
+        text_printf(out, "%s`%.*s` = %.*s%s", k == 0 ? " for " : ", ", SLICE_ARG(l->out->columns[k].name), SLICE_ARG(some),
+                    some.len < shown.len ? "..." : "");
+    }
+    text_free(&shown);
+    if (records != NULL && in->row_offset == records->offset) {
+        text_printf(out, " at topic %.*s, partition %d, offset %lld", SLICE_ARG(l->task->current_topic), records->partition,
+                    (long long)records->offset[row]);
+    }
+}
+
+static weir_rc fail_stopped(const agg_list *l, const batch *in, weir_error *err)
 {
     const value stopped = { .i64 = l->stopped_ms };
     const char *ignored;
     value time = { .str = NO_SLICE };
+    text row = TEXT_EMPTY;
 
     (void)cast_value(l->context.eval->arena, &type_timestamp, &type_string, &stopped, &time, &ignored);
-    return weir_fail(err, WEIR_RUNTIME, NOWHERE, "%.*s cannot go on: %s; the latest record of its group is of %.*s",
-                     SLICE_ARG(l->calls[l->stopped_call].sql), l->context.reason, SLICE_ARG(time.str));
+    print_row(&row, l, in, l->stopped_row);
+    weir_rc rc = weir_fail(err, WEIR_RUNTIME, NOWHERE, "%.*s cannot go on%.*s: %s; the latest record of its group is of %.*s",
+                           SLICE_ARG(l->calls[l->stopped_call].sql), SLICE_ARG(text_slice(&row)), l->context.reason,
+                           SLICE_ARG(time.str));
+    text_free(&row);
+    return rc;
 }
 
-weir_rc agg_list_step(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err)
+weir_rc agg_list_step(agg_list *l, const agg_input *from, char *const *groups, column **args, row_set rows, column *running,
+                      weir_error *err)
 {
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         c->fn->agg->step(c, &l->context, groups, l->offsets[i], args[i], rows, running == NULL ? NULL : &running[i]);
-        if (has_stopped(l, i)) return fail_stopped(l, err);
+        if (has_stopped_at(l, i, from)) return fail_stopped(l, from->in, err);
     }
     return WEIR_OK;
 }
 
-weir_rc agg_list_undo(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err)
+weir_rc agg_list_undo(agg_list *l, const agg_input *from, char *const *groups, column **args, row_set rows, column *running,
+                      weir_error *err)
 {
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         c->fn->agg->undo(c, &l->context, groups, l->offsets[i], args[i], rows, running == NULL ? NULL : &running[i]);
-        if (has_stopped(l, i)) return fail_stopped(l, err);
+        if (has_stopped_at(l, i, from)) return fail_stopped(l, from->in, err);
     }
     return WEIR_OK;
 }
@@ -86,7 +127,7 @@ void agg_list_results(agg_list *l, char *const *groups, row_set rows, column *ou
     }
 }
 
-void agg_list_merge(agg_list *l, char *into, const char *from)
+void agg_list_merge(agg_list *l, char *into, const char *from, uint32_t row)
 {
     group *to = (group *)into;
     const group *other = (const group *)from;
@@ -95,7 +136,7 @@ void agg_list_merge(agg_list *l, char *into, const char *from)
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         c->fn->agg->merge(c, &l->context, into + l->offsets[i], from + l->offsets[i]);
-        (void)has_stopped(l, i);
+        (void)has_stopped(l, i, row);
     }
 }
 

@@ -13,7 +13,14 @@ typedef struct group {
     bool is_final;    /* EMIT FINAL: it was given on as the window closed */
 } __attribute__((aligned(16))) group;
 
+/* Whose rows are stepped: for what is said of the one at which an aggregate could not go on. */
+typedef struct agg_input {
+    const batch *in;
+    const uint32_t *source; /* the row of each place; NULL: the place is the row */
+} agg_input;
+
 typedef struct agg_list {
+    const task *task;
     const agg_call *calls;
     uint32_t count;
     uint32_t *offsets;   /* of each accumulator, from the group's beginning */
@@ -22,8 +29,10 @@ typedef struct agg_list {
     uint32_t key_count;
     bool keeps_last;
     agg_context context;
-    uint32_t stopped_call; /* once the context says stop: which could not go on */
-    int64_t stopped_ms;    /* and the time of the latest record of its group */
+    /* Once the context says stop: */
+    uint32_t stopped_call; /* which could not go on */
+    uint32_t stopped_row;  /* at which row of the input */
+    int64_t stopped_ms;    /* the time of the latest record of its group */
 } agg_list;
 
 void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *a);
@@ -31,12 +40,16 @@ void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *
 /* The arguments of all calls, evaluated once for a batch: args[i] are call i's columns. */
 column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows);
 /* Steps (or takes back) the rows into their groups; running: NULL, or the value columns of the result, of which row r gets
- * the results right after it. Fails with class runtime when an aggregate cannot go on. */
-weir_rc agg_list_step(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err);
-weir_rc agg_list_undo(agg_list *l, char *const *groups, column **args, row_set rows, column *running, weir_error *err);
+ * the results right after it. Fails with class runtime when an aggregate cannot go on, and where the step after agg_list_merge()
+ * finds that it could not. */
+weir_rc agg_list_step(agg_list *l, const agg_input *from, char *const *groups, column **args, row_set rows, column *running,
+                      weir_error *err);
+weir_rc agg_list_undo(agg_list *l, const agg_input *from, char *const *groups, column **args, row_set rows, column *running,
+                      weir_error *err);
 /* Fills the value columns with the groups' results. */
 void agg_list_results(agg_list *l, char *const *groups, row_set rows, column *out);
-void agg_list_merge(agg_list *l, char *into, const char *from);
+/* row: of the input, which brings the two groups together. */
+void agg_list_merge(agg_list *l, char *into, const char *from, uint32_t row);
 
 /* A group as a payload: for the state table's payload_class, whose self is the list. */
 void group_init(void *list, void *payload);

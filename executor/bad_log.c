@@ -18,7 +18,7 @@ struct bad_log {
     uint32_t count, room;
     uint64_t unwritten;  /* beyond what one flush may write */
     uint64_t counts[BAD_LATE + 1];
-    char last[256];
+    char last[BAD_LAST_BYTES];
 };
 
 static const char *const KIND_NAMES[] = { [BAD_RECORD] = "record", [BAD_EXPRESSION] = "expression", [BAD_OUTPUT] = "output",
@@ -57,15 +57,22 @@ static void add_base64_field(text *out, const char *name, slice bytes)
 
 void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *reason)
 {
+    const fetch *from = t->current;
+    bool has_record = from != NULL && row < from->rows;
+    int used = 0;
+
     l->counts[kind]++;
-    snprintf(l->last, sizeof l->last, "%s", reason);
+    if (has_record) {
+        used = snprintf(l->last, sizeof l->last, "topic %.*s, partition %d, offset %lld: ", SLICE_ARG(t->current_topic),
+                        from->partition, (long long)from->offset[row]);
+        if (used >= (int)sizeof l->last) used = sizeof l->last - 1;
+    }
+    snprintf(l->last + used, sizeof l->last - (size_t)used, "%s", reason);
     if (l->sink == UINT32_MAX) return;
     if (l->count == LINES_PER_FLUSH_MAX) {
         l->unwritten++;
         return;
     }
-    const fetch *from = t->current;
-    bool has_record = from != NULL && row < from->rows;
     text *out = &l->lines;
     text_printf(out, "{\"LOGGED_MS\":%lld,\"QUERY_ID\":", (long long)clock_now_ms(l->clock));
     print_json_string(out, l->query_id);
@@ -121,14 +128,30 @@ void bad_log_forget(bad_log *l)
     text_clear(&l->lines);
 }
 
-uint64_t bad_log_count(const bad_log *l, bad_kind kind)
-{
-    return l->counts[kind];
-}
-
 const char *bad_log_last(const bad_log *l)
 {
     return l->last;
+}
+
+void bad_log_tell(const bad_log *l, text *out)
+{
+    static const struct {
+        const char *one, *many;
+    } SAID[] = {
+        [BAD_RECORD] = { "record could not be read and was left out", "records could not be read and were left out" },
+        [BAD_EXPRESSION] = { "expression failed", "expressions failed" },
+        [BAD_OUTPUT] = { "row could not be written", "rows could not be written" },
+        [BAD_LATE] = { "row came too late for its window and was left out", "rows came too late for their window and were left out" },
+    };
+    bool any = false;
+
+    for (int kind = BAD_RECORD; kind <= BAD_LATE; kind++) {
+        uint64_t count = l->counts[kind];
+        if (count == 0) continue;
+        text_printf(out, "%s%llu %s", any ? ", " : "", (unsigned long long)count, count == 1 ? SAID[kind].one : SAID[kind].many);
+        any = true;
+    }
+    if (any) text_printf(out, "; the last: %s", l->last);
 }
 
 void processing_log_source(source *out, slice topic, arena *a)

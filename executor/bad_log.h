@@ -6,6 +6,8 @@
 #include "executor/task.h"
 #include "planner/catalog.h"
 
+#define BAD_LAST_BYTES 640 /* a topic's name and a reason, with what is said between them */
+
 /* sink: the processing log's index among the client's sinks; UINT32_MAX: only count. */
 bad_log *bad_log_new(slice query_id, uint32_t sink, const weir_clock *clock);
 void bad_log_free(bad_log *l); /* NULL is fine */
@@ -13,9 +15,10 @@ void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *r
 /* Writes what was added since the last flush; at most so many a flush, the rest are counted in a summary. */
 weir_rc bad_log_flush(bad_log *l, client *c, int32_t partition, weir_error *err) WEIR_CHECKED;
 void bad_log_forget(bad_log *l); /* an abort */
-uint64_t bad_log_count(const bad_log *l, bad_kind kind);
-/* The last reason, or an empty text. */
+/* The last one, or an empty text: its record, where it comes straight from one, and the reason. */
 const char *bad_log_last(const bad_log *l);
+/* Says how many there were of each kind, and the last; nothing where there were none. */
+void bad_log_tell(const bad_log *l, text *out);
 
 /* The processing log as a stream, for the catalog. */
 void processing_log_source(source *out, slice topic, arena *a);

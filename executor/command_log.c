@@ -206,24 +206,33 @@ static query_env env_of(weir *w)
 
 /* ---- queries that could not be started, or dropped ---- */
 
-static unsettled *find_unsettled(const weir *w, slice id)
+static unsettled *find_unsettled(const weir *w, slice state_name)
 {
     for (uint32_t i = 0; i < w->unsettled_count; i++) {
-        if (slice_is(id, w->unsettled[i].id)) return &w->unsettled[i];
+        if (slice_is(state_name, w->unsettled[i].state_name)) return &w->unsettled[i];
     }
     return NULL;
 }
 
 const weir_error *why_not_started(const weir *w, slice id)
 {
-    const unsettled *u = find_unsettled(w, id);
-
-    return u == NULL || u->is_gone ? NULL : &u->why;
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        if (slice_is(id, w->unsettled[i].id) && !w->unsettled[i].is_gone) return &w->unsettled[i].why;
+    }
+    return NULL;
 }
 
-static void note_unsettled(weir *w, slice id, bool is_gone, const weir_error *why)
+static char *copy_name(slice name)
 {
-    unsettled *u = find_unsettled(w, id);
+    char *copy = strndup(name.data, name.len);
+
+    if (copy == NULL) abort();
+    return copy;
+}
+
+static void note_unsettled(weir *w, slice id, slice state_name, bool is_gone, const weir_error *why)
+{
+    unsettled *u = find_unsettled(w, state_name);
     int64_t now_ms = clock_monotonic_ms(&w->clock);
     bool is_news = u == NULL;
 
@@ -231,8 +240,7 @@ static void note_unsettled(weir *w, slice id, bool is_gone, const weir_error *wh
         w->unsettled = realloc(w->unsettled, (w->unsettled_count + 1) * sizeof *w->unsettled);
         if (w->unsettled == NULL) abort();
         u = &w->unsettled[w->unsettled_count++];
-        *u = (unsettled){ .id = strndup(id.data, id.len) };
-        if (u->id == NULL) abort();
+        *u = (unsettled){ .id = copy_name(id), .state_name = copy_name(state_name) };
     }
     u->why = *why;
     u->is_gone = is_gone;
@@ -245,14 +253,15 @@ static void forget_unsettled(weir *w, unsettled *u, bool goes_on)
 {
     if (goes_on && w->options.notice != NULL) w->options.notice(w->options.notice_self, slice_of(u->id), NULL);
     free(u->id);
+    free(u->state_name);
     *u = w->unsettled[--w->unsettled_count];
 }
 
-static void drop_state(weir *w, slice id)
+static void drop_state(weir *w, slice id, slice state_name)
 {
     weir_error err;
 
-    if (storage_drop_query(w->storage, id, &err) != WEIR_OK) note_unsettled(w, id, true, &err);
+    if (storage_drop_query(w->storage, state_name, &err) != WEIR_OK) note_unsettled(w, id, state_name, true, &err);
 }
 
 /* What is left of those that are gone; who is gone before it could be started is none of ours any more. */
@@ -262,9 +271,10 @@ static void settle_gone(weir *w)
 
     for (uint32_t i = w->unsettled_count; i-- > 0;) {
         unsettled *u = &w->unsettled[i];
-        if (catalog_query(w->catalog, slice_of(u->id)) != NULL) continue;
-        if (storage_drop_query(w->storage, slice_of(u->id), &err) == WEIR_OK) forget_unsettled(w, u, false);
-        else note_unsettled(w, slice_of(u->id), true, &err);
+        slice state_name = slice_of(u->state_name);
+        if (catalog_uses_state(w->catalog, state_name)) continue;
+        if (storage_drop_query(w->storage, state_name, &err) == WEIR_OK) forget_unsettled(w, u, false);
+        else note_unsettled(w, slice_of(u->id), state_name, true, &err);
     }
 }
 
@@ -273,17 +283,20 @@ static void settle_dropped(weir *w)
 {
     arena *a = arena_new(0);
     uint32_t count, gone = 0;
-    const slice *dropped = catalog_dropped_queries(w->catalog, &count);
-    slice *ids = ARENA_ARRAY(a, slice, count + 1);
+    const dropped_query *dropped = catalog_dropped_queries(w->catalog, &count);
+    slice *names = ARENA_ARRAY(a, slice, count + 1);
+    const dropped_query **of = ARENA_ARRAY(a, const dropped_query *, count + 1);
     bool *is_left = ARENA_ZEROS(a, bool, count + 1);
     weir_error err;
 
     for (uint32_t i = 0; i < count; i++) {
-        if (catalog_query(w->catalog, dropped[i]) == NULL) ids[gone++] = dropped[i];
+        if (catalog_uses_state(w->catalog, dropped[i].state_name)) continue;
+        of[gone] = &dropped[i];
+        names[gone++] = dropped[i].state_name;
     }
-    w->is_tidy = storage_tidy(w->storage, ids, gone, is_left, &err) == WEIR_OK; /* else it is tried again */
+    w->is_tidy = storage_tidy(w->storage, names, gone, is_left, &err) == WEIR_OK; /* else it is tried again */
     for (uint32_t i = 0; w->is_tidy && i < gone; i++) {
-        if (is_left[i]) drop_state(w, ids[i]);
+        if (is_left[i]) drop_state(w, of[i]->id, names[i]);
     }
     arena_free(a);
 }
@@ -294,14 +307,14 @@ static void stop_query(weir *w, uint32_t index, bool forget)
 {
     query *q = w->queries[index];
     arena *a = arena_new(0);
-    slice id = arena_copy(a, query_id(q));
+    slice id = arena_copy(a, query_id(q)), state_name = arena_copy(a, plan_state_name(query_plan(q)));
 
     pthread_rwlock_wrlock(&w->queries_lock);
     memmove(w->queries + index, w->queries + index + 1, (w->query_count - index - 1) * sizeof *w->queries);
     w->query_count--;
     pthread_rwlock_unlock(&w->queries_lock);
     query_stop(q);
-    if (forget) drop_state(w, id);
+    if (forget) drop_state(w, id, state_name);
     arena_free(a);
 }
 
@@ -317,7 +330,7 @@ static void start_query(weir *w, const query_entry *entry, uint32_t index)
     query *q;
 
     if (query_start(&q, &env, entry, &err) != WEIR_OK) {
-        note_unsettled(w, entry->id, false, &err);
+        note_unsettled(w, entry->id, plan_state_name(&entry->plan), false, &err);
         return;
     }
     pthread_rwlock_wrlock(&w->queries_lock);
@@ -330,7 +343,7 @@ static void start_query(weir *w, const query_entry *entry, uint32_t index)
     w->queries[index] = q;
     w->query_count++;
     pthread_rwlock_unlock(&w->queries_lock);
-    unsettled *u = find_unsettled(w, entry->id);
+    unsettled *u = find_unsettled(w, plan_state_name(&entry->plan));
     if (u != NULL) forget_unsettled(w, u, true);
 }
 
@@ -341,9 +354,11 @@ void sync_queries(weir *w)
 
     if (w->defers_queries) return;
     for (uint32_t i = w->query_count; i-- > 0;) {
+        const plan *runs = query_plan(w->queries[i]);
         const query_entry *entry = catalog_query(w->catalog, query_id(w->queries[i]));
-        if (entry == NULL || !same_plan(&entry->plan, query_plan(w->queries[i]))) {
-            stop_query(w, i, entry == NULL);
+        bool is_gone = entry == NULL || !slice_equal(plan_state_name(&entry->plan), plan_state_name(runs)); /* its id may be used again */
+        if (is_gone || !same_plan(&entry->plan, runs)) {
+            stop_query(w, i, is_gone);
         } else {
             query_hold(w->queries[i], entry->status == QUERY_PAUSED);
         }

@@ -106,7 +106,10 @@ void weir_close(weir *w)
         pthread_rwlock_unlock(&w->queries_lock);
         query_stop(last);
     }
-    for (uint32_t i = 0; i < w->unsettled_count; i++) free(w->unsettled[i].id);
+    for (uint32_t i = 0; i < w->unsettled_count; i++) {
+        free(w->unsettled[i].id);
+        free(w->unsettled[i].state_name);
+    }
     free(w->unsettled);
     free(w->queries);
     free(w->declared);
@@ -278,22 +281,24 @@ void weir_advance(weir *w, int64_t by_ms)
 weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_t *count)
 {
     static const char *const names[] = { "STARTING", "RUNNING", "PAUSED", "ENDED", "ERROR", "WAITING" };
+    source_place **places;
+    uint32_t *place_count, query_count;
 
     pthread_mutex_lock(&w->lock);
     *out = ARENA_ZEROS(a, weir_query_stats, w->query_count + w->unsettled_count + 1);
-    *count = w->query_count;
-    for (uint32_t i = 0; i < w->query_count; i++) {
+    *count = query_count = w->query_count;
+    places = ARENA_ARRAY(a, source_place *, query_count);
+    place_count = ARENA_ARRAY(a, uint32_t, query_count);
+    for (uint32_t i = 0; i < query_count; i++) {
         query_stats stats;
         query_stats_of(w->queries[i], &stats);
-        int64_t lag = 0;
-        weir_error err;
         query_state state = query_state_of(w->queries[i], NULL);
-        bool may_ask = state != QUERY_WAITING && !storage_is_cut_off(w->storage);
-        if (!may_ask || query_lag(w->queries[i], &lag, &err) != WEIR_OK) lag = -1;
+        query_places(w->queries[i], a, &places[i], &place_count[i]);
         (*out)[i] = (weir_query_stats){ .id = arena_copy(a, query_id(w->queries[i])),
                                         .state = names[state], .rows_in = stats.counts.rows_in,
                                         .rows_out = stats.counts.rows_out, .bad_rows = stats.counts.bad_rows,
-                                        .late_rows = stats.counts.late_rows, .epochs = stats.epochs, .lag_rows = lag,
+                                        .late_rows = stats.counts.late_rows, .epochs = stats.epochs,
+                                        .lag_rows = state == QUERY_WAITING ? -1 : 0,
                                         .last_error = arena_copy(a, slice_of(stats.last_error)) };
     }
     for (uint32_t i = 0; i < w->unsettled_count; i++) {
@@ -303,5 +308,11 @@ weir_rc weir_query_stats_list(weir *w, arena *a, weir_query_stats **out, uint32_
                                                  .lag_rows = -1, .last_error = arena_copy(a, slice_of(u->why.message)) };
     }
     pthread_mutex_unlock(&w->lock);
+    /* Nobody waits with us for the broker's answers; by now the queries may be gone. */
+    for (uint32_t i = 0; i < query_count; i++) {
+        weir_error err;
+        int64_t *lag = &(*out)[i].lag_rows;
+        if (*lag < 0 || storage_is_cut_off(w->storage) || places_lag(w->storage, places[i], place_count[i], lag, &err) != WEIR_OK) *lag = -1;
+    }
     return WEIR_OK;
 }

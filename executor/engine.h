@@ -139,6 +139,8 @@ typedef enum weir_result_kind {
 
 weir_result_kind weir_result_kind_of(const weir_result *r);
 slice weir_result_message(const weir_result *r);
+/* What in the statement can be meant, but hardly is; absent: nothing. */
+slice weir_result_warning(const weir_result *r);
 /* "@type" of ksqlDB's REST entity for the statement: "currentStatus", "streams", "queries" ...; for tests and the server. */
 const char *weir_result_entity(const weir_result *r);
 /* The members of that entity as JSON text, between its braces, for sessions that asked by weir_session_describes(): commandId
@@ -173,6 +175,8 @@ typedef struct weir_progress {
 
 /* False: it is no query's. */
 bool weir_result_progress(const weir_result *r, weir_progress *out);
+/* What a query could not use so far, and where to read why, in words; lent until the next call. Absent: it used all. */
+slice weir_result_left_out(weir_result *r);
 
 typedef enum weir_print { WEIR_PRINT_TEXT, WEIR_PRINT_JSON } weir_print;
 /* A value as the shell's table shows it, or as JSON. */

@@ -245,7 +245,7 @@ weir_rc view_open(view **out, feed *f, slice key, int32_t partitions, weir_error
         v->has_old = v->plan.step_count > 2;
         v->column_count = v->plan.steps[0].schema.count;
         v->log = bad_log_new(SLICE("feed"), UINT32_MAX, &f->all->clock);
-        v->shared = (task_shared){ .plan = &v->plan, .query_id = SLICE("feed"), .clock = &f->all->clock, .batch_rows = BATCH_ROWS_MAX,
+        v->shared = (task_shared){ .plan = &v->plan, .state_name = SLICE("feed"), .clock = &f->all->clock, .batch_rows = BATCH_ROWS_MAX,
                                    .state_budget_bytes = (size_t)16 << 20, .source_of_step = no_sources, .forced_partition = -1,
                                    .is_transient = true, .source_partitions = partitions, .result = take_rows, .result_self = v };
         rc = open_scratch(v, err);

@@ -149,7 +149,7 @@ static weir_rc emit_groups(aggregate_op *a, entry *const *entries, uint32_t coun
 typedef struct grouped {
     row_set rows;
     uint32_t capacity;       /* places */
-    const uint32_t *source;  /* the input row of each place; NULL: the place is the row */
+    agg_input from;
     const int64_t *event_ms; /* by place, like all below */
     const slice *keys;
     int64_t *start_ms;       /* of windows */
@@ -255,7 +255,7 @@ static void hop(aggregate_op *a, const batch *in, row_set rows, const int64_t *t
     g->args = args;
     g->rows = (row_set){ NULL, count };
     g->capacity = count;
-    g->source = source;
+    g->from.source = source;
     g->event_ms = event_ms;
     g->keys = window_keys;
 }
@@ -281,7 +281,7 @@ static weir_rc step_groups(aggregate_op *a, arena *memory, grouped *g, weir_erro
             g->running[i] = column_new(memory, a->base.step->schema.columns[a->aggs.key_count + i].type, g->capacity);
         }
     }
-    return agg_list_step(&a->aggs, groups, g->args, g->rows, g->running, err);
+    return agg_list_step(&a->aggs, &g->from, groups, g->args, g->rows, g->running, err);
 }
 
 /* every-change: the value after each row. */
@@ -293,7 +293,7 @@ static weir_rc emit_running(aggregate_op *a, const batch *in, const grouped *g, 
     batch *out = output_batch(a, in->arena, g->rows.count);
     if (in->headers != NULL) out->headers = ARENA_ARRAY(in->arena, header_list, g->rows.count);
     EACH_ROW (r, g->rows) {
-        uint32_t from = g->source == NULL ? r : g->source[r];
+        uint32_t from = g->from.source == NULL ? r : g->from.source[r];
         group *mine = entry_payload(g->entries[r]);
         for (uint32_t k = 0; k < a->aggs.key_count; k++) column_copy_row(&out->columns[k], at, &in->columns[k], from);
         for (uint32_t k = 0; k < a->aggs.count; k++) {
@@ -338,7 +338,7 @@ static weir_rc stream_batch(aggregate_op *a, batch *in, weir_error *err)
     arena *memory = in->arena;
     row_set rows = rows_with_whole_key(in, a->aggs.key_count);
     slice *keys = ARENA_ARRAY(memory, slice, in->rows);
-    grouped g = { .rows = rows, .capacity = in->rows, .event_ms = in->event_ms, .keys = keys };
+    grouped g = { .rows = rows, .capacity = in->rows, .from = { .in = in }, .event_ms = in->event_ms, .keys = keys };
 
     keys_encode(in->columns, a->aggs.key_count, rows, in->rows, memory, keys);
     g.args = agg_list_args(&a->aggs, a->base.task, in, rows);
@@ -353,9 +353,10 @@ static weir_rc stream_batch(aggregate_op *a, batch *in, weir_error *err)
 
 /* ---- a table's changes: take the former row out of its group, put the new one into its own ---- */
 
-static weir_rc change_group(aggregate_op *a, slice key, char **groups, column **args, uint32_t r, bool is_undo,
-                            int64_t event_ms, weir_error *err)
+static weir_rc change_group(aggregate_op *a, const batch *in, slice key, char **groups, column **args, uint32_t r,
+                            bool is_undo, int64_t event_ms, weir_error *err)
 {
+    const agg_input from = { .in = in };
     entry *e;
     const row_set one = { &r, 1 };
 
@@ -364,8 +365,8 @@ static weir_rc change_group(aggregate_op *a, slice key, char **groups, column **
     groups[r] = (char *)g;
     if (event_ms > g->event_ms) g->event_ms = event_ms;
     state_table_touch(a->groups, e);
-    return is_undo ? agg_list_undo(&a->aggs, groups, args, one, NULL, err)
-                   : agg_list_step(&a->aggs, groups, args, one, NULL, err);
+    return is_undo ? agg_list_undo(&a->aggs, &from, groups, args, one, NULL, err)
+                   : agg_list_step(&a->aggs, &from, groups, args, one, NULL, err);
 }
 
 /* r: the row of `in` that changed the group. */
@@ -406,11 +407,11 @@ static weir_rc table_batch(aggregate_op *a, batch *in, weir_error *err)
         bool has_old = old_keys[r].data != NULL, has_new = keys[r].data != NULL;
         bool is_same = has_old && has_new && slice_equal(keys[r], old_keys[r]);
         if (has_old) {
-            WEIR_TRY(change_group(a, old_keys[r], groups, old_args, r, true, in->event_ms[r], err));
+            WEIR_TRY(change_group(a, in->old, old_keys[r], groups, old_args, r, true, in->event_ms[r], err));
             if (a->every_change && !is_same) WEIR_TRY(emit_group_of(a, old_keys[r], in, r, err));
         }
         if (has_new) {
-            WEIR_TRY(change_group(a, keys[r], groups, args, r, false, in->event_ms[r], err));
+            WEIR_TRY(change_group(a, in, keys[r], groups, args, r, false, in->event_ms[r], err));
             if (a->every_change) WEIR_TRY(emit_group_of(a, keys[r], in, r, err));
         }
     }

@@ -335,6 +335,7 @@ static void emit_tombstone(session_op *s, const entry *of, const session *old)
 /* ---- input ---- */
 
 typedef struct pending { /* rows that know their session and wait to be stepped */
+    agg_input from;
     uint32_t *index;
     uint32_t count;
     char **groups;
@@ -349,7 +350,7 @@ static weir_rc step_pending(session_op *s, pending *p, weir_error *err)
     if (p->count == 0) return WEIR_OK;
     p->index += p->count;
     p->count = 0;
-    return agg_list_step(&s->aggs, p->groups, p->args, rows, p->running, err);
+    return agg_list_step(&s->aggs, &p->from, p->groups, p->args, rows, p->running, err);
 }
 
 /* The sessions [from, to) that the row's time lies within a gap of; with EMIT FINAL, of those that are not closed: what
@@ -411,7 +412,7 @@ static weir_rc add_row(session_op *s, const batch *in, uint32_t r, entry *e, int
             bool is_known = ((group *)old->group)->is_emitted;
             if (is_known && ((s->every_change && !is_point) || (!s->every_change && i > from))) emit_tombstone(s, e, old);
             if (i == from) continue;
-            agg_list_merge(&s->aggs, l->items[from].group, old->group);
+            agg_list_merge(&s->aggs, l->items[from].group, old->group, r);
             free_group(s, old->group);
         }
         list_remove(l, from + 1, to);
@@ -445,7 +446,8 @@ static weir_rc session_batch(op *self, batch *in, weir_error *err)
     int64_t *time_ms = ARENA_ARRAY(memory, int64_t, in->rows), *now_ms = ARENA_ARRAY(memory, int64_t, in->rows);
     entry **entries = ARENA_ARRAY(memory, entry *, in->rows);
     row_set rows = rows_with_whole_key(in, s->aggs.key_count);
-    pending p = { .index = ARENA_ARRAY(memory, uint32_t, rows.count), .groups = ARENA_ARRAY(memory, char *, in->rows) };
+    pending p = { .from = { .in = in }, .index = ARENA_ARRAY(memory, uint32_t, rows.count),
+                  .groups = ARENA_ARRAY(memory, char *, in->rows) };
 
     keys_encode(in->columns, s->aggs.key_count, rows, in->rows, memory, keys);
     event_time_advance(&s->time, in, rows, time_ms, now_ms);

@@ -19,14 +19,27 @@ static bool path_of(weir *w, const char *suffix, char *path, size_t room)
     return true;
 }
 
-static void numbers_here(weir *w, query *q, query_numbers *out)
+/* What is known of a query here, and what its lag is to be asked by. */
+typedef struct numbers {
+    slice id;
+    query_numbers told;
+    source_place *places;
+    uint32_t place_count;
+} numbers;
+
+static void numbers_here(query *q, arena *a, numbers *out)
+{
+    *out = (numbers){ .id = arena_copy(a, query_id(q)), .told = { .state = query_state_of(q, NULL) } };
+    query_stats_of(q, &out->told.stats);
+    query_places(q, a, &out->places, &out->place_count);
+}
+
+static void ask_lag(weir *w, numbers *of)
 {
     weir_error err;
+    bool may_ask = of->told.state != QUERY_WAITING && !storage_is_cut_off(w->storage); /* what a query waits for would not answer us either */
 
-    *out = (query_numbers){ .state = query_state_of(q, NULL) };
-    query_stats_of(q, &out->stats);
-    bool may_ask = out->state != QUERY_WAITING && !storage_is_cut_off(w->storage); /* what a query waits for would not answer us either */
-    out->has_lag = may_ask && query_lag(q, &out->lag_records, &err) == WEIR_OK;
+    of->told.has_lag = may_ask && places_lag(w->storage, of->places, of->place_count, &of->told.lag_records, &err) == WEIR_OK;
 }
 
 static void numbers_of_unsettled(const weir_error *why, query_numbers *out)
@@ -46,17 +59,24 @@ void numbers_publish(weir *w)
 {
     char path[4096], fresh[4096];
     text out = TEXT_EMPTY;
+    arena *a;
+    numbers *all;
+    uint32_t count;
 
     if (!path_of(w, "", path, sizeof path) || !path_of(w, ".new", fresh, sizeof fresh)) return;
+    a = arena_new(0);
     text_add_u64(&out, PUBLISHED_VERSION);
     text_add_u64(&out, (uint64_t)getpid());
     pthread_rwlock_rdlock(&w->queries_lock);
-    for (uint32_t i = 0; i < w->query_count; i++) {
-        query_numbers one;
-        numbers_here(w, w->queries[i], &one);
-        add_numbers(&out, query_id(w->queries[i]), &one);
-    }
+    count = w->query_count;
+    all = ARENA_ARRAY(a, numbers, count);
+    for (uint32_t i = 0; i < count; i++) numbers_here(w->queries[i], a, &all[i]);
     pthread_rwlock_unlock(&w->queries_lock);
+    for (uint32_t i = 0; i < count; i++) { /* nobody waits with us for the broker's answers */
+        ask_lag(w, &all[i]);
+        add_numbers(&out, all[i].id, &all[i].told);
+    }
+    arena_free(a);
     pthread_mutex_lock(&w->lock);
     for (uint32_t i = 0; i < w->unsettled_count; i++) {
         query_numbers one;
@@ -95,7 +115,14 @@ bool numbers_of(weir *w, slice id, query_numbers *out)
     text bytes = TEXT_EMPTY;
     size_t got;
 
-    if (q != NULL) numbers_here(w, q, out);
+    if (q != NULL) {
+        arena *a = arena_new(0);
+        numbers here;
+        numbers_here(q, a, &here);
+        ask_lag(w, &here);
+        *out = here.told;
+        arena_free(a);
+    }
     if (why != NULL) numbers_of_unsettled(why, out);
     if (q != NULL || why != NULL) return true;
     if (owner == 0 || !path_of(w, "", path, sizeof path)) return false;

@@ -72,7 +72,7 @@ static weir_rc open_workers(query *q, weir_error *err)
         w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
     }
     for (uint32_t i = 0; i < q->worker_count; i++) {
-        const client_spec spec = { .name = q->entry.id, .sources = q->sources, .source_count = q->source_count,
+        const client_spec spec = { .name = plan_state_name(&q->entry.plan), .sources = q->sources, .source_count = q->source_count,
                                    .sinks = q->sinks, .sink_count = q->sink_count, .instance = i,
                                    .instances = q->worker_count, .at_least_once = q->env.at_least_once };
         WEIR_TRY(client_open(&q->workers[i].client, q->env.storage, &spec, err));
@@ -86,7 +86,7 @@ static weir_rc open_query(query *q, const query_entry *of, weir_error *err)
     take_properties(q);
     WEIR_TRY(query_open_topics(q, err));
     q->shared.plan = &q->entry.plan;
-    q->shared.query_id = q->entry.id;
+    q->shared.state_name = plan_state_name(&q->entry.plan);
     q->shared.clock = q->env.clock;
     q->shared.batch_rows = q->env.batch_rows;
     q->shared.every_change = q->entry.plan.every_change;

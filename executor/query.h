@@ -3,8 +3,7 @@
 #ifndef WEIR_EXECUTOR_QUERY_H
 #define WEIR_EXECUTOR_QUERY_H
 
-#include "executor/task.h"
-#include "planner/catalog.h"
+#include "executor/bad_log.h"
 
 typedef struct query query;
 
@@ -55,15 +54,24 @@ typedef struct query_stats {
     uint64_t epochs;
     size_t state_bytes;
     double rows_per_s;     /* taken in, of late */
-    char last_bad[256];
+    char last_bad[BAD_LAST_BYTES];
     char last_error[256];
 } query_stats;
 
 void query_stats_of(query *q, query_stats *out);
 /* What each step of query_plan() has done up to the last commit, over all tasks. */
 void query_op_stats(query *q, op_stats *by_step);
-/* Records between what is committed and the present ends of its sources. Asks the storage. */
-weir_rc query_lag(query *q, int64_t *records, weir_error *err) WEIR_CHECKED;
+/* Where it stands in a partition of one of its sources; of those it makes itself nothing is told. */
+typedef struct source_place {
+    slice topic;
+    int32_t partition;
+    int64_t offset; /* as committed; -1: not known */
+} source_place;
+
+/* In the arena: the query may be gone when they are asked about. */
+void query_places(query *q, arena *a, source_place **out, uint32_t *count);
+/* Records between there and the present ends. Asks the storage, whose answer may be long in coming. */
+weir_rc places_lag(storage *s, const source_place *places, uint32_t count, int64_t *records, weir_error *err) WEIR_CHECKED;
 /* Deterministic: polls once (one batch at most), commits; *progressed: something was there. */
 weir_rc query_advance(query *q, bool *progressed, weir_error *err) WEIR_CHECKED;
 /* Deterministic: from the first call on, records come one by one, and of each topic only up to its limit: 0 until it is set
@@ -71,6 +79,6 @@ weir_rc query_advance(query *q, bool *progressed, weir_error *err) WEIR_CHECKED;
 void query_limit_source(query *q, slice topic, int64_t offset);
 
 /* The name of the repartition topic of an exchange. */
-slice exchange_topic(arena *a, const storage *s, slice query_id, const step *exchange);
+slice exchange_topic(arena *a, const storage *s, slice state_name, const step *exchange);
 
 #endif

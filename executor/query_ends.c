@@ -2,17 +2,7 @@
  * them the end of the query. */
 #include "executor/worker.h"
 
-static weir_rc learn_target(query *q, uint32_t source, weir_error *err)
-{
-    source_target *t = &q->targets[source];
-
-    for (int32_t p = 0; p < q->source_partitions[source]; p++) {
-        int64_t begin;
-        WEIR_TRY(topic_offsets(q->env.storage, q->sources[source].topic, p, &begin, &t->offset[p], err));
-    }
-    t->is_known = true;
-    return WEIR_OK;
-}
+#include <stdlib.h>
 
 /* Asked without the query's lock: those who go through the list of queries take each one's while they hold the list's. */
 static void note_settled(query *q)
@@ -23,22 +13,50 @@ static void note_settled(query *q)
     }
 }
 
-/* The stage that writes a repartition topic is complete when all its tasks are; then the topic's end is known. */
-static weir_rc learn_targets(query *q, weir_error *err)
+/* Can the source's ends be known, and are not yet? A repartition topic's can once all tasks of the stage that writes it are done. */
+static bool is_to_be_learnt(query *q, uint32_t source)
 {
     const plan *p = &q->entry.plan;
+    bool is_complete = !q->source_is_internal[source] && atomic_load(&q->targets[source].is_settled);
 
+    pthread_mutex_lock(&q->lock);
+    for (uint32_t k = 0; k < p->step_count && q->source_is_internal[source]; k++) {
+        if (q->shared.sink_of_step[k] == UINT32_MAX || q->shared.source_of_step[k] != source) continue;
+        uint32_t stage = p->steps[k].subtopology;
+        is_complete |= q->stage_done[stage] == (uint32_t)q->stage_partitions[stage];
+    }
+    bool is_known = q->targets[source].is_known;
+    pthread_mutex_unlock(&q->lock);
+    return is_complete && !is_known;
+}
+
+/* Without the lock while the storage is asked, whose answer may be long in coming. Of several workers that ask at once one is
+ * heeded: nobody writes there any more. */
+static weir_rc learn_target(query *q, uint32_t source, weir_error *err)
+{
+    source_target *t = &q->targets[source];
+    int32_t partitions = q->source_partitions[source];
+    int64_t *ends = calloc((size_t)partitions, sizeof *ends), begin;
+    weir_rc rc = WEIR_OK;
+
+    if (ends == NULL) abort();
+    for (int32_t p = 0; rc == WEIR_OK && p < partitions; p++) {
+        rc = topic_offsets(q->env.storage, q->sources[source].topic, p, &begin, &ends[p], err);
+    }
+    pthread_mutex_lock(&q->lock);
+    if (rc == WEIR_OK && !t->is_known) {
+        memcpy(t->offset, ends, (size_t)partitions * sizeof *ends);
+        t->is_known = true;
+    }
+    pthread_mutex_unlock(&q->lock);
+    free(ends);
+    return rc;
+}
+
+static weir_rc learn_targets(query *q, weir_error *err)
+{
     for (uint32_t i = 0; i < q->source_count; i++) {
-        if (q->targets[i].is_known) continue;
-        if (!q->source_is_internal[i]) {
-            if (atomic_load(&q->targets[i].is_settled)) WEIR_TRY(learn_target(q, i, err));
-            continue;
-        }
-        for (uint32_t k = 0; k < p->step_count; k++) {
-            if (q->shared.sink_of_step[k] == UINT32_MAX || q->shared.source_of_step[k] != i) continue;
-            uint32_t stage = p->steps[k].subtopology;
-            if (q->stage_done[stage] == (uint32_t)q->stage_partitions[stage]) WEIR_TRY(learn_target(q, i, err));
-        }
+        if (is_to_be_learnt(q, i)) WEIR_TRY(learn_target(q, i, err));
     }
     return WEIR_OK;
 }
@@ -73,11 +91,13 @@ weir_rc worker_check_ends(worker *w, weir_error *err)
     bool some_end = false, is_told = false;
 
     note_settled(q);
+    WEIR_TRY(learn_targets(q, err));
+    weir_rc rc = WEIR_OK;
     pthread_mutex_lock(&q->lock);
-    weir_rc rc = learn_targets(q, err);
     for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) {
         task *t = w->tasks[i];
-        if (t->is_done || !reached(q, t)) continue;
+        t->is_ending = !t->is_done && reached(q, t);
+        if (!t->is_ending) continue;
         some_end = true;
         /* Told of, and committed, before it counts: those downstream read up to there, and must not wait for it. */
         for (uint32_t k = 0; rc == WEIR_OK && k < t->input_count; k++) rc = task_idle(t, &t->inputs[k], err);
@@ -87,15 +107,14 @@ weir_rc worker_check_ends(worker *w, weir_error *err)
     if (rc != WEIR_OK || is_told) return rc;
     if (some_end) WEIR_TRY(client_settle(w->client, err)); /* what comes after reads up to the ends as they are then */
 
+    bool all = true;
     pthread_mutex_lock(&q->lock);
-    for (uint32_t i = 0; rc == WEIR_OK && i < w->task_count; i++) {
+    for (uint32_t i = 0; i < w->task_count; i++) {
         task *t = w->tasks[i];
-        if (t->is_done || !reached(q, t)) continue;
+        if (!t->is_ending) continue;
         t->is_done = true;
         q->stage_done[t->subtopology]++;
-        rc = learn_targets(q, err);
     }
-    bool all = rc == WEIR_OK;
     for (uint32_t s = 0; s < q->entry.plan.subtopology_count; s++) {
         all = all && q->stage_done[s] == (uint32_t)q->stage_partitions[s];
     }
@@ -104,5 +123,5 @@ weir_rc worker_check_ends(worker *w, weir_error *err)
         atomic_store(&q->ended, true);
     }
     pthread_mutex_unlock(&q->lock);
-    return rc;
+    return WEIR_OK;
 }

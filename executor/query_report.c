@@ -93,20 +93,30 @@ void query_op_stats(query *q, op_stats *by_step)
     pthread_mutex_unlock(&q->lock);
 }
 
-weir_rc query_lag(query *q, int64_t *records, weir_error *err)
+void query_places(query *q, arena *a, source_place **out, uint32_t *count)
 {
-    *records = 0;
+    uint32_t most = 0;
+
+    *count = 0;
+    for (uint32_t i = 0; i < q->source_count; i++) most += (uint32_t)q->source_partitions[i];
+    *out = ARENA_ARRAY(a, source_place, most);
+    pthread_mutex_lock(&q->lock);
     for (uint32_t i = 0; i < q->source_count; i++) {
         if (q->source_is_internal[i]) continue;
-        for (int32_t p = 0; p < q->source_partitions[i]; p++) {
-            int64_t begin, end, at;
-            WEIR_TRY(topic_offsets(q->env.storage, q->sources[i].topic, p, &begin, &end, err));
-            pthread_mutex_lock(&q->lock);
-            at = q->position[i][p];
-            pthread_mutex_unlock(&q->lock);
-            if (at < begin) at = begin;
-            if (end > at) *records += end - at;
-        }
+        slice topic = arena_copy(a, q->sources[i].topic);
+        for (int32_t p = 0; p < q->source_partitions[i]; p++) (*out)[(*count)++] = (source_place){ topic, p, q->position[i][p] };
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+weir_rc places_lag(storage *s, const source_place *places, uint32_t count, int64_t *records, weir_error *err)
+{
+    *records = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t begin, end, at = places[i].offset;
+        WEIR_TRY(topic_offsets(s, places[i].topic, places[i].partition, &begin, &end, err));
+        if (at < begin) at = begin;
+        if (end > at) *records += end - at;
     }
     return WEIR_OK;
 }

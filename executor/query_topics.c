@@ -4,11 +4,11 @@
 
 #define TOPICS_MS 5000 /* between looks whether the topics that are read are still there */
 
-slice exchange_topic(arena *a, const storage *s, slice id, const step *exchange)
+slice exchange_topic(arena *a, const storage *s, slice state_name, const step *exchange)
 {
     slice prefix = storage_internal_prefix(s);
 
-    return arena_printf(a, "%.*s%.*s-%.*s-%s", SLICE_ARG(prefix), SLICE_ARG(id), SLICE_ARG(exchange->exchange.name),
+    return arena_printf(a, "%.*s%.*s-%.*s-%s", SLICE_ARG(prefix), SLICE_ARG(state_name), SLICE_ARG(exchange->exchange.name),
                         exchange->exchange.is_subscription ? "subscription" : "repartition");
 }
 
@@ -59,7 +59,7 @@ static void find_topics(query *q)
             source_of[i] = add_source(q, s->source.topic, p->latest ? START_LATEST : START_EARLIEST, false,
                                       s->source.reads_headers);
         } else if (s->kind == STEP_EXCHANGE) {
-            slice topic = exchange_topic(q->arena, q->env.storage, q->entry.id, s);
+            slice topic = exchange_topic(q->arena, q->env.storage, plan_state_name(p), s);
             source_of[i] = add_source(q, topic, START_EARLIEST, true, false);
             sink_of[i] = add_sink(q, topic);
         } else if (s->kind == STEP_SINK) {

@@ -91,6 +91,11 @@ slice weir_result_message(const weir_result *r)
     return r->message;
 }
 
+slice weir_result_warning(const weir_result *r)
+{
+    return r->warning;
+}
+
 const char *weir_result_entity(const weir_result *r)
 {
     return r->entity;
@@ -222,6 +227,14 @@ bool weir_result_progress(const weir_result *r, weir_progress *out)
     if (r->transient == NULL) return false;
     transient_progress(r->transient, &out->rows, &out->rows_left);
     return true;
+}
+
+slice weir_result_left_out(weir_result *r)
+{
+    if (r->transient == NULL) return NO_SLICE;
+    text_clear(&r->line);
+    transient_left_out(r->transient, &r->line);
+    return r->line.len == 0 ? NO_SLICE : text_slice(&r->line);
 }
 
 void weir_result_close(weir_result *r)

@@ -483,6 +483,7 @@ static weir_rc open_query(weir_session *s, const planned *p, arena **kept, weir_
     if (keeper != NULL) catalog_query_hold(keeper);
     (*out)->keeper = keeper;
     (*out)->catalog_version = catalog_version(w->catalog);
+    (*out)->warning = plan_doubts(own, *kept);
     *kept = NULL; /* the result's now */
     return WEIR_OK;
 }
@@ -537,10 +538,12 @@ static weir_rc plan_and_do(weir_session *s, const statement *what, arena **kept,
         if (rc == WEIR_OK) rc = register_schemas(&p.command, *kept, err);
         if (rc == WEIR_OK) rc = command_append(w, &p.command, version, &accepted, err);
         if (rc == WEIR_OK && accepted) rc = delete_doomed(w, &doomed, err);
+        slice doubts = p.command.plan == NULL ? NO_SLICE : plan_doubts(p.command.plan, *kept);
         command_release(&p.command); /* the catalog has its own */
         if (rc != WEIR_OK) return rc;
         if (!accepted) continue;
         *out = command_done(w, &p.command);
+        (*out)->warning = arena_copy((*out)->arena, doubts);
         return WEIR_OK;
     }
 }

@@ -119,7 +119,7 @@ weir_rc store_reader_open(store_reader **out, storage *s, const step *snapshot_s
     r->range_from = encode_end(r, r->lookup->key_min, r->lookup->key_min_excluded);
     r->range_to = encode_end(r, r->lookup->key_max, !r->lookup->key_max_excluded);
     r->storage = s;
-    r->name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(snapshot_step->snapshot.query), snapshot_step->snapshot.subtopology);
+    r->name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(snapshot_step->snapshot.state_name), snapshot_step->snapshot.subtopology);
     *out = r;
     return open_snapshot(r, err);
 }

@@ -369,7 +369,7 @@ static weir_rc open_state(task *t, int32_t partitions, weir_error *err)
         text_free(&layout);
         return WEIR_OK;
     }
-    const state_spec spec = { .name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(t->shared->query_id), t->subtopology),
+    const state_spec spec = { .name = arena_printf(t->plan_arena, "%.*s/%u", SLICE_ARG(t->shared->state_name), t->subtopology),
                               .partition = t->partition, .partitions = partitions,
                               .layout = text_keep(&layout, t->plan_arena), .has_changelog = !t->shared->is_transient };
     WEIR_TRY(task_state_open(&t->state, t->state_client, &spec, err));
@@ -447,7 +447,7 @@ weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_e
     return weir_fail(err, WEIR_STORAGE, NOWHERE,
                      "the repartition topic of %.*s has a record that is not a block (partition %d, offset %lld): "
                      "something else wrote there, or an incompatible version; drop the query and create it again",
-                     SLICE_ARG(t->shared->query_id), partition, (long long)offset);
+                     SLICE_ARG(t->shared->plan->query_id), partition, (long long)offset);
 }
 
 static weir_rc watermark(task *t, const task_input *input, int32_t upstream, int64_t event_ms, bool is_idle, weir_error *err)

@@ -17,7 +17,7 @@ typedef enum bad_kind { BAD_RECORD, BAD_EXPRESSION, BAD_OUTPUT, BAD_LATE } bad_k
 /* What all tasks of one run of a query share; immutable while it runs. */
 typedef struct task_shared {
     const plan *plan;
-    slice query_id;           /* for state and topics */
+    slice state_name;         /* of the query's states, without the number of the sub-topology */
     const weir_clock *clock;
     uint32_t batch_rows;
     size_t state_budget_bytes; /* of one task */
@@ -88,7 +88,8 @@ struct task {
     bool has_caught_up;  /* all its inputs have been at their ends once */
     bool is_dirty;       /* something came in since the commit */
     bool is_limited;     /* transient: a LIMIT is reached */
-    bool is_done;        /* until_end: its inputs have reached their targets, and all of it is committed */
+    bool is_ending;      /* until_end: its inputs have reached their targets, as of the last look */
+    bool is_done;        /* and those downstream have been told, and all of it is committed */
 };
 
 /* Opens state (restoring it where need be) and operators. Both clients may be NULL where nothing is written or kept.

@@ -199,7 +199,7 @@ weir_rc transient_open(transient **out, const transient_env *env, const plan *p,
     t->plan = p;
     t->result_arena = arena_new(0);
     t->log = bad_log_new(SLICE("transient"), UINT32_MAX, env->clock);
-    t->shared = (task_shared){ .plan = p, .query_id = SLICE("transient"), .clock = env->clock, .batch_rows = env->batch_rows,
+    t->shared = (task_shared){ .plan = p, .state_name = SLICE("transient"), .clock = env->clock, .batch_rows = env->batch_rows,
                                .state_budget_bytes = (size_t)64 << 20, .every_change = p->mode == PLAN_PUSH && p->every_change,
                                .forced_partition = -1, .is_transient = true, .result = take_result, .result_self = t,
                                .fed = env->feeds == NULL ? NULL : feed_step_of(p) };
@@ -421,6 +421,15 @@ void transient_progress(const transient *t, uint64_t *rows, int64_t *rows_left)
             if (t->target[i][p] > t->position[i][p]) *rows_left += t->target[i][p] - t->position[i][p];
         }
     }
+}
+
+void transient_left_out(const transient *t, text *out)
+{
+    size_t before = out->len;
+
+    bad_log_tell(t->log, out);
+    if (out->len == before) return;
+    text_add_c(out, "; a persistent query (CREATE STREAM ... AS SELECT) writes each of them to WEIR_PROCESSING_LOG");
 }
 
 void transient_op_stats(const transient *t, op_stats *by_step)

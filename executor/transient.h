@@ -38,6 +38,8 @@ weir_rc transient_look_up(transient *t, const value *key, const batch **rows, we
 bool transient_ended(const transient *t);
 /* Rows it has read, and those still to be read: -1, that cannot be told. */
 void transient_progress(const transient *t, uint64_t *rows, int64_t *rows_left);
+/* Appends what it could not use so far, in words; nothing where there was nothing. */
+void transient_left_out(const transient *t, text *out);
 /* What each step has done so far. */
 void transient_op_stats(const transient *t, op_stats *by_step);
 

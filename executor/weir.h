@@ -20,7 +20,7 @@ typedef struct declared_topic {
 /* A query that the catalog has and that could not be started, or that is gone and whose state could not be dropped. It is tried
  * again. */
 typedef struct unsettled {
-    char *id;
+    char *id, *state_name; /* each is there once, by the latter */
     weir_error why;
     bool is_gone;
     int64_t told_ms;
@@ -145,6 +145,7 @@ struct weir_result {
     const char *entity;
     arena *arena;
     slice message;
+    slice warning;         /* of a statement that did what it says, which hardly is what was meant */
     slice members;         /* of the REST entity, where the session describes */
     schema schema;
     batch *rows;           /* of a listing; NULL once lent */

@@ -6,7 +6,6 @@
 #ifndef WEIR_EXECUTOR_WORKER_H
 #define WEIR_EXECUTOR_WORKER_H
 
-#include "executor/bad_log.h"
 #include "executor/query.h"
 
 #include <pthread.h>

@@ -14,7 +14,7 @@
         EACH_ROW(r, rows)                                                                                        \
         {                                                                                                        \
             bag *acc = (bag *)(groups[r] + offset);                                                              \
-            each(c, x, acc, kept(x->eval->arena, &args[0], r));                                                  \
+            STOPPABLE(each(c, x, acc, kept(x->eval->arena, &args[0], r)));                                       \
             if (running != NULL) show(c, x, acc, running, r);                                                    \
         }                                                                                                        \
     }

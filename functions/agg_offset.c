@@ -239,7 +239,7 @@ static void list_show(const call *c, agg_context *x, const bag *acc, column *out
         EACH_ROW(r, rows)                                                                                        \
         {                                                                                                        \
             bag *acc = (bag *)(groups[r] + offset);                                                              \
-            keep(c, x, acc, &args[0], r, number++);                                                              \
+            STOPPABLE(keep(c, x, acc, &args[0], r, number++));                                                   \
             if (running != NULL) list_show(c, x, acc, running, r);                                               \
         }                                                                                                        \
     }

@@ -56,8 +56,8 @@ static void add_decimal(const call *c, agg_context *x, decimal *sum, decimal mor
     else stop_decimal(c, x, sum, more);
 }
 
-AGG_LOOP(sum_dec_step, sum_dec, add_decimal(c, x, &acc->sum, args[0].dec[r]), out->dec[r] = acc->sum)
-AGG_LOOP(sum_dec_undo, sum_dec, add_decimal(c, x, &acc->sum, -args[0].dec[r]), out->dec[r] = acc->sum)
+AGG_LOOP(sum_dec_step, sum_dec, STOPPABLE(add_decimal(c, x, &acc->sum, args[0].dec[r])), out->dec[r] = acc->sum)
+AGG_LOOP(sum_dec_undo, sum_dec, STOPPABLE(add_decimal(c, x, &acc->sum, -args[0].dec[r])), out->dec[r] = acc->sum)
 AGG_MERGE(sum_dec_merge, sum_dec, add_decimal(c, x, &into->sum, from->sum))
 AGG_RESULT(sum_dec_result, sum_dec, out->dec[r] = acc->sum)
 

@@ -102,8 +102,9 @@ static void top_show(const call *c, agg_context *x, const bag *acc, column *out,
     out->nested[r] = (value){ .list = { items, acc->count } };
 }
 
-AGG_LOOP(top_step, bag, top_add(c, x, acc, record(c, x->eval->arena, args, r), false), top_show(c, x, acc, out, r))
-AGG_LOOP(top_distinct_step, bag, top_add(c, x, acc, record(c, x->eval->arena, args, r), true), top_show(c, x, acc, out, r))
+AGG_LOOP(top_step, bag, STOPPABLE(top_add(c, x, acc, record(c, x->eval->arena, args, r), false)), top_show(c, x, acc, out, r))
+AGG_LOOP(top_distinct_step, bag, STOPPABLE(top_add(c, x, acc, record(c, x->eval->arena, args, r), true)),
+         top_show(c, x, acc, out, r))
 AGG_MERGE(top_merge, bag, for (bag_item item = BAG_START; bag_next(from, &item);) top_add(c, x, into, item.bytes, false))
 AGG_MERGE(top_distinct_merge, bag,
           for (bag_item item = BAG_START; bag_next(from, &item);) top_add(c, x, into, item.bytes, true))

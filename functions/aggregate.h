@@ -33,6 +33,9 @@
         }                                                                                                        \
     }
 
+/* Before what may stop: which row it is about. */
+#define STOPPABLE(each) (x->row = r, each)
+
 /* result: `show` for every row. */
 #define AGG_RESULT(name, acc_type, show)                                                                         \
     static void name(const call *c, agg_context *x, char *const *groups, uint32_t offset, row_set rows,          \

@@ -48,7 +48,11 @@ static weir_rc prepare_pattern(call *c, arena *a, weir_error *err)
     WEIR_TRY(check_zone(c, 2, err));
     if (pattern == NULL || pattern->is_null) return WEIR_OK;
     c->state = (void *)(uintptr_t)time_pattern_compile(a, pattern->str, letters_of_call(c), &reason);
-    if (c->state != NULL) return WEIR_OK;
+    if (c->state != NULL) {
+        slice doubt = time_pattern_doubt(a, pattern->str);
+        if (doubt.data != NULL) c->doubt = arena_printf(a, "%s: %.*s", c->fn->name, SLICE_ARG(doubt));
+        return WEIR_OK;
+    }
     return weir_fail(err, WEIR_SEMANTIC, err->at, "%s: the pattern '%.*s' is wrong: %s", c->fn->name,
                      SLICE_ARG(pattern->str), reason);
 }

@@ -454,15 +454,20 @@ static const pattern *param_of(const signature *s, uint32_t i, uint32_t count)
     return i < count - behind ? s->params[s->variadic] : s->params[s->count - (count - i)];
 }
 
-static int match_all(binding *b, const signature *s, const type *const *args, uint32_t count)
+/* *misfit: where there is no match, the first argument that does not fit; `count`: so many are not taken. */
+static int match_all(binding *b, const signature *s, const type *const *args, uint32_t count, uint32_t *misfit)
 {
     int cost = 0;
 
+    *misfit = count;
     memset(b->bound, 0, sizeof b->bound);
     if (!takes_count(s, count)) return NO_MATCH;
     for (uint32_t i = 0; i < count; i++) {
         int more = match(b, param_of(s, i, count), args[i]);
-        if (more == NO_MATCH) return NO_MATCH;
+        if (more == NO_MATCH) {
+            *misfit = i;
+            return NO_MATCH;
+        }
         cost += more;
     }
     return cost;
@@ -479,18 +484,24 @@ static bool is_better(const signature *s, const signature *than)
 }
 
 /* Operators take the row that needs the least widening. Functions are chosen as ksqlDB does: a row that fits without casts,
- * else the one that fits with them; where several are left, the call is ambiguous, and *other is one of them. */
+ * else the one that fits with them; where several are left, the call is ambiguous, and *other is one of them. Where none fits,
+ * *misfit is the argument that those fail at which take the most before it; `count`: none takes so many. */
 static const signature *choose(binding *b, uint32_t first, uint32_t end, const type *const *args, uint32_t count,
-                               const signature **other)
+                               const signature **other, uint32_t *misfit)
 {
     const signature *best = NULL;
     int best_cost = 0;
 
     *other = NULL;
+    *misfit = count;
     for (uint32_t i = first; i < end; i++) {
         const signature *s = &table.signatures[i];
-        int cost = match_all(b, s, args, count);
-        if (cost == NO_MATCH) continue;
+        uint32_t fails_at;
+        int cost = match_all(b, s, args, count, &fails_at);
+        if (cost == NO_MATCH) {
+            if (fails_at < count && (*misfit == count || fails_at > *misfit)) *misfit = fails_at;
+            continue;
+        }
         if (!s->fn->is_hidden) cost = cost > 0;
         if (best == NULL || cost < best_cost || (cost == best_cost && is_better(s, best))) {
             best = s;
@@ -534,8 +545,8 @@ static void print_calls(text *out, uint32_t first, uint32_t end)
     text_free(&call);
 }
 
-static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const *args, uint32_t count, sql_pos at,
-                                weir_error *err)
+static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const *args, uint32_t count, uint32_t misfit,
+                                sql_pos at, weir_error *err)
 {
     const function *fn = table.rows[first];
     text message = TEXT_EMPTY;
@@ -550,6 +561,11 @@ static weir_rc fail_no_overload(uint32_t first, uint32_t end, const type *const 
     } else {
         text_printf(&message, "%s does not accept ", fn->name);
         print_argument_types(&message, args, count);
+        if (misfit == count) {
+            text_printf(&message, ": it does not take %u argument%s", count, count == 1 ? "" : "s");
+        } else if (count > 1) {
+            text_printf(&message, ": argument %u does not fit", misfit + 1);
+        }
         text_add_c(&message, "; there is ");
         print_calls(&message, first, end);
     }
@@ -683,13 +699,13 @@ weir_rc function_resolve(slice name, const type *const *args, uint32_t count, co
                          arena *a, resolved *out, weir_error *err)
 {
     binding b = { .arena = a };
-    uint32_t first, end;
+    uint32_t first, end, misfit;
 
     if (!find_rows(name, &first, &end)) return function_fail_unknown(name, at, err);
-    const signature *other, *s = choose(&b, first, end, args, count, &other);
-    if (s == NULL) return fail_no_overload(first, end, args, count, at, err);
+    const signature *other, *s = choose(&b, first, end, args, count, &other, &misfit);
+    if (s == NULL) return fail_no_overload(first, end, args, count, misfit, at, err);
     if (other != NULL) return fail_ambiguous(s, other, args, count, at, err);
-    match_all(&b, s, args, count);
+    match_all(&b, s, args, count, &misfit);
     WEIR_TRY(bind_lambdas(&b, s, count, lambdas, at, err));
 
     const type **params = ARENA_ARRAY(a, const type *, count);
@@ -730,6 +746,7 @@ void agg_stop(agg_context *x, const void *acc, const char *format, ...)
     if (x->stop) return; /* the first reason is the one to tell */
     x->stop = true;
     x->stopped = acc;
+    x->stopped_row = x->row;
     va_start(arguments, format);
     vsnprintf(x->reason, sizeof x->reason, format, arguments);
     va_end(arguments);

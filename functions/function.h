@@ -49,6 +49,7 @@ struct call {
     const value *const *constants; /* constants[i]: the argument where it is a literal; else NULL */
     const lambda *const *lambdas;  /* lambdas[i]: where it is a lambda; else NULL */
     void *state;                   /* from prepare(): a compiled pattern, say; read-only while bodies run */
+    slice doubt;                   /* likewise: what can be meant, but hardly is; who makes the statement is told. Absent: nothing */
 };
 
 /* For each row r of rows: reads args[i] at r, writes out at r (null byte and data). out is allocated, null bytes cleared. */
@@ -100,8 +101,10 @@ struct function {
 typedef struct agg_context {
     eval_context *eval;
     slab *slab;        /* of the group table: for tails */
+    uint32_t row;      /* being stepped; kept up to date by what may stop */
     bool stop;         /* set by agg_stop: the query ends with class runtime */
     const void *stopped; /* the accumulator that could not take a value */
+    uint32_t stopped_row;
     char reason[256];
 } agg_context;
 

@@ -1,6 +1,7 @@
 /* functions/time_pattern.c - see time_pattern.h. A pattern becomes an array of elements; formatting and parsing walk it. */
 #include "functions/time_pattern.h"
 
+#include "core/text.h"
 #include "functions/calendar.h"
 
 #include <ctype.h>
@@ -690,4 +691,44 @@ bool time_pattern_parse(const time_pattern *p, slice from, bool is_lenient, zone
     else if (!p->names_zone) *utc_ms = zone_to_utc(z, local);
     else *utc_ms = zone_to_utc(zone_find(r.zone.len > 0 ? r.zone : (slice){ id, id_len }), local);
     return true;
+}
+
+/* ---- doubts ---- */
+
+/* Which letters the pattern has outside of quotes. */
+static void find_letters(slice pattern, bool *has)
+{
+    bool is_quoted = false;
+
+    for (size_t i = 0; i < pattern.len; i++) {
+        unsigned char c = (unsigned char)pattern.data[i];
+        if (c == '\'') is_quoted = !is_quoted;
+        else if (!is_quoted && c < 128) has[c] = true;
+    }
+}
+
+slice time_pattern_doubt(arena *a, slice pattern)
+{
+    bool has[128] = { false };
+    text out = TEXT_EMPTY;
+
+    find_letters(pattern, has);
+    bool has_hour = has['H'] || has['h'] || has['K'] || has['k'], has_day = has['y'] || has['u'] || has['Y'] || has['d'];
+    const struct {
+        bool is_doubtful;
+        const char *says;
+    } DOUBTS[] = {
+        { has['Y'] && !has['w'] && !has['W'] && !has['e'] && !has['c'], "Y is the year that the week is counted to, and y that of the calendar" },
+        { has['D'] && has['M'], "D is the day of the year, and d that of the month" },
+        { has['m'] && has_day && !has_hour, "m is the minute, and M the month" },
+        { has['h'] && !has['a'] && !has['B'], "h is an hour from 1 to 12, and H one from 0 to 23" },
+    };
+    for (size_t i = 0; i < sizeof DOUBTS / sizeof *DOUBTS; i++) {
+        if (!DOUBTS[i].is_doubtful) continue;
+        if (out.len == 0) text_printf(&out, "in the pattern '%.*s' ", SLICE_ARG(pattern));
+        else text_add_c(&out, "; ");
+        text_add_c(&out, DOUBTS[i].says);
+    }
+    if (out.len == 0) return NO_SLICE;
+    return text_keep(&out, a);
 }

@@ -16,6 +16,9 @@ typedef struct time_pattern time_pattern;
 /* NULL: *reason says what is wrong. The pattern lives in the arena; several threads may use it. */
 const time_pattern *time_pattern_compile(arena *a, slice pattern, uint32_t allowed, const char **reason);
 
+/* What in a pattern means something and hardly what was meant, in words; absent: nothing. */
+slice time_pattern_doubt(arena *a, slice pattern);
+
 /* The moment as the zone's clocks show it. */
 slice time_pattern_format(const time_pattern *p, arena *a, int64_t utc_ms, zone *z);
 /* False: the text does not follow the pattern. The zone counts where the text names none; NULL: what the clock shows is

@@ -44,6 +44,11 @@ static const int UNITS[] = {
     TK_MILLISECOND, TK_MILLISECONDS, TK_SECOND, TK_SECONDS, TK_MINUTE, TK_MINUTES, TK_HOUR, TK_HOURS, TK_DAY, TK_DAYS,
 };
 
+static const int CLAUSES[] = {
+    TK_JOIN, TK_INNER, TK_LEFT, TK_RIGHT, TK_FULL, TK_WINDOW, TK_WHERE, TK_GROUP, TK_HAVING, TK_PARTITION, TK_ORDER, TK_EMIT,
+    TK_LIMIT, TK_UNION, TOKEN_END,
+};
+
 typedef struct expectation {
     bool could[TOKEN_KINDS];
     bool type_fits;
@@ -85,6 +90,14 @@ static void list(expectation *x)
     bool literal_fits = x->could[TK_NULL] && x->could[TK_DECIMAL] && !expression_fits;
     bool name_fits = x->could[TK_QUOTED_NAME] && !expression_fits;
 
+    const char *clause = !x->could[TK_LIMIT] ? NULL
+                       : x->could[TK_WHERE]  ? "a clause such as WHERE or LIMIT"
+                       : x->could[TK_GROUP]  ? "a clause such as GROUP BY or LIMIT"
+                       : x->could[TK_HAVING] ? "a clause such as HAVING or LIMIT"
+                                             : "a clause such as EMIT CHANGES or LIMIT";
+
+    if (x->could[TK_JOIN]) x->could[TK_COMMA] = false; /* only to say that it joins nothing */
+    if (clause != NULL) drop(x, CLAUSES, COUNT_OF(CLAUSES));
     if (statements_fit) drop(x, STATEMENTS, COUNT_OF(STATEMENTS));
     if (expression_fits) drop(x, EXPRESSIONS, COUNT_OF(EXPRESSIONS));
     if (expression_fits || literal_fits) drop(x, LITERALS, COUNT_OF(LITERALS));
@@ -109,6 +122,7 @@ static void list(expectation *x)
     if (unit_fits && !expression_fits) say(x, "a time unit: MILLISECONDS, SECONDS, MINUTES, HOURS, DAYS");
     if (name_fits) say(x, x->type_fits ? "a type such as STRING" : "a name");
     if (operator_fits) say(x, "an operator");
+    if (clause != NULL) say(x, clause);
 }
 
 static char upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c; }
@@ -141,12 +155,6 @@ static const char *meant(const expectation *x, slice typed)
     return NULL;
 }
 
-/* EMIT and IF that nothing known follows were taken for names; they hardly were meant as such. */
-static bool follows(const token *before, slice word)
-{
-    return before->kind == TK_NAME && slice_equal_nocase(before->text, word);
-}
-
 /* Reserved words that people do not mean as names. */
 static bool opens_clause(int kind)
 {
@@ -172,6 +180,12 @@ static bool begins_statement(int kind)
     return false;
 }
 
+/* Behind a source's other name, as it was taken: a second one cannot follow, and a JOIN could. */
+bool is_behind_alias(const token *before, const bool *could)
+{
+    return before->kind == TK_NAME && could[TK_JOIN] && !could[TK_AS] && !could[TK_PLUS];
+}
+
 static void add_hint(text *message, const expectation *could, const token *found, const token *before)
 {
     const keyword *reserved = keyword_of_token(found->kind);
@@ -184,7 +198,9 @@ static void add_hint(text *message, const expectation *could, const token *found
         text_printf(message, "; did you mean %s instead of %.*s?", word, SLICE_ARG(before->text));
     } else if (found->kind == TK_EQ && before->kind == TK_EQ) {
         text_add_c(message, "; equal is written =");
-    } else if (found->kind == TK_NAME && could->could[TK_STRING] && !could->could[TK_NAME]) {
+    } else if (is_behind_alias(before, could->could)) {
+        text_printf(message, "; %.*s before it is taken for another name of the source", SLICE_ARG(before->text));
+    } else if (found->kind == TK_NAME && could->could[TK_STRING] && !could->could[TK_NAME] && !could->could[TK_LIMIT]) {
         text_printf(message, "; a text is written in single quotes, '%.*s'", SLICE_ARG(found->text));
     } else if (found->kind == TK_QUOTED_NAME && could->could[TK_STRING] && found->text.len > 2) {
         text_printf(message, "; a text is written in single quotes, '%.*s'", (int)found->text.len - 2, found->text.data + 1);
@@ -218,9 +234,7 @@ static void add_found(text *message, const token *found)
 
 static void add_expected(text *message, expectation *x, const token *before)
 {
-    if (follows(before, SLICE("EMIT"))) {
-        *x = (expectation){ .words = { "CHANGES", "FINAL" }, .count = 2 };
-    } else if (follows(before, SLICE("IF"))) {
+    if (before->kind == TK_NAME && slice_equal_nocase(before->text, SLICE("IF"))) { /* hardly meant as a name */
         *x = (expectation){ .words = { "EXISTS", "NOT EXISTS" }, .count = 2 };
     } else {
         list(x);

@@ -9,6 +9,7 @@
 #define WRITTEN_DURATION (-3) /* a duration, where no expression may stand */
 #define SOURCE (-4)           /* behind the name of one in FROM */
 #define NAME (-5)             /* a name or a type, and no expression */
+#define BEGINS_CLAUSE (-6)    /* behind FROM, or at the end; or the word before stood there, and was taken for a source's other name */
 #define STATEMENT TK_DROP     /* stands for the beginning of a statement, where alone it can stand */
 #define CLAUSE TK_LIMIT       /* stands for a place behind FROM, where another clause of the query could begin */
 
@@ -34,6 +35,12 @@ typedef struct row {
 #define NO_UNION CONSTRUCT("there is no UNION; INSERT INTO one stream from each SELECT brings their rows together")
 #define FIRST_ROWS PLACE("so many rows at most are asked for by LIMIT, at the end")
 #define NO_CONSTRAINT PLACE("a column has a name, a type and at most KEY, PRIMARY KEY, HEADERS or HEADER('name'): no constraints, no defaults")
+#define NO_EXCEPT CONSTRUCT("there is no EXCEPT; a LEFT JOIN, WHERE the right side's key IS NULL, leaves what only the left one has")
+#define NO_SORT_BY CONSTRUCT("there is no SORT BY, CLUSTER BY or DISTRIBUTE BY: PARTITION BY places rows by a key; ORDER BY sorts, where a query ends")
+#define NO_STAR_BUT CONSTRUCT("* is all columns; where some are not wanted, name the others")
+#define SAYS_ON PLACE("a join says what is equal: ON a.id = b.id")
+#define BY_REGEXP PLACE("REGEXP_EXTRACT('pattern', name) IS NOT NULL tells whether there is a match")
+#define BY_ITSELF PLACE("a BOOLEAN is a condition by itself: WHERE flag, WHERE NOT flag")
 #define ALL_COLUMNS PLACE("INSERT INTO ... SELECT takes no list of columns: the SELECT list has all those of the target, in its order")
 
 static const row ROWS[] = {
@@ -93,6 +100,15 @@ static const row ROWS[] = {
     { "UNIQUE", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
     { "CHECK", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
     { "REFERENCES", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
+    { "CONSTRAINT", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
+    { "COMMENT", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
+    { "COLLATE", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
+    { "GENERATED", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
+    { "AS", TK_HEADERS, NULL, 0, NO_CONSTRAINT },
+    { "METADATA", TK_HEADERS, NULL, 0, PLACE("HEADER('name') reads a header of the record; ROWTIME, ROWPARTITION and ROWOFFSET are there "
+                                             "without being declared") },
+    { ANY, TK_HEADERS, "FOR", TK_CREATE, CONSTRUCT("there is no WATERMARK FOR; TIMESTAMP = 'column' in WITH says which column is the time, "
+                                                   "and a window's GRACE PERIOD how long late rows are waited for") },
     { "(", TK_WITH, NULL, TK_CREATE, PLACE("properties stand behind WITH: WITH (KAFKA_TOPIC = '...', ...)") },
     { "TOPIC", PROPERTY, NULL, TK_CREATE, PLACE("the topic is given by KAFKA_TOPIC = '...'") },
 
@@ -124,10 +140,46 @@ static const row ROWS[] = {
     { "WHERE", AT_END, NULL, TK_SELECT, PLACE("WHERE stands behind FROM, before GROUP BY, EMIT and LIMIT") },
     { ANY, CLAUSE, "ORDER", 0, PLACE("ORDER BY is two words") },
     { ANY, CLAUSE, "PARTITION", 0, PLACE("PARTITION BY is two words") },
+    { "WITH", CLAUSE, NULL, TK_CREATE, PLACE("WITH stands before AS: CREATE STREAM name WITH (...) AS SELECT ...") },
+    { "WITH", CLAUSE, NULL, TK_SELECT, PLACE("WITH gives properties to what is created; a SELECT has none") },
+    { "(", TK_ON, "USING", 0, SAYS_ON },
+    { "", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "WHERE", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "GROUP", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "EMIT", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "LIMIT", TK_WITHIN, NULL, 0, SAYS_ON },
+    { "JOIN", TK_WITHIN, NULL, 0, SAYS_ON },
+
+    /* clauses there are not */
+    { "EMIT", BEGINS_CLAUSE, NULL, 0, PLACE("EMIT is followed by CHANGES or FINAL") },
+    { "FETCH", BEGINS_CLAUSE, NULL, 0, FIRST_ROWS },
+    { "FOR", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no FOR: a query locks nothing, and reads its sources as they are now") },
+    { "TABLESAMPLE", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no TABLESAMPLE; WHERE RANDOM() < 0.1 takes about a tenth of the rows") },
+    { "QUALIFY", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no QUALIFY, as there are no functions OVER (...); HAVING is for groups") },
+    { "LATERAL", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no LATERAL; EXPLODE in the SELECT list makes rows of an array's items") },
+    { "PIVOT", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no PIVOT; aggregates of CASE WHEN ... THEN ... END fill a column each") },
+    { "UNPIVOT", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no UNPIVOT; EXPLODE(ARRAY[a, b]) makes a row of each column") },
+    { "MATCH_RECOGNIZE", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no MATCH_RECOGNIZE, nor another way to look for a sequence of rows") },
+    { "INTERSECT", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there is no INTERSECT; JOIN finds what two sources have in common") },
+    { "EXCEPT", BEGINS_CLAUSE, NULL, 0, NO_EXCEPT },
+    { "MINUS", BEGINS_CLAUSE, NULL, 0, NO_EXCEPT },
+    { "SORT", BEGINS_CLAUSE, NULL, 0, NO_SORT_BY },
+    { "CLUSTER", BEGINS_CLAUSE, NULL, 0, NO_SORT_BY },
+    { "DISTRIBUTE", BEGINS_CLAUSE, NULL, 0, NO_SORT_BY },
+    { "USE", BEGINS_CLAUSE, NULL, 0, CONSTRUCT("there are no indexes, and no hints which to use") },
     { "OFFSET", AT_END, NULL, TK_SELECT, CONSTRUCT("there is no OFFSET; WHERE with the key or the time of the last row seen goes on behind it") },
     { ",", AT_END, NULL, TK_SELECT, CONSTRUCT("LIMIT takes one number; there is no offset") },
-    { "(", TK_ON, "USING", 0, PLACE("a join says what is equal: ON a.id = b.id") },
     { "SELECT", CLAUSE, "UNION", 0, NO_UNION },
+    { "SETS", CLAUSE, "GROUPING", 0, CONSTRUCT("there are no GROUPING SETS: one query groups in one way") },
+    { "INTO", TK_FROM, NULL, TK_SELECT, CONSTRUCT("there is no SELECT INTO; CREATE STREAM name AS SELECT ... keeps the result") },
+    { "EXCEPT", TK_FROM, "*", 0, NO_STAR_BUT },
+    { "EXCLUDE", TK_FROM, "*", 0, NO_STAR_BUT },
+    { "ILIKE", TK_LIKE, NULL, 0, PLACE("LIKE tells small letters from capitals; UCASE(name) LIKE 'A%' does not") },
+    { "RLIKE", TK_LIKE, NULL, 0, BY_REGEXP },
+    { "REGEXP", TK_LIKE, NULL, 0, BY_REGEXP },
+    { "SIMILAR", TK_LIKE, NULL, 0, BY_REGEXP },
+    { "TRUE", TK_DISTINCT, NULL, 0, BY_ITSELF },
+    { "FALSE", TK_DISTINCT, NULL, 0, BY_ITSELF },
     { "[", TK_CASE, NULL, 0, PLACE("an array is written ARRAY[...]") },
     { "SELECT", TK_CASE, "(", 0, ONE_QUERY },
     { "EXISTS", TK_CASE, NULL, 0, ONE_QUERY },
@@ -135,7 +187,6 @@ static const row ROWS[] = {
     { "AS", TK_FAT_ARROW, NULL, 0, PLACE("AS stands in CAST alone; between the arguments of a function stand commas") },
     { "", TK_FROM, NULL, TK_SELECT, PLACE("SELECT reads a stream or a table: say FROM which") },
     { ANY, TK_FROM, "TOP", TK_SELECT, FIRST_ROWS },
-    { "FIRST", CLAUSE, "FETCH", TK_SELECT, FIRST_ROWS },
     { "(", TK_FROM, "FILTER", 0, CONSTRUCT("an aggregate has no FILTER; CASE WHEN ... THEN ... END as its argument leaves rows out") },
     { ".", SOURCE, NULL, 0, PLACE("there are no schemas: a stream or a table has a name of one part") },
     { ".", TK_ARROW, NULL, 0, PLACE("a field of a STRUCT is read by ->, as in column->field") },
@@ -165,12 +216,22 @@ static bool is_place(int place, const bool *could)
     }
 }
 
+static bool begins_clause(const parse_context *c, const token *found, const bool *could, slice word)
+{
+    if (slice_equal_nocase(found->text, word)) return could[TK_LIMIT] || is_at_end(could);
+    return slice_equal_nocase(c->previous.text, word) && is_behind_alias(&c->previous, could);
+}
+
 const habit *habit_of(const parse_context *c, const token *found, const bool *could)
 {
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
         const row *r = &ROWS[i];
-        if (r->found != ANY && !slice_equal_nocase(found->text, slice_of(r->found))) continue;
         if (r->first != 0 && r->first != c->first_kind) continue;
+        if (r->could == BEGINS_CLAUSE) {
+            if (begins_clause(c, found, could, slice_of(r->found))) return &r->says;
+            continue;
+        }
+        if (r->found != ANY && !slice_equal_nocase(found->text, slice_of(r->found))) continue;
         if (r->behind != NULL && !slice_equal_nocase(c->previous.text, slice_of(r->behind))) continue;
         if (is_place(r->could, could)) return &r->says;
     }

@@ -87,6 +87,9 @@ void grammar_run(parse_context *c, int start);
 typedef bool (*token_test)(const void *of, const int *kinds, int count);
 void expected_fail(parse_context *c, const token *found, token_test accepts, const void *of);
 
+/* Was the token before taken for another name of a source in FROM? */
+bool is_behind_alias(const token *before, const bool *could);
+
 /* habits.c: what was meant, as other dialects or other clauses have it. could: of each kind of token, whether it could have
  * stood there. NULL: nothing is known. */
 typedef struct habit {

@@ -70,6 +70,13 @@ static bool ends_expression(int kind)
     }
 }
 
+/* Has a query been read up to where a clause could begin? Then an EMIT that is left alone was not meant for another name of its
+ * source. What names a stream or a type by a word alone is shorter, and ALTER ADD COLUMN is no query. */
+static bool ends_query_part(const parse_context *c)
+{
+    return c->token_count > 3 && c->first_kind != TK_ALTER && ends_expression(c->previous.kind);
+}
+
 static bool is_number(int kind) { return kind == TK_INTEGER || kind == TK_DECIMAL || kind == TK_DOUBLE; }
 
 /* The kind a context word has here, TK_NAME included; every other kind stays as it is. */
@@ -85,7 +92,8 @@ static int decide(const parse_context *c, int kind)
     case TK_OVER:      return before == TK_RP && peek(c).kind == TK_LP ? kind : TK_NAME;
     case TK_EMIT: {
         int next = peek(c).kind;
-        return before != TK_AS && (next == TK_CHANGES || next == TK_FINAL) ? kind : TK_NAME;
+        if (next == TK_CHANGES || next == TK_FINAL) return before != TK_AS ? kind : TK_NAME;
+        return (next == TOKEN_END || next == TK_LIMIT) && ends_query_part(c) ? kind : TK_NAME;
     }
     case TK_CHANGES:
     case TK_FINAL:

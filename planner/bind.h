@@ -71,11 +71,8 @@ weir_rc bind_cast(binder *b, bound *of, const type *to, bool is_explicit, sql_po
  * items as typed (NULL: nothing was). */
 weir_rc bind_common(binder *b, const expr *const *typed, bound **items, uint32_t count, const char *what, const type **common) WEIR_CHECKED;
 /* Brings a literal, or what was bound of one, to the type of what it is compared with or stored in; a text must read as
- * that type. False: it is no literal, or none that could. */
+ * that type, and one for a BOOLEAN spell it. False: it is no literal, or none that could. */
 weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound **out) WEIR_CHECKED;
-
-/* Beside BOOLEANs a text must spell one: true, false, yes, no or a beginning of them. CAST takes all else for false. */
-bool spells_boolean(slice text, bool *out);
 
 /* The index into b->scope.columns; -1 and an error otherwise. */
 int32_t find_column(binder *b, const identifier *from, const identifier *name);

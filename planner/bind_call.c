@@ -95,7 +95,7 @@ weir_rc bind_cast(binder *b, bound *of, const type *to, bool is_explicit, sql_po
     return finish_call(b, c, &of, at, out);
 }
 
-bool spells_boolean(slice text, bool *out)
+static bool spells_boolean(slice text, bool *out)
 {
     static const char *const words[] = { "true", "yes", "false", "no" };
 
@@ -109,18 +109,69 @@ bool spells_boolean(slice text, bool *out)
     return false;
 }
 
-static bool literal_value(binder *b, const bound *of, const type *to, value *out, const char **reason)
+static bool spell_booleans(arena *a, const type *from, const type *to, value *v, const char **reason);
+
+static bool spell_list(arena *a, const type *from, const type *to, value **items, uint32_t count, const char *what, const char **reason)
+{
+    value *spelt = ARENA_ARRAY(a, value, count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        spelt[i] = (*items)[i];
+        if (spell_booleans(a, from, to, &spelt[i], reason)) continue;
+        *reason = arena_printf(a, "%s %u: %s", what, i + 1, *reason).data;
+        return false;
+    }
+    *items = spelt;
+    return true;
+}
+
+static bool spell_fields(arena *a, const type *from, const type *to, value *v, const char **reason)
+{
+    value *spelt = ARENA_ARRAY(a, value, from->field_count);
+
+    for (uint32_t i = 0; i < from->field_count; i++) {
+        slice name = from->fields[i].name;
+        spelt[i] = v->list.items[i];
+        for (uint32_t k = 0; k < to->field_count; k++) {
+            if (!slice_equal(to->fields[k].name, name)) continue;
+            if (spell_booleans(a, from->fields[i].type, to->fields[k].type, &spelt[i], reason)) continue;
+            *reason = arena_printf(a, "field %.*s: %s", SLICE_ARG(name), *reason).data;
+            return false;
+        }
+    }
+    v->list.items = spelt;
+    return true;
+}
+
+/* A cast takes any text for a BOOLEAN, and most for false. What a literal has in such a place must spell one, however deep it
+ * stands: true, false, yes, no or a beginning of them. It is written out here so that the cast gives what was spelt. */
+static bool spell_booleans(arena *a, const type *from, const type *to, value *v, const char **reason)
 {
     bool spelt;
 
-    if (of->type->kind != TYPE_STRING || to->kind != TYPE_BOOLEAN) {
-        return cast_value(b->arena, of->type, to, &of->literal, out, reason);
+    if (v->is_null) return true;
+    if (from->kind == TYPE_STRING && to->kind == TYPE_BOOLEAN) {
+        *reason = "it must be true, false, yes, no or a beginning of one of them";
+        if (!spells_boolean(v->str, &spelt)) return false;
+        v->str = spelt ? SLICE("true") : SLICE("false");
+        return true;
     }
-    *out = (value){ 0 };
-    *reason = "it must be true, false, yes, no or a beginning of one of them";
-    if (!spells_boolean(of->literal.str, &spelt)) return false;
-    out->boolean = spelt;
-    return true;
+    if (from->kind != to->kind) return true;
+    switch (from->kind) {
+    case TYPE_ARRAY: return spell_list(a, from->element, to->element, &v->list.items, v->list.count, "element", reason);
+    case TYPE_MAP:
+        return spell_list(a, from->key, to->key, &v->map.keys, v->map.count, "key", reason) &&
+               spell_list(a, from->element, to->element, &v->map.values, v->map.count, "value", reason);
+    case TYPE_STRUCT: return spell_fields(a, from, to, v, reason);
+    default: return true;
+    }
+}
+
+static bool literal_value(binder *b, const bound *of, const type *to, value *out, const char **reason)
+{
+    value spelt = of->literal;
+
+    return spell_booleans(b->arena, of->type, to, &spelt, reason) && cast_value(b->arena, of->type, to, &spelt, out, reason);
 }
 
 weir_rc bind_literal_as(binder *b, bound *of, const type *to, bool *done, bound **out)

@@ -37,9 +37,9 @@ typedef struct entity_list {
 
 struct catalog {
     entity_list sources, queries, types, settings;
-    slice *dropped; /* ids, in an arena of their own */
+    dropped_query *dropped; /* their names in an arena of their own */
     uint32_t dropped_count, dropped_room;
-    arena *dropped_ids;
+    arena *dropped_names;
     atomic_uint_fast64_t version;
     struct registry *registry;
 };
@@ -89,7 +89,7 @@ catalog *catalog_new(void)
     catalog *c = calloc(1, sizeof *c);
 
     if (c == NULL) abort();
-    c->dropped_ids = arena_new(0);
+    c->dropped_names = arena_new(0);
     return c;
 }
 
@@ -100,7 +100,7 @@ void catalog_free(catalog *c)
     for (uint32_t i = 0; i < c->queries.count; i++) free_query(c->queries.items[i]);
     for (uint32_t i = 0; i < c->types.count; i++) free_type(c->types.items[i]);
     for (uint32_t i = 0; i < c->settings.count; i++) free_setting(c->settings.items[i]);
-    arena_free(c->dropped_ids);
+    arena_free(c->dropped_names);
     free(c->dropped);
     free(c->settings.items);
     free(c->sources.items);
@@ -168,10 +168,30 @@ const query_entry *const *catalog_queries(const catalog *c, uint32_t *count)
     return (const query_entry *const *)c->queries.items;
 }
 
-const slice *catalog_dropped_queries(const catalog *c, uint32_t *count)
+const dropped_query *catalog_dropped_queries(const catalog *c, uint32_t *count)
 {
     *count = c->dropped_count;
     return c->dropped;
+}
+
+slice catalog_state_name(const catalog *c, slice id, arena *a)
+{
+    const query_entry *there = catalog_query(c, id);
+    uint32_t earlier = 0;
+
+    if (there != NULL) return there->plan.state_name.data == NULL ? NO_SLICE : arena_copy(a, there->plan.state_name);
+    for (uint32_t i = 0; i < c->dropped_count; i++) earlier += slice_equal_nocase(c->dropped[i].id, id);
+    /* A QUERY_ID has no small letters, and an id that was made ends with _ and digits: none is another with a v and a number behind it. */
+    return earlier == 0 ? NO_SLICE : arena_printf(a, "%.*sv%u", SLICE_ARG(id), earlier + 1);
+}
+
+bool catalog_uses_state(const catalog *c, slice state_name)
+{
+    for (uint32_t i = 0; i < c->queries.count; i++) {
+        const query_entry *q = c->queries.items[i];
+        if (slice_equal(plan_state_name(&q->plan), state_name)) return true;
+    }
+    return false;
 }
 
 const custom_type *const *catalog_types(const catalog *c, uint32_t *count)
@@ -611,7 +631,8 @@ static void remove_query(catalog *c, uint32_t index)
         c->dropped = realloc(c->dropped, c->dropped_room * sizeof *c->dropped);
         if (c->dropped == NULL) abort();
     }
-    c->dropped[c->dropped_count++] = arena_copy(c->dropped_ids, q->entry.id);
+    c->dropped[c->dropped_count++] = (dropped_query){ arena_copy(c->dropped_names, q->entry.id),
+                                                      arena_copy(c->dropped_names, plan_state_name(&q->entry.plan)) };
     free_query(q);
     list_remove(&c->queries, index);
 }

@@ -57,8 +57,16 @@ const type *catalog_type(const catalog *c, slice name);
 /* Arrays in order of creation; lent until the next command. */
 const source *const *catalog_sources(const catalog *c, uint32_t *count);
 const query_entry *const *catalog_queries(const catalog *c, uint32_t *count);
-/* The ids of all queries that ever left it, in that order; one may be there again. */
-const slice *catalog_dropped_queries(const catalog *c, uint32_t *count);
+typedef struct dropped_query {
+    slice id, state_name;
+} dropped_query;
+
+/* All queries that ever left it, in that order; the id of one may be there again. */
+const dropped_query *catalog_dropped_queries(const catalog *c, uint32_t *count);
+/* What plan.state_name is to be of a query of that id that is created now, or takes the place of the one of that id. */
+slice catalog_state_name(const catalog *c, slice id, arena *a);
+/* Is it that of a query that is there? */
+bool catalog_uses_state(const catalog *c, slice state_name);
 const system_setting *const *catalog_settings(const catalog *c, uint32_t *count);
 const custom_type *const *catalog_types(const catalog *c, uint32_t *count);
 

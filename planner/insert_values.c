@@ -70,12 +70,7 @@ static const char *what_is_lost(arena *a, const type *from, const value *given, 
         default: break;
         }
     }
-    if (from->kind == TYPE_STRING && to->kind == TYPE_BOOLEAN) {
-        bool spelt;
-        if (spells_boolean(given->str, &spelt) && spelt == brought->boolean) return NULL;
-    } else if (is_same_number(a, from, given, to, brought)) {
-        return NULL;
-    }
+    if (is_same_number(a, from, given, to, brought)) return NULL;
     if (!cast_value(a, from, &type_string, given, &shown, &ignored)) return ignored;
     slice wanted = type_text(a, to);
     return arena_printf(a, "%.*s is no %.*s", SLICE_ARG(shown.str), SLICE_ARG(wanted)).data;

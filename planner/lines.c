@@ -85,20 +85,34 @@ static weir_rc fail_name(line_reader *r, const char *name)
     return weir_fail(r->err, WEIR_STORAGE, NOWHERE, "a stored %s cannot be read: line %u is not \"%s\"", r->what, r->line, name);
 }
 
-/* The line's part behind its name. */
-static weir_rc next_line(line_reader *r, const char *name, slice *value)
+/* The next line's part behind its name, without taking the line. */
+static bool peek_line(const line_reader *r, const char *name, slice *line, slice *value)
 {
     size_t length = strlen(name);
     const char *end = r->rest.len == 0 ? NULL : memchr(r->rest.data, '\n', r->rest.len);
 
+    if (end == NULL) return false;
+    *line = (slice){ r->rest.data, (size_t)(end - r->rest.data) };
+    if (line->len < length || memcmp(line->data, name, length) != 0) return false;
+    if (line->len > length && line->data[length] != ' ') return false;
+    *value = line->len > length ? (slice){ line->data + length + 1, line->len - length - 1 } : NO_SLICE;
+    return true;
+}
+
+bool next_is(const line_reader *r, const char *name)
+{
+    slice line, value;
+
+    return peek_line(r, name, &line, &value);
+}
+
+static weir_rc next_line(line_reader *r, const char *name, slice *value)
+{
+    slice line;
+
     r->line++;
-    if (end == NULL) return fail_name(r, name);
-    slice line = { r->rest.data, (size_t)(end - r->rest.data) };
-    r->rest.len -= line.len + 1;
-    r->rest.data = end + 1;
-    if (line.len < length || memcmp(line.data, name, length) != 0) return fail_name(r, name);
-    if (line.len > length && line.data[length] != ' ') return fail_name(r, name);
-    *value = line.len > length ? (slice){ line.data + length + 1, line.len - length - 1 } : NO_SLICE;
+    if (!peek_line(r, name, &line, value)) return fail_name(r, name);
+    r->rest = (slice){ r->rest.data + line.len + 1, r->rest.len - line.len - 1 };
     return WEIR_OK;
 }
 

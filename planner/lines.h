@@ -23,6 +23,8 @@ typedef struct line_reader {
     struct held_call **held; /* what the expressions read so far hold, see bind.h */
 } line_reader;
 
+/* Has the next line that name? For lines that are not always there. */
+bool next_is(const line_reader *r, const char *name);
 /* Each takes the next line, which must have that name, and puts what it says into the arena. Class storage: it has another
  * name, or says nothing of the kind. */
 weir_rc read_text(line_reader *r, const char *name, slice *value) WEIR_CHECKED;

@@ -138,6 +138,7 @@ struct step {
         } result;
         struct {
             slice query;          /* whose state */
+            slice state_name;     /* of that query */
             uint32_t subtopology; /* of that query's plan */
             uint32_t step;        /* id of its AGGREGATE or TABLE step: the store's number too */
             lookup lookup;
@@ -158,6 +159,7 @@ typedef enum stop_rule { STOPS_AT_NONE, STOPS_AT_BAD_RECORD, STOPS_AT_BAD_TIME }
 
 typedef struct plan {
     slice query_id;    /* "CTAS_HITS_3"; absent for transient ones */
+    slice state_name;  /* see plan_state_name(); absent: the id */
     slice sql;
     plan_mode mode;
     step *steps;       /* the last one is the end */
@@ -170,6 +172,11 @@ typedef struct plan {
     uint32_t property_count; /* pairs */
 } plan;
 
+/* What a persistent query's state, positions and internal topics are called. No two queries ever have the same: an id that is used
+ * again has a number behind it, so that the query finds nothing that is left of an earlier one. */
+slice plan_state_name(const plan *p);
+/* What in its calls can be meant, but hardly is; in the arena. Absent: nothing. */
+slice plan_doubts(const plan *p, arena *a);
 /* What was SET when the query was made; absent: the default. */
 slice plan_property(const plan *p, const char *name);
 /* The plan as text that plan_parse() reads back to an equal plan; expressions are SQL over the input's columns. */

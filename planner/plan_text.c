@@ -139,6 +139,7 @@ void plan_print(text *out, const plan *p)
 {
     line_number(out, "weir-plan", PLAN_VERSION);
     line_text(out, "query", p->query_id);
+    if (p->state_name.data != NULL) line_text(out, "state-name", p->state_name);
     line_text(out, "sql", p->sql);
     line_number(out, "mode", p->mode);
     line_number(out, "every-change", p->every_change);
@@ -411,6 +412,7 @@ static weir_rc read_plan(line_reader *r, plan *out)
                          PLAN_VERSION);
     }
     WEIR_TRY(read_text(r, "query", &out->query_id));
+    if (next_is(r, "state-name")) WEIR_TRY(read_text(r, "state-name", &out->state_name));
     WEIR_TRY(read_text(r, "sql", &out->sql));
     WEIR_TRY(read_u32(r, "mode", PLAN_SNAPSHOT, &mode));
     out->mode = (plan_mode)mode;
@@ -486,6 +488,26 @@ static void release_call(void *self, const bound *b)
 void plan_release(const plan *p)
 {
     each_call(p, release_call, NULL);
+}
+
+static void add_doubt(void *self, const bound *b)
+{
+    text *out = self;
+
+    if (b->kind != BOUND_CALL || b->call->doubt.data == NULL) return;
+    if (out->len > 0) {
+        if (memmem(out->data, out->len, b->call->doubt.data, b->call->doubt.len) != NULL) return; /* it may stand in several places */
+        text_add_c(out, "; ");
+    }
+    text_add(out, b->call->doubt);
+}
+
+slice plan_doubts(const plan *p, arena *a)
+{
+    text out = TEXT_EMPTY;
+
+    each_call(p, add_doubt, &out);
+    return out.len == 0 ? NO_SLICE : text_keep(&out, a);
 }
 
 typedef struct use_search {

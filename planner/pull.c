@@ -108,6 +108,7 @@ weir_rc plan_table_as_of_now(builder *b, const source *from, slice alias, rel *o
     s->windowed = keeper->windowed;
     s->window_size_ms = keeper->window_size_ms;
     s->snapshot.query = from->query_id;
+    s->snapshot.state_name = plan_state_name(&keeps->plan);
     s->snapshot.subtopology = keeper->subtopology;
     s->snapshot.step = keeper->id;
     s->snapshot.lookup = (lookup){ .window_start_min = INT64_MIN, .window_start_max = INT64_MAX };

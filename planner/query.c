@@ -223,6 +223,11 @@ static void keep_properties(builder *b, plan *out)
     }
 }
 
+slice plan_state_name(const plan *p)
+{
+    return p->state_name.data != NULL ? p->state_name : p->query_id;
+}
+
 slice plan_property(const plan *p, const char *name)
 {
     for (uint32_t i = 0; i < p->property_count; i++) {

@@ -84,30 +84,43 @@ static void fail_rowkey(binder *b, slice where, sql_pos at)
     text_free(&keys);
 }
 
-/* A name that only the SELECT list gives: true, and the error says what it stands for. */
-static bool is_alias_of_list(binder *b, const identifier *from, const identifier *name)
+/* The names that only the SELECT list gives, in clauses that do not know them: the first from the item on, or NULL. */
+static const select_item *next_alias(const binder *b, const identifier *from, uint32_t item)
 {
-    if (b->query == NULL || (from != NULL && identifier_present(from)) || strcmp(b->clause, "SELECT") == 0) return false;
-    for (uint32_t i = 0; i < b->query->item_count; i++) {
-        const select_item *item = &b->query->items[i];
-        if (item->kind != SELECT_EXPR || !identifier_present(&item->alias) || !slice_equal(item->alias.name, name->name)) continue;
-        slice meant = expr_text(b->arena, item->value);
-        bool is_where = strcmp(b->clause, "WHERE") == 0;
-        if (is_where && expr_aggregate(item->value) != NULL) {
-            (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is %.*s, which WHERE cannot use, as it comes before the groups: say HAVING %.*s",
-                            SLICE_ARG(name->name), SLICE_ARG(meant), SLICE_ARG(meant));
-            return true;
-        }
-        (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%.*s is a name that the SELECT list gives: in %s say %.*s",
-                        SLICE_ARG(name->name), b->clause, SLICE_ARG(meant));
-        return true;
+    if (b->query == NULL || (from != NULL && identifier_present(from)) || strcmp(b->clause, "SELECT") == 0) return NULL;
+    while (item < b->query->item_count) {
+        const select_item *at = &b->query->items[item++];
+        if (at->kind == SELECT_EXPR && identifier_present(&at->alias)) return at;
     }
-    return false;
+    return NULL;
+}
+
+#define EACH_ALIAS(alias, b, from) \
+    for (const select_item *alias = next_alias(b, from, 0); alias != NULL; \
+         alias = next_alias(b, from, (uint32_t)(alias - (b)->query->items) + 1))
+
+/* Says what the name stands for; begin: what comes before that. */
+static void fail_alias(binder *b, slice begin, const select_item *alias, sql_pos at)
+{
+    slice meant = expr_text(b->arena, alias->value), name = alias->alias.name;
+
+    if (strcmp(b->clause, "WHERE") == 0 && expr_aggregate(alias->value) != NULL) {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s%.*s is %.*s, which WHERE cannot use, as it comes before the groups: say HAVING %.*s",
+                        SLICE_ARG(begin), SLICE_ARG(name), SLICE_ARG(meant), SLICE_ARG(meant));
+    } else {
+        (void)weir_fail(b->err, WEIR_SEMANTIC, at, "%.*s%.*s is a name that the SELECT list gives: in %s say %.*s",
+                        SLICE_ARG(begin), SLICE_ARG(name), b->clause, SLICE_ARG(meant));
+    }
 }
 
 static void fail_unknown_column(binder *b, const identifier *from, const identifier *name)
 {
-    if (is_alias_of_list(b, from, name)) return;
+    EACH_ALIAS (alias, b, from) {
+        if (slice_equal(alias->alias.name, name->name)) {
+            fail_alias(b, SLICE(""), alias, name->at);
+            return;
+        }
+    }
     nearest n = nearest_to(name->name);
     slice where = from != NULL && identifier_present(from) ? from->name
                   : b->scope.source_count == 1                 ? b->scope.sources[0]
@@ -122,7 +135,16 @@ static void fail_unknown_column(binder *b, const identifier *from, const identif
     }
     nearest_offer_other(&n, "CURRENT_TIMESTAMP", "UNIX_TIMESTAMP()");
     nearest_offer_other(&n, "CURRENT_DATE", "UNIX_DATE()");
-    if (b->scope.count == 0) {
+    const select_item *meant = NULL;
+    nearest nearer = n;
+    EACH_ALIAS (alias, b, from) {
+        nearest_offer(&nearer, alias->alias.name);
+        if (nearer.best.data == alias->alias.name.data) meant = alias;
+    }
+    if (meant != NULL) {
+        slice begin = arena_printf(b->arena, "unknown column %.*s; did you mean %.*s? ", SLICE_ARG(name->name), SLICE_ARG(meant->alias.name));
+        fail_alias(b, begin, meant, name->at);
+    } else if (b->scope.count == 0) {
         (void)weir_fail(b->err, WEIR_SEMANTIC, name->at, "%s cannot use columns, and %.*s would be one; a text is written in single "
                         "quotes%s%.*s%s", b->clause, SLICE_ARG(name->name), name->quoted ? ", '" : "",
                         name->quoted ? (int)name->name.len : 0, name->name.data, name->quoted ? "'" : "");

@@ -139,6 +139,7 @@ static weir_rc make_create_as(builder *b, const statement *s, planned *out)
     add_sink(b, made, made->timestamp_column, made->timestamp_format);
     WEIR_TRY(finish_plan(b, s->text, made_plan));
     made_plan->query_id = made->query_id;
+    made_plan->state_name = catalog_state_name(env->catalog, made->query_id, b->arena);
     out->kind = PLANNED_COMMAND;
     out->command = (command){ .kind = COMMAND_CREATE_SOURCE, .replaces = there != NULL, .name = made->name, .source = made,
                               .plan = made_plan, .sql = made->sql };
@@ -269,6 +270,7 @@ static weir_rc make_insert_query(builder *b, const statement *s, planned *out)
     add_sink(b, target, -1, NO_SLICE);
     WEIR_TRY(finish_plan(b, s->text, made));
     WEIR_TRY(id_of_insert(b, &with, &made->query_id));
+    made->state_name = catalog_state_name(b->env->catalog, made->query_id, b->arena);
     out->kind = PLANNED_COMMAND;
     out->command = (command){ .kind = COMMAND_INSERT_INTO, .name = arena_copy(b->arena, target->name), .plan = made,
                               .sql = arena_copy(b->arena, s->text) };

@@ -438,8 +438,8 @@ static weir_rc check_format(const format_spec *spec, const schema_column *column
                             weir_error *err)
 {
     if (slice_is(spec->name, "NONE") && count > 0) {
-        return weir_fail(err, WEIR_SEMANTIC, at, "format NONE holds nothing, and there is the %s column %.*s; KAFKA or JSON can hold it",
-                         spec->is_key ? "key" : "value", SLICE_ARG(columns[0].name));
+        return weir_fail(err, WEIR_SEMANTIC, at, "format NONE holds nothing, and there is the %s column %.*s; %s = 'KAFKA' or 'JSON' can hold it",
+                         spec->is_key ? "key" : "value", SLICE_ARG(columns[0].name), format_property(spec));
     }
     err->at = NOWHERE;
     weir_rc rc = count == 0 ? WEIR_OK : try_format(spec, columns, count, a, err);

@@ -21,6 +21,7 @@ typedef struct shell_job {
     work limited;        /* that statement, unless it goes on for ever */
     weir_print how;
     int64_t progress_ms; /* when it was last told of */
+    text left_out;       /* as last told */
     text line;
 } shell_job;
 
@@ -37,6 +38,7 @@ static void shell_close(job *self)
     weir_session_close(s->session);
     body_free(&s->body);
     text_free(&s->line);
+    text_free(&s->left_out);
     exchange_drop(s->exchange);
     free(s);
 }
@@ -106,10 +108,20 @@ static bool begin(shell_job *s)
     return true;
 }
 
+static void add_warning(shell_job *s)
+{
+    slice warning = weir_result_warning(s->result);
+
+    if (warning.data == NULL) return;
+    text_add_c(&s->line, ",\"warning\":");
+    print_json_string(&s->line, warning);
+}
+
 static void send_message(shell_job *s)
 {
     text_add_c(&s->line, "{\"message\":");
     print_json_string(&s->line, weir_result_message(s->result));
+    add_warning(s);
     if (weir_script_changed_session(s->script)) {
         text_add_c(&s->line, ",\"session\":");
         print_json_string(&s->line, weir_script_statement(s->script));
@@ -126,6 +138,7 @@ static void send_header(shell_job *s)
     const schema *columns = weir_result_schema(s->result);
 
     atomic_store(&s->exchange->is_push, kind != WEIR_RESULT_ROWS);
+    text_clear(&s->left_out);
     text_printf(&s->line, "{\"kind\":\"%s\",\"columns\":[", KINDS[kind]);
     for (uint32_t i = 0; i < columns->count; i++) {
         if (i > 0) text_add_char(&s->line, ',');
@@ -134,6 +147,7 @@ static void send_header(shell_job *s)
         text_add_c(&s->line, type_is_number(columns->columns[i].type) ? ",true]" : ",false]");
     }
     text_add_char(&s->line, ']');
+    add_warning(s);
     send_line(s);
     s->progress_ms = clock_monotonic_ms(&WALL);
 }
@@ -197,6 +211,20 @@ static void send_progress(shell_job *s)
     send_line(s);
 }
 
+/* What the query could not use, where that is news. False: it is not. */
+static bool add_left_out(shell_job *s)
+{
+    slice now = weir_result_left_out(s->result);
+
+    if (now.data == NULL || slice_equal(now, text_slice(&s->left_out))) return false;
+    text_clear(&s->left_out);
+    text_add(&s->left_out, now);
+    text_add_c(&s->line, s->line.len == 0 ? "{" : ",");
+    text_add_c(&s->line, "\"left_out\":");
+    print_json_string(&s->line, now);
+    return true;
+}
+
 /* The next statement, up to its first answer. */
 static weir_rc execute(shell_job *s, bool *is_end, weir_error *err)
 {
@@ -222,6 +250,7 @@ static weir_rc advance(shell_job *s, bool *is_waiting, weir_error *err)
 
     if (weir_result_ended(s->result)) {
         text_add_c(&s->line, "{\"end\":true");
+        (void)add_left_out(s);
         send_line(s);
         work_end(s->exchange->server, &s->limited);
         weir_result_close(s->result);
@@ -234,6 +263,7 @@ static weir_rc advance(shell_job *s, bool *is_waiting, weir_error *err)
     if (rows != NULL) send_rows(s, rows);
     else if (weir_result_kind_of(s->result) == WEIR_RESULT_ROWS) send_progress(s);
     else *is_waiting = !weir_result_ended(s->result);
+    if (*is_waiting && add_left_out(s)) send_line(s);
     return WEIR_OK;
 }
 

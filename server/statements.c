@@ -133,7 +133,13 @@ static void print_entity(text *out, weir_script *script, const weir_result *r)
     print_json_string(out, weir_script_statement(script));
     text_add_char(out, ',');
     text_add(out, weir_result_members(r));
-    text_add_c(out, ",\"warnings\":[]}");
+    text_add_c(out, ",\"warnings\":[");
+    if (weir_result_warning(r).data != NULL) {
+        text_add_c(out, "{\"message\":");
+        print_json_string(out, weir_result_warning(r));
+        text_add_char(out, '}');
+    }
+    text_add_c(out, "]}");
 }
 
 static void reply_error(exchange *x, weir_script *script, weir_error *err, slice sql, text *entities)

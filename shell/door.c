@@ -32,6 +32,11 @@ bool door_progress(door *d, weir_progress *out)
     return d->class->progress(d, out);
 }
 
+slice door_left_out(door *d)
+{
+    return d->class->left_out(d);
+}
+
 void door_end(door *d)
 {
     d->class->end(d);

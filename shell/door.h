@@ -15,6 +15,7 @@ typedef struct answer_column {
 typedef struct answer {
     weir_result_kind kind;
     slice message; /* of WEIR_RESULT_MESSAGE */
+    slice warning; /* absent: none */
     const answer_column *columns;
     uint32_t column_count;
     bool has_ended; /* no more rows come */
@@ -33,6 +34,7 @@ typedef struct door_class {
     weir_rc (*next)(door *d, weir_error *err);
     weir_rc (*rows)(door *d, int timeout_ms, bool *found, weir_error *err);
     bool (*progress)(door *d, weir_progress *out);
+    slice (*left_out)(door *d);
     void (*end)(door *d);
     void (*names)(door *d, uint32_t kinds, slice prefix, slice statement, arena *a, weir_name **out, uint32_t *count);
     void (*close)(door *d);
@@ -70,6 +72,8 @@ weir_rc door_next(door *d, const answer **out, weir_error *err) WEIR_CHECKED;
 /* Rows of the answer that stands. *out NULL: none came in time, or it has_ended. timeout_ms -1: as long as it takes. */
 weir_rc door_rows(door *d, int timeout_ms, const answer_rows **out, weir_error *err) WEIR_CHECKED;
 bool door_progress(door *d, weir_progress *out);
+/* What the answer that stands could not use so far, in words. Absent: nothing. */
+slice door_left_out(door *d);
 void door_end(door *d); /* of the text; what runs is cancelled */
 /* As weir_names(). */
 void door_names(door *d, uint32_t kinds, slice prefix, slice statement, arena *a, weir_name **out, uint32_t *count);

@@ -46,6 +46,7 @@ static weir_rc local_next(door *self, weir_error *err)
     self->answer = (answer){ .kind = weir_result_kind_of(d->result), .columns = columns, .column_count = count,
                              .has_ended = has_rows && weir_result_ended(d->result) };
     if (!has_rows) self->answer.message = weir_result_message(d->result);
+    self->answer.warning = weir_result_warning(d->result);
     return WEIR_OK;
 }
 
@@ -101,6 +102,12 @@ static bool local_progress(door *self, weir_progress *out)
     return d->result != NULL && weir_result_progress(d->result, out);
 }
 
+static slice local_left_out(door *self)
+{
+    local_door *d = (local_door *)self;
+    return d->result == NULL ? NO_SLICE : weir_result_left_out(d->result);
+}
+
 static void local_end(door *self)
 {
     local_door *d = (local_door *)self;
@@ -129,7 +136,8 @@ static void local_close(door *self)
 
 door *door_local(weir *w, weir_session *s)
 {
-    static const door_class LOCAL = { local_begin, local_next, local_rows, local_progress, local_end, local_names, local_close };
+    static const door_class LOCAL = { local_begin, local_next, local_rows, local_progress, local_left_out, local_end, local_names,
+                                      local_close };
     local_door *d = calloc(1, sizeof *d);
 
     if (d == NULL) abort();

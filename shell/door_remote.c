@@ -29,6 +29,7 @@ typedef struct remote_door {
     CURLcode outcome;
     weir_progress progress;
     bool has_progress;
+    text left_out;
 } remote_door;
 
 static const weir_clock WALL = { 0 };
@@ -241,13 +242,16 @@ static bool begins_answer(remote_door *d, const node *line)
 
     arena_reset(d->columns);
     d->has_progress = false;
+    text_clear(&d->left_out);
     if (node_member(line, "message") != NULL) {
-        *a = (answer){ .kind = WEIR_RESULT_MESSAGE, .message = arena_copy(d->columns, node_member_text(line, "message")) };
+        *a = (answer){ .kind = WEIR_RESULT_MESSAGE, .message = arena_copy(d->columns, node_member_text(line, "message")),
+                       .warning = arena_copy(d->columns, node_member_text(line, "warning")) };
         return true;
     }
     if (columns == NULL || columns->kind != NODE_ARRAY) return false;
     answer_column *into = ARENA_ARRAY(d->columns, answer_column, columns->count + 1);
-    *a = (answer){ .kind = WEIR_RESULT_ROWS, .columns = into, .column_count = columns->count };
+    *a = (answer){ .kind = WEIR_RESULT_ROWS, .columns = into, .column_count = columns->count,
+                   .warning = arena_copy(d->columns, node_member_text(line, "warning")) };
     for (weir_result_kind k = WEIR_RESULT_ROWS; k <= WEIR_RESULT_LINES; k++) {
         if (slice_is(kind, KINDS[k])) a->kind = k;
     }
@@ -312,6 +316,11 @@ static weir_rc remote_rows(door *self, int timeout_ms, bool *found, weir_error *
         d->progress = (weir_progress){ (uint64_t)node_member_i64(progress, "rows", 0), node_member_i64(progress, "left", -1) };
         return WEIR_OK;
     }
+    slice left_out = node_member_text(&line, "left_out");
+    if (left_out.data != NULL) {
+        text_clear(&d->left_out);
+        text_add(&d->left_out, left_out);
+    }
     self->answer.has_ended = d->has_finished || node_member(&line, "end") != NULL;
     *found = lend_rows(d, &line);
     return WEIR_OK;
@@ -323,6 +332,12 @@ static bool remote_progress(door *self, weir_progress *out)
 
     *out = d->has_progress ? d->progress : (weir_progress){ 0, -1 };
     return true;
+}
+
+static slice remote_left_out(door *self)
+{
+    remote_door *d = (remote_door *)self;
+    return d->left_out.len == 0 ? NO_SLICE : text_slice(&d->left_out);
 }
 
 static void remote_end(door *self)
@@ -374,6 +389,7 @@ static void remote_close(door *self)
     text_free(&d->url);
     text_free(&d->body);
     text_free(&d->session);
+    text_free(&d->left_out);
     free(d);
 }
 
@@ -399,7 +415,8 @@ static void set_up(remote_door *d)
 
 weir_rc door_remote(door **out, const remote_options *options, weir_error *err)
 {
-    static const door_class REMOTE = { remote_begin, remote_next, remote_rows, remote_progress, remote_end, remote_names, remote_close };
+    static const door_class REMOTE = { remote_begin, remote_next, remote_rows, remote_progress, remote_left_out, remote_end,
+                                       remote_names, remote_close };
     slice url = options->url;
     weir_rc rc;
 

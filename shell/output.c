@@ -190,11 +190,13 @@ static weir_rc print_rows(FILE *to, door *d, const answer *a, output_form form, 
         }
     }
     progress_clear(&progress);
+    slice left_out = door_left_out(d);
     if (t != NULL) {
         table_flush(t); /* also what came before an error, and the header of an empty table */
         fprintf(to, "(%" PRIu64 " row%s)\n", count, count == 1 ? "" : "s");
     }
     fflush(to);
+    if (left_out.data != NULL) fprintf(stderr, "weir: %.*s\n", SLICE_ARG(left_out));
     table_free(t);
     text_free(&line);
     return rc;

@@ -6,6 +6,7 @@
 
 static weir_rc print_answer(const statements *s, const answer *a, weir_error *err)
 {
+    if (a->warning.data != NULL) fprintf(stderr, "weir: warning: %.*s\n", SLICE_ARG(a->warning));
     if (s->messages == NULL && a->kind == WEIR_RESULT_MESSAGE) return WEIR_OK;
     return output_answer(s->rows == NULL ? stdout : s->rows, s->messages, s->door, a, s->form, err);
 }

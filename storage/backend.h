@@ -77,6 +77,10 @@ weir_rc storage_init(storage *s, const storage_class *class, slice dir, slice in
                      weir_error *err) WEIR_CHECKED;
 void storage_clear(storage *s);
 
+/* Is it the name of one of the query's states: the query's own, the sign, and the number of a sub-topology? An id may begin as
+ * another one does, with any signs behind that. */
+bool storage_is_state_of(slice state_name, slice query, char sign);
+
 /* state_cursor is one implementation for both (storage/state_cursor.c): state is LMDB in both. */
 
 extern const storage_class local_storage_class;

@@ -264,6 +264,8 @@ void kafka_state_path(text *t, const kafka_storage *s, slice name);
 /* A reader's transaction on a partition's environment. *env stays NULL where it is gone or not to be trusted; after an error it
  * may be open. */
 weir_rc kafka_state_open_to_read(const char *path, lmdb_env **env, MDB_txn **txn, weir_error *err) WEIR_CHECKED;
+/* Is the topic one that weir made for the query and for nobody else? The name is the service's and the query's. */
+bool kafka_topic_is_of(slice topic, slice name);
 weir_rc kafka_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_tidy(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err) WEIR_CHECKED;
 

@@ -594,45 +594,45 @@ weir_rc kafka_state_open_to_read(const char *path, lmdb_env **env, MDB_txn **txn
 
 /* ---- dropping a query ---- */
 
-static bool has_prefix(slice name, slice prefix)
+/* Does it end so, behind something else? Takes that off. */
+static bool take_end(slice *name, const char *end)
 {
-    return name.len > prefix.len && memcmp(name.data, prefix.data, prefix.len) == 0;
+    size_t len = strlen(end);
+
+    if (name->len <= len || memcmp(name->data + name->len - len, end, len) != 0) return false;
+    name->len -= len;
+    return true;
 }
 
-static bool has_suffix(slice name, const char *suffix)
+/* Behind the query's name stands the number of a sub-topology, or the name of an exchange, which is of small letters, digits and -.
+ * An id that goes on behind another's with a - has a _ before its own number. */
+bool kafka_topic_is_of(slice topic, slice name)
 {
-    size_t len = strlen(suffix);
-
-    return name.len > len && memcmp(name.data + name.len - len, suffix, len) == 0;
+    if (take_end(&topic, "-changelog")) return storage_is_state_of(topic, name, '-');
+    if (!take_end(&topic, "-repartition") && !take_end(&topic, "-subscription")) return false;
+    if (topic.len < name.len + 2 || memcmp(topic.data, name.data, name.len) != 0 || topic.data[name.len] != '-') return false;
+    for (size_t i = name.len + 1; i < topic.len; i++) {
+        char c = topic.data[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-') return false;
+    }
+    return true;
 }
 
-/* One that weir made for the query and for nobody else. */
-static bool is_topic_of(slice topic, slice query_prefix)
+static slice name_of(const kafka_storage *s, slice query, arena *a)
 {
-    return has_prefix(topic, query_prefix) && (has_suffix(topic, "-changelog") || has_suffix(topic, "-repartition") ||
-                                               has_suffix(topic, "-subscription"));
-}
-
-static slice topic_prefix(const kafka_storage *s, slice query, arena *a)
-{
-    return arena_printf(a, "%s-%.*s-", s->service, SLICE_ARG(query));
-}
-
-static const char *group_of(const kafka_storage *s, slice query, arena *a)
-{
-    return arena_printf(a, "%s-%.*s", s->service, SLICE_ARG(query)).data;
+    return arena_printf(a, "%s-%.*s", s->service, SLICE_ARG(query));
 }
 
 static weir_rc drop_topics(kafka_storage *s, slice query, arena *a, weir_error *err)
 {
-    slice prefix = topic_prefix(s, query, a);
+    slice name = name_of(s, query, a);
     topic_info *topics;
     uint32_t count, dropped = 0;
 
     WEIR_TRY(kafka_topic_list(&s->base, a, &topics, &count, err));
     const char **names = ARENA_ARRAY(a, const char *, count + 1);
     for (uint32_t i = 0; i < count; i++) {
-        if (is_topic_of(topics[i].name, prefix)) names[dropped++] = arena_c_string(a, topics[i].name);
+        if (kafka_topic_is_of(topics[i].name, name)) names[dropped++] = arena_c_string(a, topics[i].name);
     }
     return kafka_topics_delete(s, names, dropped, err);
 }
@@ -730,7 +730,8 @@ static void remove_state(const char *path)
     while ((entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] == '.') continue;
         snprintf(task, sizeof task, "%s/%s", path, entry->d_name);
-        if (has_suffix(slice_of(entry->d_name), ".boot")) {
+        slice name = slice_of(entry->d_name);
+        if (take_end(&name, ".boot")) {
             unlink(task);
         } else {
             wipe(task); /* also what an interrupted creation left */
@@ -743,24 +744,23 @@ static void remove_state(const char *path)
 /* The directories of a query's states; do_each() gets the path of each. Whether there is one. */
 static bool each_state(const kafka_storage *s, slice query, void (*do_each)(const char *path))
 {
-    text prefix = TEXT_EMPTY, path = TEXT_EMPTY;
+    text escaped = TEXT_EMPTY, path = TEXT_EMPTY;
     struct dirent *entry;
     bool any = false;
 
     if (s->base.dir.len == 0) return false;
-    escape(&prefix, query);
-    text_add_char(&prefix, '~');
+    escape(&escaped, query);
     text_printf(&path, "%.*s/tasks", SLICE_ARG(s->base.dir));
     DIR *dir = opendir(path.data);
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        if (!has_prefix(slice_of(entry->d_name), text_slice(&prefix))) continue;
+        if (!storage_is_state_of(slice_of(entry->d_name), text_slice(&escaped), '~')) continue;
         any = true;
         text_clear(&path);
         text_printf(&path, "%.*s/tasks/%s", SLICE_ARG(s->base.dir), entry->d_name);
         if (do_each != NULL) do_each(path.data);
     }
     if (dir != NULL) closedir(dir);
-    text_free(&prefix);
+    text_free(&escaped);
     text_free(&path);
     return any;
 }
@@ -771,7 +771,7 @@ weir_rc kafka_drop_query(storage *base, slice query, weir_error *err)
     arena *a = arena_new(0);
     weir_rc rc = drop_topics(s, query, a, err);
 
-    if (rc == WEIR_OK) rc = drop_group(s, group_of(s, query, a), err);
+    if (rc == WEIR_OK) rc = drop_group(s, name_of(s, query, a).data, err);
     if (rc == WEIR_OK) (void)each_state(s, query, remove_state);
     arena_free(a);
     return rc;
@@ -786,8 +786,8 @@ static weir_rc find_topics(kafka_storage *s, const slice *queries, uint32_t coun
 
     WEIR_TRY(kafka_topic_list(&s->base, a, &topics, &topic_count, err));
     for (uint32_t i = 0; i < count; i++) {
-        slice prefix = topic_prefix(s, queries[i], a);
-        for (uint32_t k = 0; k < topic_count && !is_left[i]; k++) is_left[i] = is_topic_of(topics[k].name, prefix);
+        slice name = name_of(s, queries[i], a);
+        for (uint32_t k = 0; k < topic_count && !is_left[i]; k++) is_left[i] = kafka_topic_is_of(topics[k].name, name);
     }
     return WEIR_OK;
 }
@@ -801,7 +801,7 @@ static weir_rc find_groups(kafka_storage *s, const slice *queries, uint32_t coun
     rd_kafka_resp_err_t code = rd_kafka_list_groups(rk, NULL, &groups, KAFKA_RPC_MS);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_fail(s, code, NULL, "list consumer groups", err);
     for (uint32_t i = 0; i < count; i++) {
-        const char *group = group_of(s, queries[i], a);
+        const char *group = name_of(s, queries[i], a).data;
         for (int k = 0; k < groups->group_cnt && !is_left[i]; k++) is_left[i] = strcmp(groups->groups[k].group, group) == 0;
     }
     rd_kafka_group_list_destroy(groups);

@@ -265,20 +265,13 @@ static weir_rc check_format(const char *dir, uint32_t format, const lmdb_options
                      dir, format, options->format);
 }
 
-static bool is_made(const char *dir)
-{
-    char path[4096 + 16];
-
-    return snprintf(path, sizeof path, "%s/data.mdb", dir) < (int)sizeof path && access(path, F_OK) == 0;
-}
-
 /* The inode of a directory's data; 0: there is none. */
 static ino_t file_of(const char *dir)
 {
     char path[4096 + 16];
     struct stat entry;
 
-    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    if (snprintf(path, sizeof path, "%s/data.mdb", dir) >= (int)sizeof path) return 0;
     return stat(path, &entry) == 0 ? entry.st_ino : 0;
 }
 
@@ -289,14 +282,14 @@ static weir_rc open_directory(lmdb_sharing *s, const lmdb_options *options, weir
     const char *dir = s->env.dir;
     int code = 0;
 
-    if (!is_made(dir)) {
+    if (file_of(dir) == 0) {
         if (options->is_read_only) {
             return weir_fail(err, WEIR_STORAGE, NOWHERE,
                              "there is no weir data in %s; check the directory, or let weir make it by writing first",
                              dir);
         }
         code = create(dir, options);
-        if (code == 0 && !is_made(dir)) code = ENOTEMPTY; /* there is something else of that name */
+        if (code == 0 && file_of(dir) == 0) code = ENOTEMPTY; /* there is something else of that name */
         if (code != 0) return lmdb_fail_at(dir, code, "make a data directory", err);
     }
     if ((code = open_mapped(&s->env.env, dir, options)) == 0) code = open_databases(&s->env, options, false, &format);

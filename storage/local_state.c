@@ -188,13 +188,30 @@ int local_task_state_apply(local_storage *s, MDB_txn *txn, const epoch *e)
 
 /* ---- dropping ---- */
 
+/* The first of the query's states, as meta names them; MDB_NOTFOUND: there is none. */
+static int find_state(MDB_cursor *cursor, slice query, MDB_val *data)
+{
+    text start = TEXT_EMPTY;
+
+    text_add_char(&start, 's');
+    text_add(&start, query);
+    text_add_char(&start, '/');
+    MDB_val key = lmdb_val(text_slice(&start));
+    int code = mdb_cursor_get(cursor, &key, data, MDB_SET_RANGE);
+    while (code == 0 && !storage_is_state_of((slice){ (char *)key.mv_data + 1, key.mv_size - 1 }, query, '/')) {
+        bool begins_so = key.mv_size > start.len && memcmp(key.mv_data, start.data, start.len) == 0;
+        code = begins_so ? mdb_cursor_get(cursor, &key, data, MDB_NEXT) : MDB_NOTFOUND;
+    }
+    text_free(&start);
+    return code;
+}
+
 /* The names go first, so that a query made again at once starts empty. */
 static int forget_query(local_storage *s, MDB_txn *txn, void *argument)
 {
     slice query = *(slice *)argument;
-    text start = TEXT_EMPTY;
     MDB_cursor *cursor;
-    MDB_val key, data;
+    MDB_val data;
     int code = local_get_name(s, txn, 'q', query, &data);
 
     if (code == 0) {
@@ -204,18 +221,11 @@ static int forget_query(local_storage *s, MDB_txn *txn, void *argument)
     }
     if (code != 0 && code != MDB_NOTFOUND) return code;
     if ((code = mdb_cursor_open(txn, s->env->dbi[DB_META], &cursor)) != 0) return code;
-    text_add_char(&start, 's');
-    text_add(&start, query);
-    text_add_char(&start, '/');
-    for (;;) { /* from the start again after each: discarding writes to the same database */
-        key = lmdb_val(text_slice(&start));
-        code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-        if (code != 0 || key.mv_size < start.len || memcmp(key.mv_data, start.data, start.len) != 0) break;
+    while ((code = find_state(cursor, query, &data)) == 0) { /* from the start again after each: discarding writes to the same database */
         uint32_t id = get_u32(data.mv_data);
         if ((code = mdb_cursor_del(cursor, 0)) != 0 || (code = local_discard(s, txn, 's', id)) != 0) break;
     }
     mdb_cursor_close(cursor);
-    text_free(&start);
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
@@ -227,34 +237,33 @@ weir_rc local_drop_query(storage *base, slice query, weir_error *err)
     return local_collect(s, err);
 }
 
-/* Whether meta has a name that begins so. */
-static int has_name(local_storage *s, MDB_txn *txn, char kind, slice name, const char *more, bool *has)
-{
-    text start = TEXT_EMPTY;
-    MDB_cursor *cursor;
-    MDB_val data;
-    int code = mdb_cursor_open(txn, s->env->dbi[DB_META], &cursor);
-
-    if (code != 0) return code;
-    text_add_char(&start, kind);
-    text_add(&start, name);
-    text_add_c(&start, more);
-    MDB_val key = lmdb_val(text_slice(&start));
-    code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-    *has = code == 0 && key.mv_size >= start.len && memcmp(key.mv_data, start.data, start.len) == 0;
-    mdb_cursor_close(cursor);
-    text_free(&start);
-    return code == MDB_NOTFOUND ? 0 : code;
-}
-
 /* Its positions' name, or one of a state. */
 static int has_query(local_storage *s, MDB_txn *txn, slice query, bool *has)
 {
+    MDB_cursor *cursor;
     MDB_val data;
     int code = local_get_name(s, txn, 'q', query, &data);
 
+    if (code == MDB_NOTFOUND && (code = mdb_cursor_open(txn, s->env->dbi[DB_META], &cursor)) == 0) {
+        code = find_state(cursor, query, &data);
+        mdb_cursor_close(cursor);
+    }
     *has = code == 0;
-    return code == MDB_NOTFOUND ? has_name(s, txn, 's', query, "/", has) : code;
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* Is anything dropped and not yet deleted? */
+static int has_dropped(local_storage *s, MDB_txn *txn, bool *has)
+{
+    MDB_cursor *cursor;
+    MDB_val key = { 1, "x" }, data;
+    int code = mdb_cursor_open(txn, s->env->dbi[DB_META], &cursor);
+
+    if (code != 0) return code;
+    code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+    *has = code == 0 && *(const char *)key.mv_data == 'x';
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
 }
 
 weir_rc local_tidy(storage *base, const slice *queries, uint32_t count, bool *is_left, weir_error *err)
@@ -266,7 +275,7 @@ weir_rc local_tidy(storage *base, const slice *queries, uint32_t count, bool *is
 
     if (code == 0) {
         for (uint32_t i = 0; code == 0 && i < count; i++) code = has_query(s, txn, queries[i], &is_left[i]);
-        if (code == 0) code = has_name(s, txn, 'x', SLICE(""), "", &has_garbage);
+        if (code == 0) code = has_dropped(s, txn, &has_garbage);
         lmdb_abort(s->env, txn);
     }
     if (code != 0) return lmdb_fail(s->env, code, "look for the state of dropped queries", err);

@@ -37,6 +37,16 @@ static weir_rc make_data_directory(char *dir, weir_error *err)
                      strerror(code));
 }
 
+bool storage_is_state_of(slice state_name, slice query, char sign)
+{
+    if (state_name.len < query.len + 2 || memcmp(state_name.data, query.data, query.len) != 0) return false;
+    if (state_name.data[query.len] != sign) return false;
+    for (size_t i = query.len + 1; i < state_name.len; i++) {
+        if (state_name.data[i] < '0' || state_name.data[i] > '9') return false;
+    }
+    return true;
+}
+
 weir_rc storage_init(storage *s, const storage_class *class, slice dir, slice internal_prefix, weir_error *err)
 {
     char *copy = strndup(dir.data == NULL ? "" : dir.data, dir.len);

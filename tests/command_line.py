@@ -214,6 +214,36 @@ def a_query_that_stops_stops_no_other(h):
 
 
 @test
+def an_id_that_is_used_again_begins_anew(h):
+    insert = "INSERT INTO o WITH (QUERY_ID='q') SELECT s.k AS k, s.v + t.v AS v FROM s JOIN t WITHIN 1 HOUR ON s.k = t.k%s;"
+    source = JOB.splitlines()[0]
+    h.file('job.sql', source + source.replace('STREAM s', 'STREAM t') + "CREATE STREAM o (k STRING KEY, v INT) WITH (kafka_topic='o', value_format='JSON', "
+                      'partitions=1);' + insert % '')
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":1}\n')
+
+    def ends_with(expected):
+        h.weir('run', '--until-end', 'job.sql')
+        equal(sorted(h.weir('query', '--output', 'csv', 'SELECT v FROM o;')[0].split()[1:]), sorted(expected))
+
+    # Terminated and made again while none runs: what it has read is read again, and what it kept is not met.
+    ends_with(['2'])
+    h.weir('query', 'TERMINATE q;')
+    h.weir('query', insert % '')
+    ends_with(['2', '2'])
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":10}\n')
+    ends_with(['2', '2', '11', '11', '20'])
+
+    # Another statement under that id; and, again, the same.
+    h.weir('query', 'TERMINATE q;')
+    h.weir('query', insert % " WHERE s.v = 10 AND t.v = 10")
+    h.file('job.sql', insert % " WHERE s.v = 10 AND t.v = 10")
+    ends_with(['2', '2', '11', '11', '20', '20'])
+    h.weir('query', 'TERMINATE q; ' + insert % '')
+    h.file('job.sql', insert % '')
+    ends_with(['2', '2', '11', '11', '20', '20', '2', '11', '11', '20'])
+
+
+@test
 def a_pipe_is_a_script(h):
     out, _ = h.weir(stdin=JOB + "INSERT INTO s VALUES ('a', 1);\nINSERT INTO s VALUES ('b', 2);\nSELECT * FROM s;\n")
     contains(out, ' K | V', ' a | 1', ' b | 2', '(2 rows)')
@@ -228,6 +258,55 @@ def rows_of_a_select_in_a_script(h):
     out, err = h.weir('run', '-D', 'key=a', '--output', 'csv', 'job.sql')
     equal(out, 'V\n1\n3\n')
     contains(err, 'S')
+
+
+@test
+def what_a_select_left_out_is_told(h):
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":1}\na:{"V":"x"}\na:no JSON\na:{"V":0}\n')
+    h.weir('query', JOB.splitlines()[0])
+    last = '; the last: topic s, partition 0, offset %d: '
+    where = '; a persistent query (CREATE STREAM ... AS SELECT) writes each of them to WEIR_PROCESSING_LOG\n'
+    out, err = h.weir('query', '--output', 'csv', 'SELECT v FROM s;')
+    equal(out, 'V\n1\n0\n')
+    contains(err, 'weir: 2 records could not be read and were left out' + last % 2 + 'not JSON at byte', where)
+    equal(h.weir('query', '--output', 'csv', 'SELECT 1 / v AS d FROM s;')[1],
+          'weir: 2 records could not be read and were left out, 1 expression failed' + last % 3 + 'column `D`: division by zero' + where)
+    equal(h.weir('query', "SELECT v FROM s WHERE ROWOFFSET = 0;")[1][:33], 'weir: 2 records could not be read')
+    h.weir('produce', 't', '--key-separator', ':', stdin='a:{"V":1}\n')
+    h.weir('query', JOB.splitlines()[0].replace('STREAM s', 'STREAM t').replace("'s'", "'t'"))
+    equal(h.weir('query', 'SELECT * FROM t;')[1], '')
+
+    # With what goes on, once it is ended.
+    p = h.start('query', '--output', 'csv', "SET 'auto.offset.reset' = 'earliest'; SELECT v FROM s EMIT CHANGES;")
+    seen = [p.stdout.readline() for _ in range(4)]
+    equal(seen[-2:], [b'1\n', b'0\n'])
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=patience(60))
+    contains(err.decode(), 'weir: 2 records could not be read and were left out' + last % 2, where)
+    equal(p.returncode, 0)
+
+
+@test
+def a_pattern_that_is_hardly_meant_is_warned_of(h):
+    h.weir('query', JOB.splitlines()[0])
+    h.weir('produce', 's', '--key-separator', ':', stdin='a:{"V":1}\n')
+
+    def warned(pattern):
+        return h.weir('query', "SELECT FORMAT_TIMESTAMP(FROM_UNIXTIME(v), '%s') AS t FROM s;" % pattern)[1]
+
+    week, day = 'Y is the year that the week is counted to, and y that of the calendar', 'D is the day of the year, and d that of the month'
+    equal(warned('YYYY-MM-DD'), "weir: warning: FORMAT_TIMESTAMP: in the pattern 'YYYY-MM-DD' %s; %s\n" % (week, day))
+    contains(warned('YYYY-MM-dd'), "'YYYY-MM-dd' " + week + '\n')
+    contains(warned('yyyy-MM-DD'), "'yyyy-MM-DD' " + day + '\n')
+    contains(warned('yyyy-mm-dd'), 'm is the minute, and M the month\n')
+    contains(warned('yyyy-MM-dd hh:mm'), 'h is an hour from 1 to 12, and H one from 0 to 23\n')
+    for meant in 'yyyy-MM-dd HH:mm:ss', "yyyy-MM-dd''T''HH:mm", "yyyy ''Day'' dd", 'YYYY-ww', 'yyyy-DDD', 'mm:ss', 'hh:mm a', 'd.M.yy', 'HH:mm':
+        equal(warned(meant), '')
+    insert = "CREATE STREAM %s AS SELECT k, FORMAT_TIMESTAMP(FROM_UNIXTIME(v), 'YYYY') AS a, FORMAT_DATE(FROM_DAYS(v), 'YYYY') AS b, " \
+             "FORMAT_TIMESTAMP(FROM_UNIXTIME(v), 'YYYY') AS c FROM s;"
+    out, err = h.weir('query', insert % 'x')
+    contains(out, 'Stream X created')
+    equal(err, "weir: warning: FORMAT_TIMESTAMP: in the pattern 'YYYY' %s; FORMAT_DATE: in the pattern 'YYYY' %s\n" % (week, week))
 
 
 @test

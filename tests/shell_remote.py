@@ -66,6 +66,20 @@ def the_same_is_printed_near_and_far(home):
     for form in 'table', 'json', 'csv':
         query = 'query', '--output', form, 'SELECT * FROM clicks;'
         equal(run(home, *query, '--server', server.url), run(home + '/near', *query))
+    for made in "SELECT FORMAT_TIMESTAMP(FROM_UNIXTIME(n), 'YYYY-MM-dd') AS t FROM clicks;", \
+                "CREATE STREAM f AS SELECT usr, FORMAT_TIMESTAMP(FROM_UNIXTIME(n), 'YYYY-MM-dd') AS t FROM clicks;":
+        near = run(home + '/near', 'query', made)
+        contains(near[2], 'weir: warning: FORMAT_TIMESTAMP: in the pattern')
+        equal(run(home, 'query', made, '--server', server.url), near)
+    status, got = server.post('/ksql', {'ksql': "CREATE STREAM g AS SELECT usr, FORMAT_DATE(FROM_DAYS(CAST(n AS INT)), 'YYYY') AS t FROM clicks;"})
+    contains(json.loads(got)[0]['warnings'][0]['message'], 'FORMAT_DATE: in the pattern')
+    run(home + '/near', 'produce', 'clicks', sql='bad\nworse\n')
+    run(home, 'produce', 'clicks', sql='bad\nworse\n')
+    for query in 'SELECT usr FROM clicks;', "SET 'auto.offset.reset'='earliest'; SELECT usr FROM clicks EMIT CHANGES LIMIT 2;":
+        near = run(home + '/near', 'query', query)
+        equal(run(home, 'query', query, '--server', server.url), near)
+    err = run(home, 'query', 'SELECT usr FROM clicks; SELECT n FROM clicks;', '--server', server.url)[2]
+    equal(err.count('weir: 2 records could not be read and were left out; the last: topic clicks, partition 0, offset 3: '), 2)
     server.stop()
 
 

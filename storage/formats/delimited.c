@@ -51,11 +51,11 @@ static weir_rc delimited_check(const format_spec *spec, const schema_column *col
         if (!type_is_nested(columns[i].type)) continue;
         type_kind kind = columns[i].type->kind;
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE,
-                         "format DELIMITED has no %s, the type of column `%.*s`; JSON can hold it",
+                         "format DELIMITED has no %s, the type of column `%.*s`; %s = 'JSON' can hold it",
                          kind == TYPE_ARRAY ? "ARRAY"
                          : kind == TYPE_MAP ? "MAP"
                                             : "STRUCT",
-                         SLICE_ARG(columns[i].name));
+                         SLICE_ARG(columns[i].name), format_property(spec));
     }
     return read_delimiter(spec, &delimiter, err);
 }

@@ -31,6 +31,12 @@ typedef struct format_spec {
     format_nulls nulls;    /* PROTOBUF */
 } format_spec;
 
+/* The property of a statement that names the format. */
+static inline const char *format_property(const format_spec *spec)
+{
+    return spec->is_key ? "KEY_FORMAT" : "VALUE_FORMAT";
+}
+
 typedef struct row_report {
     void (*bad_row)(void *self, uint32_t row, const char *reason);
     void *self;

@@ -11,9 +11,9 @@ static weir_rc kafka_check(const format_spec *spec, const schema_column *columns
 {
     if (count > 1) {
         return weir_fail(err, WEIR_SEMANTIC, NOWHERE,
-                         "format KAFKA holds a single column; the %s has %u: `%.*s`, `%.*s`%s; JSON can hold them",
+                         "format KAFKA holds a single column; the %s has %u: `%.*s`, `%.*s`%s; %s = 'JSON' can hold them",
                          spec->is_key ? "key" : "value", count, SLICE_ARG(columns[0].name), SLICE_ARG(columns[1].name),
-                         count > 2 ? " ..." : "");
+                         count > 2 ? " ..." : "", format_property(spec));
     }
     if (count == 0) return WEIR_OK;
     switch (columns[0].type->kind) {
@@ -27,8 +27,8 @@ static weir_rc kafka_check(const format_spec *spec, const schema_column *columns
         type_print(&name, columns[0].type);
         weir_rc rc = weir_fail(err, WEIR_SEMANTIC, NOWHERE,
                                "format KAFKA has no %s, the type of column `%.*s`; it has INTEGER, BIGINT, DOUBLE, STRING "
-                               "and BYTES; JSON can hold it",
-                               name.data, SLICE_ARG(columns[0].name));
+                               "and BYTES; %s = 'JSON' can hold it",
+                               name.data, SLICE_ARG(columns[0].name), format_property(spec));
         text_free(&name);
         return rc;
     }

@@ -1,5 +1,6 @@
 /* Queries whose storage fails: at every place in turn a write fails once, and the results are those of a run without. */
 #include "check_storage.h"
+#include "core/thread.h"
 #include "executor/weir.h"
 #include "storage/local.h"
 
@@ -329,6 +330,134 @@ START_TEST(rows_in_order_are_never_late)
 }
 END_TEST
 
+/* ---- answers about the ends of a topic that are long in coming ---- */
+
+#define RELEASE_MS 5000
+#define PROMPT_MS 2500
+
+static storage_class slow_class;
+static const storage_class *real_class;
+static _Thread_local bool is_kept_waiting, is_answered_at_once;
+static atomic_bool all_wait; /* or those alone that are kept waiting */
+static atomic_int asked, answered;
+
+static weir_rc slow_offsets(storage *s, slice name, int32_t partition, int64_t *begin, int64_t *end, weir_error *err)
+{
+    bool waits = !is_answered_at_once && (is_kept_waiting || atomic_load(&all_wait));
+
+    if (waits && slice_is(name, "mid")) {
+        int number = atomic_fetch_add(&asked, 1) + 1;
+        for (int i = 0; i < RELEASE_MS && atomic_load(&answered) < number; i++) thread_sleep_ms(1);
+    }
+    return real_class->topic_offsets(s, name, partition, begin, end, err);
+}
+
+/* An engine whose threads have to wait for what they ask about the topic `mid`. */
+static weir *open_slow(bool until_end)
+{
+    const weir_options options = { .is_temporary = true, .threads = 1 };
+    int64_t owner;
+    weir *w;
+
+    MUST(weir_open(&w, &options, &test_error));
+    real_class = w->storage->class;
+    slow_class = *real_class;
+    slow_class.topic_offsets = slow_offsets;
+    w->storage->class = &slow_class;
+    is_answered_at_once = true;
+    atomic_store(&all_wait, until_end);
+    atomic_store(&asked, 0);
+    atomic_store(&answered, 0);
+    MUST(weir_start(w, &owner, &test_error));
+    if (until_end) weir_run_until_end(w);
+    run_sql(w, "CREATE STREAM first (k STRING KEY, v INT) WITH (kafka_topic='first', value_format='JSON', partitions=1);"
+               "CREATE STREAM mid WITH (kafka_topic='mid') AS SELECT * FROM first;"
+               "CREATE STREAM last AS SELECT * FROM mid;"
+               "INSERT INTO first VALUES ('a', 1);");
+    return w;
+}
+
+static int64_t now_ms(void)
+{
+    const weir_clock wall = { 0 };
+    return clock_monotonic_ms(&wall);
+}
+
+static void *list_stats(void *argument)
+{
+    weir_query_stats *stats;
+    uint32_t count;
+    arena *a = arena_new(0);
+
+    is_kept_waiting = true;
+    MUST(weir_query_stats_list(argument, a, &stats, &count));
+    ck_assert_uint_eq(count, 2);
+    arena_free(a);
+    return NULL;
+}
+
+/* Statements go on, and even the query that is asked about may go. */
+START_TEST(a_lag_that_is_asked_for_keeps_no_statement_waiting)
+{
+    weir *w = open_slow(false);
+    pthread_t asks;
+
+    ck_assert_int_eq(pthread_create(&asks, NULL, list_stats, w), 0);
+    for (int i = 0; i < 20000 && atomic_load(&asked) == 0; i++) thread_sleep_ms(1);
+    ck_assert_int_eq(atomic_load(&asked), 1);
+    int64_t began_ms = now_ms();
+    run_sql(w, "SHOW STREAMS; DROP STREAM last;");
+    ck_assert_int_lt(now_ms() - began_ms, PROMPT_MS);
+    atomic_store(&answered, 1);
+    pthread_join(asks, NULL);
+    weir_close(w);
+}
+END_TEST
+
+static atomic_bool has_run;
+
+static void *run_to_end(void *argument)
+{
+    weir_error err;
+
+    is_answered_at_once = true;
+    if (weir_wait_for(argument, WEIR_WAIT_END, &err) != WEIR_OK) abort();
+    atomic_store(&has_run, true);
+    return NULL;
+}
+
+/* Whatever its worker asks, what is told of the query is told meanwhile. */
+START_TEST(an_end_that_is_asked_for_keeps_nobody_waiting)
+{
+    weir *w = open_slow(true);
+    pthread_t runs;
+    weir_query_stats *stats;
+    uint32_t count;
+    arena *a = arena_new(0);
+
+    atomic_store(&has_run, false);
+    ck_assert_int_eq(pthread_create(&runs, NULL, run_to_end, w), 0);
+    while (!atomic_load(&has_run)) {
+        if (atomic_load(&asked) == atomic_load(&answered)) {
+            thread_sleep_ms(1);
+            continue;
+        }
+        int64_t began_ms = now_ms();
+        MUST(weir_query_stats_list(w, a, &stats, &count));
+        ck_assert_int_lt(now_ms() - began_ms, PROMPT_MS);
+        atomic_fetch_add(&answered, 1);
+    }
+    pthread_join(runs, NULL);
+    ck_assert_int_gt(atomic_load(&asked), 0);
+    MUST(weir_query_stats_list(w, a, &stats, &count));
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(stats[1].state, "ENDED");
+    ck_assert_uint_eq(stats[1].rows_in, 1);
+    weir_close(w);
+    arena_free(a);
+}
+END_TEST
+
 static void add(TCase *all)
 {
     tcase_set_timeout(all, 120);
@@ -337,6 +466,8 @@ static void add(TCase *all)
     tcase_add_test(all, a_slow_reader_goes_on_in_a_new_snapshot);
     tcase_add_test(all, what_is_dropped_without_an_engine_goes_when_one_starts);
     tcase_add_test(all, rows_in_order_are_never_late);
+    tcase_add_test(all, a_lag_that_is_asked_for_keeps_no_statement_waiting);
+    tcase_add_test(all, an_end_that_is_asked_for_keeps_nobody_waiting);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* The Kafka storage over librdkafka's mock cluster: what brokers rarely do on demand, that is failing. (The mock keeps no
  * transaction markers, shows uncommitted records and knows no configuration: tests/broker_kafka.c checks those things on a real broker.) */
-#include "storage/storage.h"
+#include "storage/kafka.h"
 #include "tests/unit/run_tests.h"
 
 #include "core/thread.h"
@@ -312,6 +312,38 @@ START_TEST(who_may_not_write_can_look_topics_up)
 }
 END_TEST
 
+START_TEST(a_topic_is_of_one_query)
+{
+    static const struct {
+        const char *topic, *name;
+        bool is_of;
+    } CASES[] = {
+        { "weir-CTAS_A_3-0-changelog", "weir-CTAS_A_3", true },
+        { "weir-CTAS_A_3-12-changelog", "weir-CTAS_A_3", true },
+        { "weir-CTAS_A_3-group-by-repartition", "weir-CTAS_A_3", true },
+        { "weir-CTAS_A_3-join-left-7-repartition", "weir-CTAS_A_3", true },
+        { "weir-CTAS_A_3-join-foreign-7-subscription", "weir-CTAS_A_3", true },
+        { "weir-CTAS_A_3v2-0-changelog", "weir-CTAS_A_3v2", true },
+        { "weir-CTAS_A_3-b_7-0-changelog", "weir-CTAS_A_3-b_7", true }, /* of a table `A_3-b` */
+        { "weir-CTAS_A_3-b_7-0-changelog", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_3-5_7-0-changelog", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_3-b_7-group-by-repartition", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_3-group-by_7v2-join-answers-4-subscription", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_3v2-0-changelog", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_33-0-changelog", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_3-orders", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_3-changelog", "weir-CTAS_A_3", false },
+        { "weir-CTAS_A_3-repartition", "weir-CTAS_A_3", false },
+        { "-changelog", "weir-CTAS_A_3", false },
+    };
+
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        ck_assert_msg(kafka_topic_is_of(slice_of(CASES[i].topic), slice_of(CASES[i].name)) == CASES[i].is_of, "%s of %s",
+                      CASES[i].topic, CASES[i].name);
+    }
+}
+END_TEST
+
 START_TEST(nothing_to_do_is_no_commit)
 {
     client *c = member(false);
@@ -332,6 +364,7 @@ static void add_tests(TCase *mock)
     tcase_add_test(mock, state_survives_a_marker_of_this_run_and_not_one_of_another);
     tcase_add_test(mock, who_may_not_write_can_look_topics_up);
     tcase_add_test(mock, nothing_to_do_is_no_commit);
+    tcase_add_test(mock, a_topic_is_of_one_query);
 }
 
 int main(void)

@@ -452,7 +452,7 @@ static const failure FAILURES[] = {
     { "SELCT 1", 1, 1, "unexpected 'SELCT'; expected a statement; did you mean SELECT?" },
     { "SELECT a, FROM b", 1, 11, "unexpected 'FROM'; expected '*' or an expression; leave out the comma before it" },
     { "SELECT a FROM b\nWHERE", 2, 6, "unexpected end of statement; expected an expression" },
-    { "SELECT a FROM b EMIT CHANGE", 1, 22, "unexpected 'CHANGE'; expected CHANGES or FINAL" },
+    { "SELECT a FROM b EMIT CHANGE", 1, 22, "unexpected 'CHANGE'; EMIT is followed by CHANGES or FINAL" },
     { "CREATE STREM x", 1, 8, "unexpected 'STREM'; expected OR, SINK, SOURCE, STREAM, TABLE or TYPE; did you mean STREAM?" },
     { "SELECT size FROM b", 1, 8,
       "unexpected 'size'; expected DISTINCT, '*' or an expression; SIZE is a reserved word, as a name it is written `SIZE`" },
@@ -464,7 +464,7 @@ static const failure FAILURES[] = {
     { "SHOW TABLE", 1, 6, "unexpected 'TABLE'; SHOW takes STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, PROPERTIES, TYPES or "
                         "VARIABLES; DESCRIBE name tells the columns of one" },
     { "SELECT a FROM b WHERE c = 'it's'", 1, 31,
-      "unexpected 's'; expected EMIT, GROUP, HAVING, LIMIT, ORDER, PARTITION ...; a quote within a text is written twice, 'it''s'" },
+      "unexpected 's'; expected an operator or a clause such as GROUP BY or LIMIT; a quote within a text is written twice, 'it''s'" },
     { "INSERT INTO x VALUES (1, 2", 1, 27, "unexpected end of statement; expected ')', ',' or an operator" },
     { "DROP STREAM IF EXIST x", 1, 16, "unexpected 'EXIST'; expected EXISTS or NOT EXISTS" },
     { "SELECT 'abc FROM b", 1, 8, "string is not closed" },

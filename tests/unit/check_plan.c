@@ -503,7 +503,7 @@ START_TEST(rules_of_grouping)
     semantic("CREATE TABLE t AS SELECT ip, COUNT(*) FROM access GROUP BY ip, TUMBLING(10s) HAVING windowstart > 3", 85,
              "WINDOWSTART of a windowed aggregation can be used in the SELECT list only, not in HAVING");
     semantic("CREATE TABLE t AS SELECT ip, n, COUNT(*) FROM access GROUP BY ip, n", 14,
-             "format KAFKA holds a single column; the key has 2: `IP`, `N`; JSON can hold them");
+             "format KAFKA holds a single column; the key has 2: `IP`, `N`; KEY_FORMAT = 'JSON' can hold them");
 }
 END_TEST
 

@@ -229,9 +229,12 @@ START_TEST(a_dropped_query_leaves_nothing)
 
     make_topic(s, "in", 1);
     append_one(s, "in", NULL, "v", 0);
-    for (int i = 0; i < 2; i++) {
-        client *c = open_reader(s, i == 0 ? "q" : "q2", "in", NULL);
-        task_state *t = open_state(c, i == 0 ? "q/0" : "q2/0", 1), *u = open_state(c, i == 0 ? "q/1" : "q2/1", 0);
+    static const struct {
+        const char *query, *state, *other;
+    } QUERIES[] = { { "q", "q/0", "q/1" }, { "q2", "q2/0", "q2/1" }, { "q/b_2", "q/b_2/0", "q/b_2/1" } };
+    for (int i = 0; i < 3; i++) {
+        client *c = open_reader(s, QUERIES[i].query, "in", NULL);
+        task_state *t = open_state(c, QUERIES[i].state, 1), *u = open_state(c, QUERIES[i].other, 0);
         state_change *changes = calloc(20000, sizeof *changes); /* more than is deleted in one transaction */
         arena *a = arena_new(0);
         for (int j = 0; j < 20000; j++) {
@@ -247,14 +250,14 @@ START_TEST(a_dropped_query_leaves_nothing)
         task_state_close(u);
         client_close(c);
     }
-    const slice names[] = { SLICE("q2"), SLICE("never there"), SLICE("q") };
-    bool is_left[3];
-    MUST(storage_tidy(s, names, 3, is_left, &test_error));
-    ck_assert(is_left[0] && !is_left[1] && is_left[2]);
+    const slice names[] = { SLICE("q2"), SLICE("never there"), SLICE("q"), SLICE("q/b_2") };
+    bool is_left[4];
+    MUST(storage_tidy(s, names, 4, is_left, &test_error));
+    ck_assert(is_left[0] && !is_left[1] && is_left[2] && is_left[3]);
     MUST(storage_drop_query(s, SLICE("q"), &test_error));
     MUST(storage_drop_query(s, SLICE("never there"), &test_error));
-    MUST(storage_tidy(s, names, 3, is_left, &test_error));
-    ck_assert(is_left[0] && !is_left[1] && !is_left[2]);
+    MUST(storage_tidy(s, names, 4, is_left, &test_error));
+    ck_assert(is_left[0] && !is_left[1] && !is_left[2] && is_left[3]); /* whose id only begins so */
     client *c = open_reader(s, "q", "in", NULL);
     task_state *t = open_state(c, "q/0", 1);
     ck_assert(!get_state(t, 0, SLICE("00001"), &content));
