@@ -112,13 +112,11 @@ static weir_rc abort_epoch(worker *w, weir_error *err)
 /* Whatever comes of the commit, the tasks are another's from here on. */
 static weir_rc take_revocation(worker *w, const fetch *f, weir_error *err)
 {
-    weir_rc rc = f->is_lost ? WEIR_OK : commit_worker(w, err);
+    weir_rc rc = f->lost == NULL ? commit_worker(w, err) : f->lost->rc;
 
     for (uint32_t i = 0; i < f->partition_count; i++) worker_drop_tasks(w, f->partitions[i]);
     w->assigned_count = 0;
-    if (rc == WEIR_OK && f->is_lost) {
-        return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_ABORT, "the partitions have gone to another member of the group");
-    }
+    if (f->lost != NULL) *err = *f->lost;
     return rc;
 }
 

@@ -171,6 +171,7 @@ struct kafka_client {
     bool wakes_fetchers;     /* this librdkafka has no fetch.queue.backoff.ms */
     rebalance_step step;
     bool is_lost;
+    weir_error lost; /* lent by the event that says so */
     bool is_fenced;          /* the consumer is of no more use: it joins anew once the caller has given everything back */
     int64_t rejoined_ms;     /* monotonic; 0: never */
     rd_kafka_topic_partition_list_t *rebalanced;
@@ -220,6 +221,8 @@ void kafka_producer_close(kafka_client *c);
 /* Lent until the producer closes. */
 weir_rc kafka_producer_topic(kafka_client *c, const char *name, rd_kafka_topic_t **out, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_produce(client *c, const output *out, weir_error *err) WEIR_CHECKED;
+/* That the partitions are gone. */
+weir_rc kafka_fail_lost(const kafka_client *c, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_commit(client *c, const epoch *epochs, uint32_t epoch_count, const position *positions,
                             uint32_t position_count, weir_error *err) WEIR_CHECKED;
 weir_rc kafka_client_abort(client *c, weir_error *err) WEIR_CHECKED;

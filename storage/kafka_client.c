@@ -557,7 +557,10 @@ static weir_rc report_rebalance(kafka_client *c, weir_error *err)
     } else if (c->step == REVOKE_SEEN) {
         fetch *event = add_event(c, FETCH_REVOKED);
         list_tasks(c, event);
-        event->is_lost = c->is_lost;
+        if (c->is_lost) {
+            (void)!kafka_fail_lost(c, &c->lost);
+            event->lost = &c->lost;
+        }
         c->step = REVOKE_REPORTED;
     }
     return WEIR_OK;

@@ -326,6 +326,16 @@ static bool has_work(const kafka_client *c, const epoch *epochs, uint32_t epoch_
     return has || (c->at_least_once && c->producer != NULL && rd_kafka_outq_len(c->producer) > 0);
 }
 
+weir_rc kafka_fail_lost(const kafka_client *c, weir_error *err)
+{
+    if (storage_is_cut_off(&c->home->base)) { /* nobody hears that we are here, and we do not hear who has them */
+        kafka_waits(&c->home->base, "keep the partitions", err);
+        err->act = WEIR_ACT_ABORT;
+        return err->rc;
+    }
+    return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_ABORT, "the partitions have gone to another member of group %s", c->group);
+}
+
 weir_rc kafka_client_commit(client *base, const epoch *epochs, uint32_t epoch_count, const position *positions,
                             uint32_t position_count, weir_error *err)
 {
@@ -333,8 +343,7 @@ weir_rc kafka_client_commit(client *base, const epoch *epochs, uint32_t epoch_co
 
     if (c->is_transient || !has_work(c, epochs, epoch_count, position_count)) return WEIR_OK;
     if (c->is_lost && (c->step == REVOKE_SEEN || c->step == REVOKE_REPORTED)) {
-        return weir_fail_act(err, WEIR_BROKER, WEIR_ACT_ABORT, "the partitions have gone to another member of group %s",
-                             c->group);
+        return kafka_fail_lost(c, err);
     }
     rd_kafka_topic_partition_list_t *offsets = offsets_of(c, positions, position_count);
     weir_rc rc = c->at_least_once ? commit_at_least_once(c, epochs, epoch_count, offsets, err)

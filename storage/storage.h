@@ -145,7 +145,7 @@ typedef enum fetch_kind {
     FETCH_END,      /* the partition's present end is reached: `next_offset` is the position, nothing more is there now */
     FETCH_ASSIGNED, /* partitions[] now belong to this client: the task for partition p reads p of every source that has
                        it; nothing of them is fetched before the client is polled again */
-    FETCH_REVOKED,  /* partitions[] are going away: commit or abort before the next poll; is_lost: only abort */
+    FETCH_REVOKED,  /* partitions[] are going away: commit or abort before the next poll; lost: only abort */
 } fetch_kind;
 
 typedef struct fetch {
@@ -161,7 +161,7 @@ typedef struct fetch {
     int64_t next_offset;         /* the position after these records, control records included */
     const int32_t *partitions;   /* ASSIGNED, REVOKED */
     uint32_t partition_count;
-    bool is_lost;
+    const weir_error *lost;      /* REVOKED: why they are gone already; NULL: they are not */
 } fetch;
 
 /* Waits up to timeout_ms for something, then takes what is there: at most rows_max records in all. What it lends stays
