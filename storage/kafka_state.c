@@ -557,7 +557,7 @@ weir_rc kafka_task_commit(kafka_task *t, const state_change *changes, uint32_t c
     kafka_task_end_reading(t);
     int code = t->is_behind ? EAGAIN : write_changes(t, changes, count); /* never a later epoch without this one */
     if (code == 0) {
-        lmdb_forget_pages(t->env);
+        lmdb_forget_pages();
         return WEIR_OK;
     }
     t->size = size;

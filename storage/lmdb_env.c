@@ -18,7 +18,7 @@
 
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
-#define MAPPED_BYTES_MAX ((int64_t)12 << 20) /* of the maps' pages resident, beside weir's own code and libraries */
+#define MAPPED_BYTES_MAX ((int64_t)12 << 20) /* resident pages of all maps */
 #define TOUCHES_MAX 32 /* of the map, each of which may take some hundred KiB, before a look at how much it is */
 #define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 #define ALONE_MS 2000 /* how long others' transactions are waited for */
@@ -40,13 +40,13 @@ typedef struct lmdb_sharing {
     lmdb_reader *resting;
     int64_t readers_checked_ms;
     _Atomic uint32_t touches;
-    _Atomic int64_t other_bytes; /* what stays resident when the map's pages are forgotten, as last seen */
     char *_Atomic map; /* where the file is mapped; NULL: not known */
     size_t map_bytes;  /* set before it */
 } lmdb_sharing;
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static lmdb_sharing *open_envs;
+static _Atomic int64_t other_bytes; /* resident pages of files when those of all maps are forgotten: code and libraries, as last seen */
 
 /* ---- errors ---- */
 
@@ -677,19 +677,21 @@ int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
     return place == 0 ? 0 : lmdb_fetch_from(e, place, value.mv_size, buffer, out);
 }
 
-void lmdb_forget_pages(lmdb_env *e)
+void lmdb_forget_pages(void)
 {
-    lmdb_sharing *s = e->sharing;
-
-    if (mapped_bytes() - s->other_bytes < MAPPED_BYTES_MAX) return;
-    pthread_mutex_lock(&s->lock); /* under which alone the map may move */
-    if (s->map == NULL && s->env.env != NULL) find_map(s);
-    if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
-    s->other_bytes = mapped_bytes();
-    pthread_mutex_unlock(&s->lock);
+    if (mapped_bytes() - other_bytes < MAPPED_BYTES_MAX) return;
+    pthread_mutex_lock(&open_lock);
+    for (lmdb_sharing *s = open_envs; s != NULL; s = s->next) {
+        pthread_mutex_lock(&s->lock); /* under which alone the map may move */
+        if (s->map == NULL && s->env.env != NULL) find_map(s);
+        if (s->map != NULL) madvise(s->map, s->map_bytes, MADV_DONTNEED);
+        pthread_mutex_unlock(&s->lock);
+    }
+    other_bytes = mapped_bytes();
+    pthread_mutex_unlock(&open_lock);
 }
 
 void lmdb_touched(lmdb_env *e)
 {
-    if (e->sharing->touches++ % TOUCHES_MAX == 0) lmdb_forget_pages(e);
+    if (e->sharing->touches++ % TOUCHES_MAX == 0) lmdb_forget_pages();
 }

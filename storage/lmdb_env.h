@@ -71,8 +71,8 @@ uint64_t lmdb_place(lmdb_env *e, MDB_val value);
 /* A committed value by its place. */
 int lmdb_fetch_from(lmdb_env *e, uint64_t place, size_t bytes, text *buffer, slice *out);
 
-/* Gives back the map's pages when many are in memory; the kernel keeps them in its cache. */
-void lmdb_forget_pages(lmdb_env *e);
+/* Gives back the pages of all maps when many are in memory; the kernel keeps them in its cache. */
+void lmdb_forget_pages(void);
 /* A page may have been touched that was not in memory before: now and then that is a reason to forget. */
 void lmdb_touched(lmdb_env *e);
 

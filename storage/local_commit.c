@@ -259,7 +259,7 @@ static void commit_list(local_storage *s, submission *list)
         if (!sub->is_refused) sub->rc = lmdb_fail(s->env, code, "commit", sub->err);
     }
     lmdb_check_readers(s->env);
-    lmdb_forget_pages(s->env);
+    lmdb_forget_pages();
 }
 
 weir_rc local_submit(local_storage *s, submission *sub, weir_error *err)
