@@ -6,7 +6,7 @@ here=$(realpath "$(dirname "$0")")
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 # The shim of the faults is loaded before the sanitizer. TSan would have each process sleep for a second as it ends.
-export ASAN_OPTIONS="log_path=$reports/asan:verify_asan_link_order=0"
+export ASAN_OPTIONS="log_path=$reports/asan:verify_asan_link_order=0:detect_stack_use_after_return=1"
 # UBSan, beside ASan, writes nowhere but to stderr; that a process was aborted is no end that any test expects.
 export UBSAN_OPTIONS="print_stacktrace=1:abort_on_error=1"
 export LSAN_OPTIONS="suppressions=$here/${WEIR_TEST_LSAN:-lsan.supp}:print_suppressions=0"
