@@ -18,7 +18,7 @@
 
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
-#define MAPPED_BYTES_MAX ((int64_t)12 << 20) /* resident pages of all maps */
+#define MAPPED_BYTES_MAX ((int64_t)8 << 20) /* resident pages of all maps */
 #define TOUCHES_MAX 32 /* of the map, each of which may take some hundred KiB, before a look at how much it is */
 #define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 #define ALONE_MS 2000 /* how long others' transactions are waited for */
