@@ -60,6 +60,7 @@ typedef struct compaction {
     int64_t at;            /* the next to be mapped or rewritten */
     int64_t to;            /* what is before this offset is mapped */
     uint64_t bytes;        /* of the blocks before `at`, as they are now */
+    uint64_t step_bytes;   /* to be read in a step: fewer while others take away what is being rewritten */
     key_map map;
     text stored, body; /* a block, packed and unpacked */
     block_builder builder;
@@ -214,6 +215,11 @@ void local_compact_close(local_storage *s)
     s->compaction = NULL;
 }
 
+static uint64_t step_bytes_max(const local_storage *s)
+{
+    return s->options.compact_step_bytes > 0 ? s->options.compact_step_bytes : STEP_BYTES;
+}
+
 static int begin_pass(local_storage *s, compaction *c, bool *found)
 {
     MDB_txn *txn;
@@ -225,6 +231,7 @@ static int begin_pass(local_storage *s, compaction *c, bool *found)
     if (code != 0 || !*found) return code;
     c->phase = MAPPING;
     c->to = c->at;
+    c->step_bytes = step_bytes_max(s);
     c->begun_ms = clock_now_ms(s->options.clock);
     c->tombstones_to = c->begun_ms - c->was.passed_ms >= TOMBSTONE_MS ? c->was.passed_to : c->was.aged_to;
     if (getrandom(&c->map.seed, sizeof c->map.seed, 0) < 0) c->map.seed = (uint64_t)clock_monotonic_ns();
@@ -247,7 +254,7 @@ typedef struct walk {
 /* MDB_NOTFOUND: the topic was deleted. */
 static int walk_begin(local_storage *s, const compaction *c, walk *w)
 {
-    *w = (walk){ .bytes_left = s->options.compact_step_bytes > 0 ? s->options.compact_step_bytes : STEP_BYTES };
+    *w = (walk){ .bytes_left = c->step_bytes };
     int code = lmdb_begin_read(s->env, &w->txn);
     if (code != 0) return code;
     code = local_get_ends(s, w->txn, c->topic.id, c->partition, &w->ends);
@@ -559,8 +566,11 @@ static weir_rc rewrite_step(local_storage *s, compaction *c, bool *done, weir_er
     if (w->is_stale) { /* the next step finds what there is instead, if anything */
         c->at = at;
         c->bytes = bytes;
+        c->step_bytes = c->step_bytes / 4 + 1;
         *done = false;
         rc = WEIR_OK;
+    } else if (c->step_bytes < step_bytes_max(s)) {
+        c->step_bytes *= 2;
     }
     rewrite_free(w);
     return rc;
