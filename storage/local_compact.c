@@ -547,6 +547,7 @@ static void rewrite_free(rewrite *w)
     free(w);
 }
 
+/* *done: nothing was left to be written. */
 static weir_rc rewrite_step(local_storage *s, compaction *c, bool *done, weir_error *err)
 {
     rewrite *w = calloc(1, sizeof *w);
@@ -561,13 +562,13 @@ static weir_rc rewrite_step(local_storage *s, compaction *c, bool *done, weir_er
     if (code != 0) {
         rc = lmdb_fail(s->env, code, "compact a topic", err);
     } else if (w->old_count > 0) {
+        *done = false;
         rc = local_update(s, "compact a topic", replace_blocks, w, err);
     }
     if (w->is_stale) { /* the next step finds what there is instead, if anything */
         c->at = at;
         c->bytes = bytes;
         c->step_bytes = c->step_bytes / 4 + 1;
-        *done = false;
         rc = WEIR_OK;
     } else if (c->step_bytes < step_bytes_max(s)) {
         c->step_bytes *= 2;
