@@ -311,11 +311,11 @@ bool block_take(block_reader *r, uint32_t rows, slice *key, slice *content, int6
 /* Of the rows that are left, how many lie before that offset. */
 static uint32_t rows_before(const block_reader *r, int64_t offset)
 {
-    const char *at = r->gaps.data, *end = at + r->gaps.len;
     uint64_t before = offset > r->next_offset ? (uint64_t)(offset - r->next_offset) : 0, gap;
     uint32_t rows = 0;
 
     if (!r->has_gaps) return before < r->rows_left ? (uint32_t)before : r->rows_left;
+    const char *at = r->gaps.data, *end = at + r->gaps.len;
     while (rows < r->rows_left && next_varint(&at, end, &gap) && gap < before) {
         before -= gap + 1;
         rows++;

@@ -1,9 +1,9 @@
 /* storage/local_block.h - the unit the embedded log stores: the records one commit appended to one partition, in columns; or
  * what compaction left of several.
  *
- *   header  48 bytes: version u8 (1; 2 where offsets are missing between the rows), flags u8, 0 u16, rows u32, first offset u64, greatest timestamp i64 (sortable),
- *           bytes of the body u32, of its times, lengths and headers sections u32 each, checksum u64 (XXH3 of what is
- *           stored behind the header, then of the 40 bytes before it)
+ *   header  48 bytes: version u8 (1; 2 where offsets are missing between the rows), flags u8, 0 u16, rows u32, first offset
+ *           u64, greatest timestamp i64 (sortable), bytes of the body u32, of its times, lengths and headers sections u32 each,
+ *           checksum u64 (XXH3 of what is stored behind the header, then of the 40 bytes before it)
  *   body    times (in version 2 first, as a varint length and so many bytes, the gaps: how many offsets before each row are
  *           missing, varints): each the difference to the one before, zigzag varints; lengths: of key and value, plus 1, 0 for null;
  *           headers (only if some record has any): a count a row, then key, value; keys and values, row by row.
