@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define WATCH_LOCAL_MS 20  /* how often the command log is looked at for what other processes appended */
+#define COMPACT_MS 15000   /* how often topics are looked at for what can be compacted; a step with each look at the log, then */
 #define PUBLISH_LOCAL_MS 1000 /* how often other processes are told the numbers of queries */
 #define PUBLISH_KAFKA_MS 5000 /* there lags are questions to the broker */
 #define WATCH_KAFKA_MS 250
@@ -147,6 +148,8 @@ static void *watch(void *argument)
     weir *w = argument;
     int64_t pause_ms = storage_is_kafka(w->storage) ? WATCH_KAFKA_MS : WATCH_LOCAL_MS;
     int64_t publish_ms = storage_is_kafka(w->storage) ? PUBLISH_KAFKA_MS : PUBLISH_LOCAL_MS, told_ms = -publish_ms;
+    int64_t compacted_ms = -COMPACT_MS;
+    bool compacts = false;
     weir_error err;
     int64_t end;
 
@@ -162,6 +165,10 @@ static void *watch(void *argument)
         if (clock_monotonic_ms(&w->clock) - told_ms >= publish_ms) {
             numbers_publish(w);
             told_ms = clock_monotonic_ms(&w->clock);
+        }
+        if (compacts || clock_monotonic_ms(&w->clock) - compacted_ms >= COMPACT_MS) {
+            if (storage_compact(w->storage, &compacts, &err) != WEIR_OK) compacts = false; /* once more the next time */
+            compacted_ms = clock_monotonic_ms(&w->clock);
         }
         for (int64_t slept = 0; slept < pause_ms && !atomic_load(&w->closing); slept += 10) thread_sleep_ms(10);
     }

@@ -18,6 +18,7 @@ typedef struct storage_class {
     weir_rc (*topic_append)(storage *s, slice name, const record *records, const int32_t *partition, uint32_t count,
                             int64_t *offsets, weir_error *err);
     weir_rc (*topic_record_bytes_max)(storage *s, slice name, uint64_t *bytes, weir_error *err);
+    weir_rc (*compact)(storage *s, bool *more, weir_error *err); /* NULL: not this side's business */
     void (*waits)(storage *s, const char *doing, weir_error *err);
     weir_rc (*drop_query)(storage *s, slice query, weir_error *err);
     weir_rc (*tidy)(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FORMAT 1
 #define MAP_BYTES ((uint64_t)1 << 40)
 #define TEMPORARY_MAP_BYTES ((uint64_t)1 << 37)
 #define DELETE_ENTRIES_MAX 8192 /* in one transaction, of what was dropped */
@@ -23,7 +22,7 @@ static weir_rc open_env(local_storage *s, slice dir, weir_error *err)
     const char *temporary = getenv("TMPDIR");
     lmdb_options options = { .databases = DATABASES,
                              .map_bytes = o->is_temporary ? TEMPORARY_MAP_BYTES : MAP_BYTES,
-                             .format = FORMAT,
+                             .format = LOCAL_FORMAT,
                              .is_read_only = o->is_read_only && !o->is_temporary,
                              .is_temporary = o->is_temporary };
     text path = TEXT_EMPTY;
@@ -89,6 +88,7 @@ static void local_close(storage *base)
 {
     local_storage *s = local_of(base);
 
+    local_compact_close(s);
     lmdb_env_close(s->env);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->done);
@@ -104,11 +104,21 @@ void log_key(char *at, uint32_t topic, int32_t partition, int64_t last_offset)
     put_u64(at + 8, (uint64_t)last_offset);
 }
 
-void ends_key(char *at, uint32_t topic, int32_t partition)
+static void partition_key(char *at, char kind, uint32_t topic, int32_t partition)
 {
-    at[0] = 'e';
+    at[0] = kind;
     put_u32(at + 1, topic);
     put_u32(at + 5, (uint32_t)partition);
+}
+
+void ends_key(char *at, uint32_t topic, int32_t partition)
+{
+    partition_key(at, 'e', topic, partition);
+}
+
+void cleaned_key(char *at, uint32_t topic, int32_t partition)
+{
+    partition_key(at, 'c', topic, partition);
 }
 
 typedef struct name_key {
@@ -274,6 +284,7 @@ const storage_class local_storage_class = {
     .topic_offsets = local_topic_offsets,
     .topic_append = local_topic_append,
     .topic_record_bytes_max = local_topic_record_bytes_max,
+    .compact = local_compact,
     .drop_query = local_drop_query,
     .tidy = local_tidy,
     .client_open = local_client_open,

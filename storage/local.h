@@ -3,9 +3,9 @@
  * Databases and their keys (numbers big-endian; ids are given once and never again):
  *   meta     "format", "next id"; "t" name -> topic; "s" name -> state id, layout; "q" name -> client id;
  *            "x" kind id -> what was dropped and is being deleted in small transactions
- *   log      topic u32, partition u32, last offset u64 -> block (local_block.h)
- *   offsets  "e" topic, partition -> begin i64, end i64, bytes u64; "p" client, topic, partition -> next offset i64;
- *            "z" state, partition -> entries u64, bytes u64
+ *   log      topic u32, partition u32, offset u64 of the block's last record -> block (local_block.h)
+ *   offsets  "e" topic, partition -> begin i64, end i64, bytes u64; "c" topic, partition -> what compaction has done
+ *            (local_compact.c); "p" client, topic, partition -> next offset i64; "z" state, partition -> entries u64, bytes u64
  *   state    state u32, partition u32, store u16, key -> value (state_lmdb.h)
  *
  * All writing of records, state and positions goes through local_submit(): threads that commit at once share one write
@@ -22,6 +22,7 @@
 
 enum { DB_META, DB_LOG, DB_OFFSETS, DB_STATE };
 
+#define LOCAL_FORMAT 2 /* 2: blocks may have gaps; 1: none has */
 #define RECORD_BYTES_MAX ((uint64_t)128 << 20)
 
 typedef struct local_storage {
@@ -34,6 +35,7 @@ typedef struct local_storage {
     pthread_cond_t news; /* something was committed here, or a client was woken; waits by the monotonic clock */
     struct submission *waiting, **waiting_end;
     bool has_leader;
+    struct compaction *compaction; /* the pass under way; only local_compact() looks at it */
 } local_storage;
 
 static inline local_storage *local_of(storage *s) { return (local_storage *)s; }
@@ -42,10 +44,12 @@ static inline local_storage *local_of(storage *s) { return (local_storage *)s; }
 
 #define LOG_KEY_BYTES 16
 #define ENDS_KEY_BYTES 9
+#define CLEANED_KEY_BYTES 9
 #define PLACE_KEY_BYTES 13
 
 void log_key(char *at, uint32_t topic, int32_t partition, int64_t last_offset);
 void ends_key(char *at, uint32_t topic, int32_t partition);
+void cleaned_key(char *at, uint32_t topic, int32_t partition);
 
 /* ---- topics ---- */
 
@@ -53,7 +57,7 @@ typedef struct local_topic {
     char name[256];
     uint32_t id;
     int32_t partitions;
-    int64_t retention_ms, retention_bytes; /* as asked for; 0 is the default, for ever */
+    int64_t retention_ms, retention_bytes; /* as asked for; 0 is the default, for ever; so is what is compacted and not deleted */
     bool is_compacted, is_internal;
     bool is_repartition; /* internal, and named "...-repartition" or "...-subscription": its blocks go once its reader's committed position is
                             behind them, whatever its retention */
@@ -146,6 +150,9 @@ int local_del_name(local_storage *s, MDB_txn *txn, char kind, slice name);
 int local_discard(local_storage *s, MDB_txn *txn, char kind, uint32_t id);
 weir_rc local_collect(local_storage *s, weir_error *err) WEIR_CHECKED;
 void local_tell_news(local_storage *s);
+
+weir_rc local_compact(storage *s, bool *more, weir_error *err) WEIR_CHECKED;
+void local_compact_close(local_storage *s);
 
 /* ---- clients and state ---- */
 

@@ -8,14 +8,17 @@
 #include <xxhash.h>
 
 #define VERSION 1
+#define VERSION_GAPS 2
 #define FLAG_LZ4 1
 #define FLAG_HEADERS 2
 #define CHECKED_BYTES 40 /* of the header: all but the checksum */
 #define COMPRESS_BYTES_MIN 256
 #define LZ4_ACCELERATION 2
+#define OFFSET_MAX (INT64_MAX - UINT32_MAX) /* of a row, so that sums do not overflow */
 
 void block_builder_free(block_builder *b)
 {
+    text_free(&b->gaps);
     text_free(&b->times);
     text_free(&b->lengths);
     text_free(&b->headers);
@@ -73,16 +76,26 @@ void block_add(block_builder *b, slice key, slice content, int64_t timestamp_ms,
     b->rows++;
 }
 
-static void builder_clear(block_builder *b)
+void block_add_at(block_builder *b, int64_t offset, slice key, slice content, int64_t timestamp_ms, const header_list *headers)
 {
-    text *parts[] = { &b->times, &b->lengths, &b->headers, &b->bytes };
+    if (b->rows == 0) b->first_offset = b->next_offset = offset;
+    assert(offset >= b->next_offset);
+    text_add_varint(&b->gaps, (uint64_t)(offset - b->next_offset));
+    b->has_gaps = b->has_gaps || offset > b->next_offset;
+    b->next_offset = offset + 1;
+    block_add(b, key, content, timestamp_ms, headers);
+}
 
-    for (int i = 0; i < 4; i++) {
+void block_builder_clear(block_builder *b)
+{
+    text *parts[] = { &b->gaps, &b->times, &b->lengths, &b->headers, &b->bytes };
+
+    for (int i = 0; i < 5; i++) {
         if (parts[i]->held_bytes > 8 * BLOCK_BYTES) text_free(parts[i]); /* a huge record is no reason to keep so much */
         text_clear(parts[i]);
     }
     b->rows = 0;
-    b->has_headers = false;
+    b->has_headers = b->has_gaps = false;
     b->last_ms = b->max_ms = 0;
 }
 
@@ -111,7 +124,13 @@ static bool compress_body(text *out)
 
 uint64_t block_pack(block_builder *b, bool compress, text *out)
 {
-    size_t body = b->times.len + b->lengths.len + b->headers.len + b->bytes.len;
+    text gaps = TEXT_EMPTY;
+    if (b->has_gaps) {
+        text_add_varint(&gaps, b->gaps.len);
+        text_add(&gaps, text_slice(&b->gaps));
+    }
+    size_t times = gaps.len + b->times.len;
+    size_t body = times + b->lengths.len + b->headers.len + b->bytes.len;
 
     assert(b->rows > 0 && body <= UINT32_MAX);
     text_clear(out);
@@ -120,18 +139,20 @@ uint64_t block_pack(block_builder *b, bool compress, text *out)
     put_u32(out->data + 4, b->rows);
     put_u64(out->data + 16, sortable_i64(b->max_ms));
     put_u32(out->data + 24, (uint32_t)body);
-    put_u32(out->data + 28, (uint32_t)b->times.len);
+    put_u32(out->data + 28, (uint32_t)times);
     put_u32(out->data + 32, (uint32_t)b->lengths.len);
     put_u32(out->data + 36, (uint32_t)b->headers.len);
     out->len = BLOCK_HEADER_BYTES;
+    copy_bytes(out, text_slice(&gaps));
+    text_free(&gaps);
     copy_bytes(out, text_slice(&b->times));
     copy_bytes(out, text_slice(&b->lengths));
     copy_bytes(out, text_slice(&b->headers));
     copy_bytes(out, text_slice(&b->bytes));
-    bool has_headers = b->has_headers;
-    builder_clear(b);
+    bool has_headers = b->has_headers, has_gaps = b->has_gaps;
+    block_builder_clear(b);
     bool packed = compress && compress_body(out);
-    out->data[0] = VERSION;
+    out->data[0] = has_gaps ? VERSION_GAPS : VERSION;
     out->data[1] = (char)((packed ? FLAG_LZ4 : 0) | (has_headers ? FLAG_HEADERS : 0));
     return XXH3_64bits(out->data + BLOCK_HEADER_BYTES, out->len - BLOCK_HEADER_BYTES);
 }
@@ -144,12 +165,12 @@ void block_place(text *block, uint64_t body_checksum, int64_t first_offset)
 
 bool block_peek(slice block, block_info *info)
 {
-    if (block.len < BLOCK_HEADER_BYTES || block.data[0] != VERSION) return false;
+    if (block.len < BLOCK_HEADER_BYTES || (block.data[0] != VERSION && block.data[0] != VERSION_GAPS)) return false;
     *info = (block_info){ .rows = get_u32(block.data + 4),
                           .first_offset = (int64_t)get_u64(block.data + 8),
                           .max_ms = unsortable_i64(get_u64(block.data + 16)),
                           .body_bytes = get_u32(block.data + 24) };
-    return info->rows > 0;
+    return info->rows > 0 && info->first_offset >= 0 && info->first_offset <= OFFSET_MAX;
 }
 
 static slice cut(slice *from, size_t bytes)
@@ -184,11 +205,16 @@ bool block_open(block_reader *r, slice block, char *body)
     *r = (block_reader){ .rows_left = info.rows,
                          .next_offset = info.first_offset,
                          .has_headers = (block.data[1] & FLAG_HEADERS) != 0,
+                         .has_gaps = block.data[0] == VERSION_GAPS,
                          .bytes = { body, info.body_bytes } };
     r->times = cut(&r->bytes, times);
     r->lengths = cut(&r->bytes, lengths);
     r->headers = cut(&r->bytes, headers);
-    return true;
+    if (!r->has_gaps) return true;
+    reader_bytes in = read_from(r->times);
+    r->gaps = read_slice(&in);
+    r->times = (slice){ in.at, (size_t)(in.end - in.at) };
+    return !in.bad;
 }
 
 /* A varint that most often is one byte. False: the section ended. */
@@ -228,6 +254,23 @@ static bool take_headers(block_reader *r, uint32_t rows, header_list *headers, a
     return true;
 }
 
+/* The offsets of the next rows. */
+static bool take_gaps(block_reader *r, uint32_t rows, int64_t *offset)
+{
+    const char *at = r->gaps.data, *end = at + r->gaps.len;
+    int64_t next = r->next_offset;
+    uint64_t gap;
+
+    for (uint32_t row = 0; row < rows; row++) {
+        if (!next_varint(&at, end, &gap) || next > OFFSET_MAX || gap > (uint64_t)(OFFSET_MAX - next)) return false;
+        next += (int64_t)gap;
+        offset[row] = next++;
+    }
+    r->gaps = (slice){ at, (size_t)(end - at) };
+    r->next_offset = next;
+    return true;
+}
+
 bool block_take(block_reader *r, uint32_t rows, slice *key, slice *content, int64_t *timestamp_ms, int64_t *offset,
                 header_list *headers, arena *a)
 {
@@ -259,24 +302,41 @@ bool block_take(block_reader *r, uint32_t rows, slice *key, slice *content, int6
     r->lengths = (slice){ length, (size_t)(lengths_end - length) };
     r->bytes = (slice){ bytes, (size_t)(bytes_end - bytes) };
     r->last_ms = (int64_t)ms;
-    r->next_offset += rows;
     r->rows_left -= rows;
+    if (!r->has_gaps) r->next_offset += rows;
+    else if (!take_gaps(r, rows, offset)) return false;
     return !r->has_headers || take_headers(r, rows, headers, a);
 }
 
-bool block_skip(block_reader *r, uint32_t rows)
+/* Of the rows that are left, how many lie before that offset. */
+static uint32_t rows_before(const block_reader *r, int64_t offset)
+{
+    uint64_t before = offset > r->next_offset ? (uint64_t)(offset - r->next_offset) : 0, gap;
+    uint32_t rows = 0;
+
+    if (!r->has_gaps) return before < r->rows_left ? (uint32_t)before : r->rows_left;
+    const char *at = r->gaps.data, *end = at + r->gaps.len;
+    while (rows < r->rows_left && next_varint(&at, end, &gap) && gap < before) {
+        before -= gap + 1;
+        rows++;
+    }
+    return rows;
+}
+
+bool block_seek(block_reader *r, int64_t offset)
 {
     enum { STEP = 64 };
     slice key[STEP], content[STEP];
-    int64_t ms[STEP], offset[STEP];
-    arena *a = r->has_headers ? arena_new(0) : NULL;
+    int64_t ms[STEP], passed[STEP];
+    arena *a = NULL;
     bool good = true;
 
-    while (rows > 0 && good) {
+    for (uint32_t rows = rows_before(r, offset); rows > 0 && good;) {
         uint32_t some = rows < STEP ? rows : STEP;
-        good = block_take(r, some, key, content, ms, offset, NULL, a);
+        if (r->has_headers && a == NULL) a = arena_new(0);
+        good = block_take(r, some, key, content, ms, passed, NULL, a);
         rows -= some;
     }
     arena_free(a);
-    return good;
+    return good && r->rows_left > 0;
 }

@@ -375,14 +375,11 @@ static weir_rc load_block(local_client *c, part *p, uint32_t rows_wanted, weir_e
     p->is_open = true;
     c->unpacked_bytes += p->topic->is_repartition ? need * ROWS_A_BLOCK_WEIGH : need;
     bool good = block_open(&p->block, stored, is_passed_at_once ? arena_alloc(c->lent, need) : p->body->bytes);
-    if (good && p->block.next_offset < p->position) {
-        good = block_skip(&p->block, (uint32_t)(p->position - p->block.next_offset));
-    }
-    if (!good) {
+    if (!good || !block_seek(&p->block, p->position)) {
         close_block(c, p);
         return damaged(p, err);
     }
-    p->position = p->block.next_offset; /* further on when retention dropped what was there */
+    if (p->block.next_offset > p->position) p->position = p->block.next_offset; /* what was there is gone */
     return WEIR_OK;
 }
 
@@ -410,7 +407,7 @@ static weir_rc take_rows(local_client *c, part *p, rows *r, weir_error *err)
             if (r->count > 0 && c->unpacked_bytes > POLL_BYTES_MAX) break;
             WEIR_TRY(load_block(c, p, r->room - r->count, err));
             if (!p->is_open) {
-                p->position = p->end; /* all of it was dropped by retention */
+                p->position = p->end; /* all of it is gone */
                 break;
             }
         }

@@ -37,10 +37,7 @@ void block_run_add(block_run *r, slice key, slice content, int64_t timestamp_ms,
 
 void block_run_clear(block_run *r)
 {
-    text drop = TEXT_EMPTY;
-
-    if (r->builder.rows > 0) block_pack(&r->builder, false, &drop);
-    text_free(&drop);
+    block_builder_clear(&r->builder);
     for (packed_block *b = r->blocks, *next; b != NULL; b = next) {
         next = b->next;
         text_free(&b->bytes);
@@ -75,7 +72,7 @@ static int drop_blocks(local_storage *s, MDB_txn *txn, const local_topic *t, int
     for (int dropped = 0; code == 0 && dropped < DROP_BLOCKS_MAX; dropped++) {
         if (key.mv_size != LOG_KEY_BYTES || memcmp(key.mv_data, bytes, 8) != 0) break;
         if (!block_peek(lmdb_slice(data), &info)) code = MDB_CORRUPTED;
-        int64_t next = info.first_offset + info.rows;
+        int64_t next = (int64_t)get_u64((char *)key.mv_data + 8) + 1;
         bool is_too_much = t->retention_bytes > 0 && ends->bytes > (uint64_t)t->retention_bytes;
         bool is_newest = next >= ends->end;
         if (code != 0 || !(next <= passed || (!is_newest && (info.max_ms < old_ms || is_too_much)))) break;

@@ -132,14 +132,15 @@ static int put_new_topic(local_storage *s, MDB_txn *txn, void *argument)
     uint32_t id;
     MDB_val data;
     partition_ends none = { 0, 0, 0 };
+    bool keeps_last = spec->is_compacted && !spec->is_also_deleted;
     int code = local_get_name(s, txn, 't', spec->name, &data);
 
     if (code == 0) return MDB_KEYEXIST;
     if (code != MDB_NOTFOUND || (code = local_next_id(s, txn, &id)) != 0) return code;
     put_u32(bytes, id);
     put_u32(bytes + 4, (uint32_t)spec->partitions);
-    put_u64(bytes + 8, (uint64_t)spec->retention_ms);
-    put_u64(bytes + 16, (uint64_t)spec->retention_bytes);
+    put_u64(bytes + 8, keeps_last ? 0 : (uint64_t)spec->retention_ms);
+    put_u64(bytes + 16, keeps_last ? 0 : (uint64_t)spec->retention_bytes);
     put_u32(bytes + 24, 0);
     bytes[28] = (char)((spec->is_compacted ? FLAG_COMPACTED : 0) | (spec->is_internal ? FLAG_INTERNAL : 0));
     code = local_put_name(s, txn, 't', spec->name, (slice){ bytes, sizeof bytes });
@@ -177,6 +178,9 @@ static int forget_topic(local_storage *s, MDB_txn *txn, void *argument)
     for (int32_t p = 0; p < t->partitions && code == 0; p++) {
         ends_key(bytes, t->id, p);
         code = mdb_del(txn, s->env->dbi[DB_OFFSETS], &(MDB_val){ sizeof bytes, bytes }, NULL);
+        cleaned_key(bytes, t->id, p);
+        if (code == 0) code = mdb_del(txn, s->env->dbi[DB_OFFSETS], &(MDB_val){ sizeof bytes, bytes }, NULL);
+        if (code == MDB_NOTFOUND) code = 0; /* never compacted */
     }
     return code != 0 ? code : local_discard(s, txn, 't', t->id);
 }

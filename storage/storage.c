@@ -199,6 +199,12 @@ weir_rc topic_record_bytes_max(storage *s, slice name, uint64_t *bytes, weir_err
     return s->class->topic_record_bytes_max(s, name, bytes, err);
 }
 
+weir_rc storage_compact(storage *s, bool *more, weir_error *err)
+{
+    *more = false;
+    return s->class->compact == NULL ? WEIR_OK : s->class->compact(s, more, err);
+}
+
 weir_rc storage_drop_query(storage *s, slice query, weir_error *err) { return s->class->drop_query(s, query, err); }
 
 weir_rc storage_tidy(storage *s, const slice *queries, uint32_t count, bool *is_left, weir_error *err)

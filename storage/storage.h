@@ -37,6 +37,9 @@ typedef struct local_options {
     bool is_read_only;
     uint64_t quota_bytes; /* 0: none; reached: appends fail with class storage, deleting still works */
     const weir_clock *clock;
+    /* Tests only, 0 as it is otherwise: so many new bytes in a partition are worth a compaction; keys noted in one pass of it;
+     * bytes read in one step. */
+    uint64_t compact_bytes_min, compact_keys_max, compact_step_bytes;
     /* Tests only: called before each write transaction's commit and each block write; a non-zero errno makes it fail. */
     int (*fault)(void *self, const char *operation);
     void *fault_self;
@@ -112,6 +115,11 @@ weir_rc topic_append(storage *s, slice name, const record *records, const int32_
                      int64_t *offsets, weir_error *err) WEIR_CHECKED;
 /* The largest key + value that client_produce takes for a topic. */
 weir_rc topic_record_bytes_max(storage *s, slice name, uint64_t *bytes, weir_error *err) WEIR_CHECKED;
+
+/* The engine's housekeeping: of topics that are compacted, takes out some of what newer records of the same key have replaced;
+ * never more than one write transaction of a few MiB. *more: call again soon, else in some seconds. By one thread at a time. What
+ * fails is tried again by later calls. Kafka: nothing, brokers do it. */
+weir_rc storage_compact(storage *s, bool *more, weir_error *err) WEIR_CHECKED;
 
 /* ---- clients ---- */
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The command line, from outside: command_line.py WEIR. Each test has a data directory of its own."""
+import base64
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -146,6 +148,48 @@ def query_beside_a_running_engine(h):
     finally:
         engine.send_signal(signal.SIGTERM)
         equal(engine.wait(patience(30)), 0)
+
+
+@test
+def a_table_that_changes_for_long_keeps_its_last_rows(h):
+    """Its topic is compacted once 64 MiB have come; whoever reads it from the beginning, also as a table, has the same rows."""
+    job = ("CREATE STREAM s (k STRING KEY, v STRING) WITH (kafka_topic='s', value_format='KAFKA', partitions=1);\n"
+           "SET 'emit'='every-change';\n"
+           "CREATE TABLE t WITH (kafka_topic='t', value_format='KAFKA') AS\n"
+           "  SELECT k, LATEST_BY_OFFSET(v) AS v FROM s GROUP BY k HAVING LATEST_BY_OFFSET(v) <> 'none';\n")
+    h.file('job.sql', job)
+    h.file('reader.sql', job + "CREATE TABLE u (k STRING PRIMARY KEY, v STRING) WITH (kafka_topic='t', value_format='KAFKA');\n"
+                               'CREATE TABLE w AS SELECT k, v FROM u;\n')
+    rows, lines = {}, []
+    for i in range(11000):  # they do not compress
+        rows['k%d' % (i % 7)] = value = base64.b64encode(os.urandom(random.randrange(5000, 6000))).decode()
+        lines.append('k%d=%s\n' % (i % 7, value))
+    lines.append('k3=none\n')
+    rows['k3'] = None
+    h.weir('produce', 's', '--key-separator', '=', stdin=''.join(lines))
+    h.weir('run', '--set', 'auto.offset.reset=earliest', '--until-end', 'job.sql')
+
+    def records():
+        return [json.loads(line) for line in h.weir('consume', 't', '--from-beginning', '--until-end', '--output', 'json')[0].splitlines()]
+
+    engine = h.start('run', '--announce-ready', 'job.sql')
+    try:
+        assert engine.stdout.readline().startswith(b'READY')
+        found, end = records(), time.time() + patience(60)
+        while len(found) > 1000 and time.time() < end:
+            time.sleep(0.2)
+            found = records()
+    finally:
+        engine.send_signal(signal.SIGTERM)
+        equal(engine.wait(patience(30)), 0)
+    assert len(found) <= 1000, 'all of %d records are still there' % len(found)
+    assert found[-1]['offset'] == 11000, found[-1]['offset']
+    assert {r['key']: r['value'] for r in found} == rows, 'other rows are left'
+    left = sorted((k, v) for k, v in rows.items() if v is not None)
+    h.weir('run', '--set', 'auto.offset.reset=earliest', '--until-end', 'reader.sql')
+    for table in ('t', 'w'):
+        out = h.weir('query', '--output', 'json', 'SELECT k, v FROM %s ORDER BY k;' % table)[0]
+        assert [(r['K'], r['V']) for r in map(json.loads, out.splitlines())] == left, 'other rows are in %s' % table
 
 
 def written(path):

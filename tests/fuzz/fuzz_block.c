@@ -33,6 +33,35 @@ static void look_at(slice bytes)
     looked_at += sum;
 }
 
+/* What was read from a block and written again is read as the same. */
+static void same_rows(slice block, block_builder *written, char *body, arena *a)
+{
+    text packed = TEXT_EMPTY;
+    block_info info;
+    block_reader r[2];
+    slice key[2], content[2];
+    int64_t ms[2], offset[2], first = written->first_offset;
+    header_list headers[2];
+
+    uint64_t body_checksum = block_pack(written, true, &packed);
+    block_place(&packed, body_checksum, first);
+    if (!block_peek(text_slice(&packed), &info)) abort();
+    char *body_again = malloc(info.body_bytes + BLOCK_TAIL_BYTES);
+    if (!block_open(&r[0], block, body) || !block_open(&r[1], text_slice(&packed), body_again)) abort();
+    if (r[0].rows_left != r[1].rows_left) abort();
+    while (r[0].rows_left > 0) {
+        for (int i = 0; i < 2; i++) {
+            headers[i] = (header_list){ NULL, 0 };
+            if (!block_take(&r[i], 1, &key[i], &content[i], &ms[i], &offset[i], &headers[i], a)) abort();
+        }
+        if (ms[0] != ms[1] || offset[0] != offset[1] || headers[0].count != headers[1].count) abort();
+        if (!slice_equal(key[0], key[1]) || (key[0].data == NULL) != (key[1].data == NULL)) abort();
+        if (!slice_equal(content[0], content[1]) || (content[0].data == NULL) != (content[1].data == NULL)) abort();
+    }
+    free(body_again);
+    text_free(&packed);
+}
+
 /* Made from parts: a header of the fuzzer's numbers over the fuzzer's body, in its place with the right checksum. */
 static void stored_block(slice bytes, arena *a)
 {
@@ -40,6 +69,7 @@ static void stored_block(slice bytes, arena *a)
     text block = TEXT_EMPTY;
     block_info info;
     block_reader r;
+    block_builder again = { 0 };
     slice key[ROWS], content[ROWS];
     int64_t ms[ROWS], offset[ROWS];
     header_list headers[ROWS];
@@ -50,13 +80,17 @@ static void stored_block(slice bytes, arena *a)
     if (block_peek(text_slice(&block), &info) && info.body_bytes < 1 << 20) {
         char *body = malloc(info.body_bytes + BLOCK_TAIL_BYTES);
         uint32_t left = info.rows;
+        int64_t last = -1;
         if (block_open(&r, text_slice(&block), body)) {
             while (left > 0) {
                 uint32_t some = left < ROWS ? left : ROWS;
                 if (!block_take(&r, some, key, content, ms, offset, headers, a)) break;
                 for (uint32_t i = 0; i < some; i++) {
+                    if (offset[i] <= last) abort();
+                    last = offset[i];
                     look_at(key[i]);
                     look_at(content[i]);
+                    block_add_at(&again, offset[i], key[i], content[i], ms[i], r.has_headers ? &headers[i] : NULL);
                     for (uint32_t h = 0; r.has_headers && h < headers[i].count; h++) {
                         look_at(headers[i].items[h].key);
                         look_at(headers[i].items[h].value);
@@ -64,9 +98,14 @@ static void stored_block(slice bytes, arena *a)
                 }
                 left -= some;
             }
-            if (block_open(&r, text_slice(&block), body)) (void)!block_skip(&r, r.rows_left);
+            for (int64_t to = 0; to < 64; to += 7) { /* to the first row there or after, if any */
+                if (!block_open(&r, text_slice(&block), body) || !block_seek(&r, to)) continue;
+                if (block_take(&r, 1, key, content, ms, offset, headers, a) && offset[0] < to) abort();
+            }
+            if (left == 0) same_rows(text_slice(&block), &again, body, a);
         }
         free(body);
+        block_builder_free(&again);
     }
     text_free(&block);
 }
