@@ -82,6 +82,7 @@ def local_job(name, kind, events, keys):
         for _ in range(RUNS):
             data = os.path.join(folder, "data")
             shutil.copytree(filled, data)
+            os.sync()  # or the first commit would wait for the copy
             runs.append(measure(["run", "--data", data, "--threads", "2", "--set", "auto.offset.reset=earliest", "--announce-ready",
                                  "--until-end", job]))
             shutil.rmtree(data)

@@ -55,16 +55,31 @@ static void add_base64_field(text *out, const char *name, slice bytes)
     print_json_value(out, &type_bytes, &v);
 }
 
-void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *reason)
+/* The record at that offset, of those being read: rows of a batch are in their order, but may be fewer, or several of one. */
+static bool find_record(const fetch *from, int64_t offset, uint32_t *record)
+{
+    uint32_t low = 0, high = from->rows;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (from->offset[middle] < offset) low = middle + 1;
+        else high = middle;
+    }
+    *record = low;
+    return low < from->rows && from->offset[low] == offset;
+}
+
+void bad_log_add(bad_log *l, task *t, bad_kind kind, const int64_t *row_offset, uint32_t row, const char *reason)
 {
     const fetch *from = t->current;
-    bool has_record = from != NULL && row < from->rows;
+    uint32_t record = 0;
+    bool has_record = from != NULL && row_offset != NULL && find_record(from, row_offset[row], &record);
     int used = 0;
 
     l->counts[kind]++;
     if (has_record) {
         used = snprintf(l->last, sizeof l->last, "topic %.*s, partition %d, offset %lld: ", SLICE_ARG(t->current_topic),
-                        from->partition, (long long)from->offset[row]);
+                        from->partition, (long long)from->offset[record]);
         if (used >= (int)sizeof l->last) used = sizeof l->last - 1;
     }
     snprintf(l->last + used, sizeof l->last - (size_t)used, "%s", reason);
@@ -81,9 +96,9 @@ void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *r
     if (has_record) {
         text_add_c(out, ",\"RECORD_TOPIC\":");
         print_json_string(out, t->current_topic);
-        text_printf(out, ",\"RECORD_PARTITION\":%d,\"RECORD_OFFSET\":%lld", from->partition, (long long)from->offset[row]);
-        add_base64_field(out, "RECORD_KEY", from->key[row]);
-        add_base64_field(out, "RECORD_VALUE", from->value[row]);
+        text_printf(out, ",\"RECORD_PARTITION\":%d,\"RECORD_OFFSET\":%lld", from->partition, (long long)from->offset[record]);
+        add_base64_field(out, "RECORD_KEY", from->key[record]);
+        add_base64_field(out, "RECORD_VALUE", from->value[record]);
     }
     text_add_char(out, '}');
     if (l->count == l->room) {

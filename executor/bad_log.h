@@ -11,7 +11,9 @@
 /* sink: the processing log's index among the client's sinks; UINT32_MAX: only count. */
 bad_log *bad_log_new(slice query_id, uint32_t sink, const weir_clock *clock);
 void bad_log_free(bad_log *l); /* NULL is fine */
-void bad_log_add(bad_log *l, task *t, bad_kind kind, uint32_t row, const char *reason);
+/* row_offset: of the batch the row is in; NULL, or an offset that is none of the records being read: which record it came from is
+ * not known. */
+void bad_log_add(bad_log *l, task *t, bad_kind kind, const int64_t *row_offset, uint32_t row, const char *reason);
 /* Writes what was added since the last flush; at most so many a flush, the rest are counted in a summary. */
 weir_rc bad_log_flush(bad_log *l, client *c, int32_t partition, weir_error *err) WEIR_CHECKED;
 void bad_log_forget(bad_log *l); /* an abort */

@@ -62,7 +62,7 @@ void decoder_close(decoder *d)
 static void count_bad(decoder *d, uint32_t row, const char *reason, bool stops)
 {
     d->task->counts.bad_rows++;
-    bad_log_add(d->task->log, d->task, BAD_RECORD, row, reason);
+    bad_log_add(d->task->log, d->task, BAD_RECORD, d->records->offset, row, reason);
     if (!stops || d->stopped_at >= 0) return;
     d->stopped_at = d->records->offset[row];
     snprintf(d->stopped_by, sizeof d->stopped_by, "%s", reason);

@@ -105,18 +105,24 @@ static weir_rc exchange_open(op *self, weir_error *err)
     return open_key(x, err);
 }
 
+typedef struct keyed_rows {
+    task *task;
+    const batch *in;
+} keyed_rows;
+
 static void report_key(void *self, uint32_t row, const char *reason)
 {
-    task *t = ((exchange_op *)self)->base.task;
+    const keyed_rows *of = self;
 
-    t->counts.bad_rows++;
-    bad_log_add(t->log, t, BAD_EXPRESSION, row, reason);
+    of->task->counts.bad_rows++;
+    bad_log_add(of->task->log, of->task, BAD_EXPRESSION, of->in->row_offset, row, reason);
 }
 
 /* Where each of the rows goes; one without a key to the first. Those whose key the format cannot write are left out. */
 static row_set choose_lanes(exchange_op *x, const batch *in, row_set rows, uint32_t *to)
 {
-    const row_report report = { report_key, x };
+    keyed_rows keyed = { x->base.task, in };
+    const row_report report = { report_key, &keyed };
     uint32_t key_count = x->base.step->schema.key_count;
     slice *keys = ARENA_ZEROS(in->arena, slice, in->rows), *written = keys;
 

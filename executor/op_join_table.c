@@ -41,8 +41,7 @@ static batch *joined_batch(table_join_op *j, const batch *in)
     }
     batch *out = batch_with_columns(in, columns, s->count);
     out->old = NULL;
-    out->row_partition = NULL;
-    out->row_offset = NULL;
+    out->row_partition = NULL; /* but the record it comes from, for the processing log, is known by its offset */
     return out;
 }
 

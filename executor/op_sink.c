@@ -16,12 +16,8 @@ static void report_bad(void *self, uint32_t row, const char *reason)
 {
     sink_op *s = self;
     task *t = s->base.task;
-    const fetch *current = t->current;
 
-    (void)row;
-    t->current = NULL; /* an output row is no longer one input record */
-    bad_log_add(t->log, t, BAD_OUTPUT, row, reason);
-    t->current = current;
+    bad_log_add(t->log, t, BAD_OUTPUT, NULL, row, reason); /* an output row is no longer one input record */
 }
 
 /* Where a key that is there reads as defaults rather than nulls, one of nulls alone is that of a record without. */

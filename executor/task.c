@@ -224,7 +224,7 @@ static void report_expression(void *self, uint32_t row, const char *reason)
     if (t->judges) reason_begin(whole, "in a condition: ");
     else if (t->computed.data != NULL) reason_in_column(whole, t->computed);
     t->counts.bad_rows++;
-    bad_log_add(t->log, t, BAD_EXPRESSION, row, whole);
+    bad_log_add(t->log, t, BAD_EXPRESSION, t->eval.context.batch->row_offset, row, whole);
 }
 
 void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms, int64_t end_ms, int64_t closed_to_ms)
@@ -235,7 +235,7 @@ void task_report_late(op *self, const batch *in, uint32_t row, int64_t start_ms,
     self->task->counts.late_rows++;
     snprintf(reason, sizeof reason, "late: its time %lld is in window [%lld, %lld), and windows ending up to %lld are closed",
              (long long)in->event_ms[row], (long long)start_ms, (long long)end_ms, (long long)closed_to_ms);
-    bad_log_add(self->task->log, self->task, BAD_LATE, row, reason);
+    bad_log_add(self->task->log, self->task, BAD_LATE, in->row_offset, row, reason);
 }
 
 /* ---- building ---- */
