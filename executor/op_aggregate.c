@@ -129,6 +129,7 @@ static weir_rc emit_groups(aggregate_op *a, entry *const *entries, uint32_t coun
         batch *out = output_batch(a, t->batch_arena, rows);
         char **groups = ARENA_ARRAY(t->batch_arena, char *, rows);
         for (uint32_t r = 0; r < rows; r++) {
+            if (from + r + ENTRIES_AHEAD < count) entry_ask_for(entries[from + r + ENTRIES_AHEAD]);
             group *g = entry_payload(entries[from + r]);
             groups[r] = (char *)g;
             out->event_ms[r] = g->event_ms;

@@ -49,21 +49,6 @@ static entry *slot_entry(slot s)
     return (entry *)(uintptr_t)(s & (((uint64_t)1 << ADDRESS_BITS) - 1));
 }
 
-void change_list_add(change_list *list, state_change change)
-{
-    if (list->count == list->room) {
-        list->room = list->room == 0 ? 64 : list->room * 2;
-        list->items = must(realloc(list->items, list->room * sizeof *list->items));
-    }
-    list->items[list->count++] = change;
-}
-
-void change_list_free(change_list *list)
-{
-    free(list->items);
-    *list = (change_list){ 0 };
-}
-
 static size_t entry_bytes(const state_table *t, uint32_t key_len)
 {
     return sizeof(entry) + t->class.bytes + key_len;
@@ -283,6 +268,7 @@ static void compact_updates(state_table *t, uint32_t from)
 
     for (uint32_t i = from; i < t->update_count; i++) {
         entry *e = t->updates[i];
+        if (i + ENTRIES_AHEAD < t->update_count) __builtin_prefetch(t->updates[i + ENTRIES_AHEAD]);
         if (i == told) t->told_count = kept;
         if (e->update != i) continue; /* touched again later */
         e->update = kept;
@@ -335,6 +321,7 @@ void state_table_seal(state_table *t, arena *a, change_list *out)
 
     for (uint32_t i = 0; i < count; i++) {
         entry *e = updates[i];
+        if (i + ENTRIES_AHEAD < count) entry_ask_for(updates[i + ENTRIES_AHEAD]);
         state_change change = { .store = t->store, .key = entry_key(t, e) };
         if (!e->is_deleted) {
             text_clear(&scratch);
@@ -358,6 +345,7 @@ static void evict(state_table *t)
 {
     for (uint64_t steps = 2 * ((uint64_t)t->mask + 1); steps > 0 && state_table_bytes(t) > t->budget_bytes; steps--) {
         entry *e = slot_entry(t->slots[t->sweep_at]);
+        __builtin_prefetch(slot_entry(t->slots[(t->sweep_at + 2 * ENTRIES_AHEAD) & t->mask])); /* half of them are free */
         if (e != NULL && !e->is_recent && e->is_stored && !e->is_dirty) {
             t->stored_elsewhere = true;
             remove_slot(t, e); /* another may have moved into this slot: look at it again */
@@ -373,6 +361,7 @@ void state_table_committed(state_table *t)
 {
     for (uint32_t i = 0; i < t->update_count; i++) {
         entry *e = t->updates[i];
+        if (i + ENTRIES_AHEAD < t->update_count) __builtin_prefetch(t->updates[i + ENTRIES_AHEAD]);
         if (e->update != i) continue;
         e->is_dirty = false;
         if (e->is_deleted) {

@@ -9,7 +9,7 @@
 #include "core/bytes.h"
 #include "core/slab.h"
 #include "core/text.h"
-#include "storage/storage.h"
+#include "executor/change_list.h"
 
 typedef struct entry {
     uint64_t hash;
@@ -32,15 +32,6 @@ typedef struct payload_class {
 
 typedef struct state_table state_table;
 
-/* Grows; what sealing makes. The change's bytes stand in the arena given. */
-typedef struct change_list {
-    state_change *items;
-    uint32_t count, room;
-} change_list;
-
-void change_list_add(change_list *list, state_change change);
-void change_list_free(change_list *list);
-
 state_table *state_table_new(task_state *state, uint16_t store, const payload_class *class, slab *memory,
                              size_t budget_bytes);
 void state_table_free(state_table *t); /* NULL is fine; what was not sealed is dropped */
@@ -56,6 +47,14 @@ void state_table_delete(state_table *t, entry *e); /* gone from here on; its pay
 
 static inline void *entry_payload(const entry *e) { return (void *)(e + 1); }
 slice entry_key(const state_table *t, const entry *e);
+
+#define ENTRIES_AHEAD 8 /* so far before it is looked at is an entry asked for: they lie anywhere in memory */
+
+/* Asks for its cache lines, or the first three of many. */
+static inline void entry_ask_for(const entry *e)
+{
+    for (int line = 0; line < 3; line++) __builtin_prefetch((const char *)e + 64 * line);
+}
 
 /* The entries touched in this epoch, by their last touch, deleted ones too. Lent until the next touch. */
 entry *const *state_table_updates(state_table *t, uint32_t *count);

@@ -572,38 +572,6 @@ weir_rc task_flush(task *t, weir_error *err)
     return WEIR_OK;
 }
 
-typedef struct place { /* of a change: what nearly always tells its order without a look at its key */
-    uint64_t head;   /* the key's first bytes, as a number */
-    uint32_t change;
-    uint16_t store;
-} place;
-
-static int by_store_then_key(const void *x, const void *y, void *changes)
-{
-    const place *a = x, *b = y;
-
-    if (a->store != b->store) return a->store < b->store ? -1 : 1;
-    if (a->head != b->head) return a->head < b->head ? -1 : 1;
-    return slice_compare(((state_change *)changes)[a->change].key, ((state_change *)changes)[b->change].key);
-}
-
-static void sort_changes(change_list *list)
-{
-    place *places = malloc(list->count * sizeof *places);
-    state_change *sorted = malloc(list->count * sizeof *sorted);
-
-    if (places == NULL || sorted == NULL) abort(); /* as all small allocations */
-    for (uint32_t i = 0; i < list->count; i++) {
-        places[i] = (place){ bytes_head(list->items[i].key), i, list->items[i].store };
-    }
-    qsort_r(places, list->count, sizeof *places, by_store_then_key, list->items);
-    for (uint32_t i = 0; i < list->count; i++) sorted[i] = list->items[places[i].change];
-    free(places);
-    free(list->items);
-    list->items = sorted;
-    list->room = list->count;
-}
-
 epoch task_seal(task *t)
 {
     t->changes.count = 0;
@@ -615,7 +583,7 @@ epoch task_seal(task *t)
     }
     seal_times(t);
     if (t->merge != NULL) merge_seal(t->merge, t->epoch_arena, &t->changes);
-    if (t->changes.count > 1) sort_changes(&t->changes);
+    change_list_sort(&t->changes);
     return (epoch){ t->state, t->changes.items, t->changes.count };
 }
 

@@ -219,6 +219,40 @@ START_TEST(updates_come_by_last_touch)
 }
 END_TEST
 
+/* ---- changes ---- */
+
+/* Keys that begin alike, that are the beginning of others, and that are empty, in stores whose numbers differ in either byte. */
+START_TEST(changes_are_sorted_by_store_and_key)
+{
+    static const uint16_t stores[] = { 1, 2, 255, 256, 257, 65000 };
+    change_list list = { 0 };
+    uint32_t count = (uint32_t)(_i * _i * 40), at = 0;
+    bool *is_met = calloc(count + 1, sizeof *is_met);
+    char bytes[24];
+
+    for (uint32_t i = 0; i < count; i++) {
+        size_t len = (size_t)(rand() % 20);
+        memset(bytes, 'k', sizeof bytes);
+        for (size_t k = (size_t)(rand() % 12); k < len; k++) bytes[k] = (char)(rand() % 3 * 127);
+        memcpy(bytes + len, &i, 4); /* each is told apart by what the sort does not look at: its value */
+        change_list_add(&list, (state_change){ stores[rand() % 6], arena_copy(memory, (slice){ bytes, len }),
+                                               arena_copy(memory, (slice){ bytes + len, 4 }) });
+    }
+    change_list_sort(&list);
+    ck_assert_uint_eq(list.count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const state_change *c = &list.items[i], *before = c - 1;
+        memcpy(&at, c->value.data, 4);
+        ck_assert(!is_met[at]);
+        is_met[at] = true;
+        if (i == 0) continue;
+        ck_assert(before->store < c->store || (before->store == c->store && slice_compare(before->key, c->key) <= 0));
+    }
+    change_list_free(&list);
+    free(is_met);
+}
+END_TEST
+
 /* ---- event time ---- */
 
 START_TEST(time_is_a_running_maximum)
@@ -384,6 +418,7 @@ static void add_tests(TCase *all)
     tcase_add_test(all, keys_read_back);
     tcase_add_test(all, state_table_is_an_array);
     tcase_add_test(all, updates_come_by_last_touch);
+    tcase_add_loop_test(all, changes_are_sorted_by_store_and_key, 0, 8);
     tcase_add_test(all, time_is_a_running_maximum);
     tcase_add_test(all, time_is_the_least_of_the_upstreams);
     tcase_add_test(all, time_survives_a_restart);
