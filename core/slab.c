@@ -92,6 +92,7 @@ void *slab_alloc(slab *s, size_t bytes)
     s->lent_bytes += size;
     if (p != NULL) {
         s->spare[class] = p->next;
+        __builtin_prefetch(p->next); /* it is most likely next, and long out of the cache */
         return p;
     }
     if ((size_t)(s->end - s->at) < size) { /* what is left of the old chunk becomes spare pieces */

@@ -112,7 +112,7 @@ static int finish_output(int status)
 static void keep_little_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, 2 << 20);
-    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
 }
 
 int main(int argc, char **argv)

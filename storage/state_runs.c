@@ -12,6 +12,7 @@
 #define BOOK_HEAD_BYTES 32
 #define RUN_BYTES 32
 #define PIECE_BYTES ((size_t)1 << 20) /* of a merge, in memory at once */
+#define CHANGES_AHEAD 8 /* so far before they are written their bytes are asked for, which lie anywhere in memory */
 #define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
 /* A block that fills four pages of overflow but for LMDB's header. */
@@ -388,6 +389,10 @@ static void next_change(layer *l)
     while (l->left > 0 && state_key_is_long(l->changes->key)) l->changes++, l->left--;
     l->is_over = l->left == 0;
     if (l->is_over) return;
+    if (l->left > CHANGES_AHEAD) {
+        __builtin_prefetch(l->changes[CHANGES_AHEAD].key.data);
+        __builtin_prefetch(l->changes[CHANGES_AHEAD].value.data);
+    }
     layer_stand(l, *l->changes++);
     l->left--;
 }
