@@ -91,7 +91,7 @@ void guide_forget_keys(run_guide *g)
 
 /* ---- its blocks ---- */
 
-static slice first_of(const run_guide *g, uint32_t block)
+slice guide_first(const run_guide *g, uint32_t block)
 {
     uint32_t from = block == 0 ? 0 : g->blocks[block - 1].first_end;
 
@@ -105,7 +105,7 @@ static uint32_t blocks_up_to(const run_guide *g, slice place)
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (slice_compare(first_of(g, middle), place) <= 0) low = middle + 1;
+        if (slice_compare(guide_first(g, middle), place) <= 0) low = middle + 1;
         else high = middle;
     }
     return low;
@@ -132,6 +132,6 @@ const guide_block *guide_block_of(const run_guide *g, slice place, slice *first)
     uint32_t blocks = blocks_up_to(g, place);
 
     if (blocks == 0) return NULL;
-    *first = first_of(g, blocks - 1);
+    *first = guide_first(g, blocks - 1);
     return &g->blocks[blocks - 1];
 }

@@ -60,6 +60,8 @@ void guide_forget_keys(run_guide *g);
 void guide_add_block(run_guide *g, slice first);
 /* Those that begin behind the place go: an aborted transaction has left them. */
 void guide_cut(run_guide *g, slice place);
+/* Where a block begins. */
+slice guide_first(const run_guide *g, uint32_t block);
 /* The last block that begins at or before the place; NULL: none does. */
 const guide_block *guide_block_of(const run_guide *g, slice place, slice *first);
 

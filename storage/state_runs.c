@@ -667,24 +667,25 @@ static int remember(MDB_txn *txn, const state_space *space)
     int code = 0;
 
     if (m->book_txn == number && m->in_order != NULL && m->in_order_changes == m->guides.changes) return 0;
+    free(m->in_order);
+    m->in_order = NULL; /* until all of it is there */
     runs_free(&m->book);
     if ((code = runs_load(txn, space, &m->book)) != 0) return code;
     check_tree_guide(space, &m->book);
     if (guide_of(space, GUIDE_OF_TREE) == NULL && (code = read_tree_guide(txn, space)) != 0) return code;
-    free(m->in_order);
-    m->in_order = must_alloc((m->book.run_count + 1) * sizeof *m->in_order);
-    m->in_order[0] = guide_of(space, GUIDE_OF_TREE);
     for (uint32_t i = 0; i < m->book.run_count; i++) {
         const run *r = &m->book.runs[i];
         if (guide_of(space, r->id) == NULL && (code = read_guide(txn, space, r)) != 0) return code;
-        m->in_order[i + 1] = guide_of(space, r->id);
     }
+    m->in_order = must_alloc((m->book.run_count + 1) * sizeof *m->in_order);
+    m->in_order[0] = guide_of(space, GUIDE_OF_TREE);
+    for (uint32_t i = 0; i < m->book.run_count; i++) m->in_order[i + 1] = guide_of(space, m->book.runs[i].id);
     m->book_txn = number;
     m->in_order_changes = m->guides.changes;
     return 0;
 }
 
-/* Where the blocks of a run lie, without a touch of them. */
+/* Where the blocks of a run lie, without a touch of them: those that the guide knows, and no others. */
 static int find_places(MDB_txn *txn, const state_space *space, run_guide *g)
 {
     state_lmdb_key start = run_start(space, g->run);
@@ -696,12 +697,17 @@ static int find_places(MDB_txn *txn, const state_space *space, run_guide *g)
     lmdb_touched(space->env);
     code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     for (uint32_t i = 0; i < g->block_count && code == 0; i++) {
+        slice first = guide_first(g, i);
+        if (key.mv_size != start.len + first.len || memcmp((char *)key.mv_data + start.len, first.data, first.len) != 0) {
+            code = MDB_CORRUPTED;
+            break;
+        }
         g->blocks[i].place = lmdb_place(space->env, data);
         g->blocks[i].bytes = (uint32_t)data.mv_size;
         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
-    g->is_placed = true;
+    g->is_placed = code == 0 || code == MDB_NOTFOUND;
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
@@ -730,9 +736,10 @@ static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, sl
 {
     const run_memory *m = space->memory;
     const uint64_t hash = place_hash(store, key);
-    state_lmdb_key place = { 0 };
+    state_lmdb_key place;
     int code = remember(txn, space);
 
+    place.len = 0;
     *known = false;
     if (code != 0) return code;
     if (guide_may_have(m->in_order[0], hash)) code = get_in_tree(txn, space, m->book.erased > 0, store, key, value, known);
