@@ -65,6 +65,7 @@ static void print_row(text *out, const agg_list *l, const batch *in, uint32_t ro
 {
     const fetch *records = l->task->current;
     text shown = TEXT_EMPTY;
+    uint32_t record;
 
     for (uint32_t k = 0; k < l->key_count; k++) {
         value v = column_get(&in->columns[k], row);
@@ -75,9 +76,9 @@ static void print_row(text *out, const agg_list *l, const batch *in, uint32_t ro
                     some.len < shown.len ? "..." : "");
     }
     text_free(&shown);
-    if (records != NULL && in->row_offset == records->offset) {
+    if (task_find_record(l->task, in->row_offset, row, &record)) {
         text_printf(out, " at topic %.*s, partition %d, offset %lld", SLICE_ARG(l->task->current_topic), records->partition,
-                    (long long)records->offset[row]);
+                    (long long)records->offset[record]);
     }
 }
 

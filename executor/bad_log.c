@@ -55,25 +55,11 @@ static void add_base64_field(text *out, const char *name, slice bytes)
     print_json_value(out, &type_bytes, &v);
 }
 
-/* The record at that offset, of those being read: rows of a batch are in their order, but may be fewer, or several of one. */
-static bool find_record(const fetch *from, int64_t offset, uint32_t *record)
-{
-    uint32_t low = 0, high = from->rows;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (from->offset[middle] < offset) low = middle + 1;
-        else high = middle;
-    }
-    *record = low;
-    return low < from->rows && from->offset[low] == offset;
-}
-
 void bad_log_add(bad_log *l, task *t, bad_kind kind, const int64_t *row_offset, uint32_t row, const char *reason)
 {
     const fetch *from = t->current;
     uint32_t record = 0;
-    bool has_record = from != NULL && row_offset != NULL && find_record(from, row_offset[row], &record);
+    bool has_record = task_find_record(t, row_offset, row, &record);
     int used = 0;
 
     l->counts[kind]++;

@@ -3,16 +3,11 @@
 #include "executor/change_list.h"
 
 #include "core/bytes.h"
+#include "core/must.h"
 
 #include <stdlib.h>
 
 #define DIGITS 10 /* bytes: eight of a key's beginning, two of the store */
-
-static void *must(void *memory)
-{
-    if (memory == NULL) abort(); /* as all small allocations */
-    return memory;
-}
 
 void change_list_add(change_list *list, state_change change)
 {

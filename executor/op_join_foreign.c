@@ -4,6 +4,7 @@
  *
  * The left rows of a foreign key are one entry of state, by left key: a foreign key of very many rows rewrites its list
  * whenever one of them changes. */
+#include "core/must.h"
 #include "executor/key.h"
 #include "executor/op_join.h"
 
@@ -39,12 +40,6 @@ typedef struct foreign_op {
     uint32_t answer_count, answer_room;
     text scratch;
 } foreign_op;
-
-static void *must(void *memory)
-{
-    if (memory == NULL) abort();
-    return memory;
-}
 
 /* ---- the payload ---- */
 

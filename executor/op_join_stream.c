@@ -7,6 +7,7 @@
  * A row of a side that is kept (LEFT, RIGHT, FULL) and has no match comes out padded with nulls: at once, unless the join
  * has a GRACE; then when its window has closed, in order of time, before the row that closed it. */
 #include "core/date.h"
+#include "core/must.h"
 #include "executor/event_time.h"
 #include "executor/key.h"
 #include "executor/op_join.h"
@@ -61,12 +62,6 @@ typedef struct stream_join_op {
 #define STRETCH_MS_MIN 1000
 #define EXPIRE_KEYS_MAX 20000 /* in one epoch: the rest follows in the next */
 #define EMISSIONS_MAX 4096    /* gathered before they are given on */
-
-static void *must(void *memory)
-{
-    if (memory == NULL) abort();
-    return memory;
-}
 
 /* ---- the payload ---- */
 

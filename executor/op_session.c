@@ -3,6 +3,7 @@
  *
  * The state of a key is the list of its sessions that are still kept, by start. Rows find their session one after another,
  * since each may change the sessions of the next; they are stepped together, up to the next merge. */
+#include "core/must.h"
 #include "executor/agg_list.h"
 #include "executor/event_time.h"
 #include "executor/key.h"
@@ -55,12 +56,6 @@ typedef struct session_op {
     uint32_t emission_count, emission_room;
     const header_list *headers; /* every-change: of the row at hand; NULL: none */
 } session_op;
-
-static void *must(void *memory)
-{
-    if (memory == NULL) abort();
-    return memory;
-}
 
 /* ---- the payload ---- */
 

@@ -3,8 +3,8 @@
 #include "executor/state_table.h"
 
 #include "core/hash.h"
+#include "core/must.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 typedef uint64_t slot; /* 0: free */
@@ -29,15 +29,6 @@ struct state_table {
 #define FIRST_SLOTS 64
 #define UPDATES_FIRST 65536
 #define ADDRESS_BITS 48 /* of user space, on every 64-bit system weir is built for */
-
-static void *must(void *memory)
-{
-    if (memory == NULL) {
-        fprintf(stderr, "weir: out of memory for state\n");
-        abort();
-    }
-    return memory;
-}
 
 static slot slot_of(entry *e)
 {

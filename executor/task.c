@@ -215,6 +215,21 @@ const event_time *task_time_behind(const op *self)
     return NULL;
 }
 
+bool task_find_record(const task *t, const int64_t *row_offset, uint32_t row, uint32_t *record)
+{
+    const fetch *from = t->current;
+    uint32_t low = 0, high = from == NULL ? 0 : from->rows;
+
+    if (from == NULL || row_offset == NULL) return false;
+    while (low < high) { /* a batch has its rows in their order, but may have fewer, or several of one */
+        uint32_t middle = low + (high - low) / 2;
+        if (from->offset[middle] < row_offset[row]) low = middle + 1;
+        else high = middle;
+    }
+    *record = low;
+    return low < from->rows && from->offset[low] == row_offset[row];
+}
+
 static void report_expression(void *self, uint32_t row, const char *reason)
 {
     task *t = self;

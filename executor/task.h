@@ -105,6 +105,8 @@ void task_place_rows(const task_input *input, batch *rows);
 /* What a block says of its upstream, once its rows have been entered. */
 weir_rc task_mark(task *t, task_input *input, const block_mark *mark, weir_error *err) WEIR_CHECKED;
 /* The error of class storage that a record of a repartition topic is no block. */
+/* Which of the records being read a row came from, by the offset that its batch has for it. False: none, or that is not known. */
+bool task_find_record(const task *t, const int64_t *row_offset, uint32_t row, uint32_t *record);
 weir_rc task_fail_block(const task *t, int32_t partition, int64_t offset, weir_error *err) WEIR_CHECKED;
 /* Rows that come from elsewhere than a record: a snapshot's. */
 weir_rc task_enter(task *t, task_input *input, batch *rows, weir_error *err) WEIR_CHECKED;

@@ -1,16 +1,12 @@
 /* storage/run_guide.c - see run_guide.h. The filter's looks are one word each, see hash_filter_bits(). */
 #include "storage/run_guide.h"
 
+#include "core/must.h"
+
 #include <stdlib.h>
 
 #define KEYS_A_WORD 4 /* 1 in 200 is wrong */
 #define WORDS_MIN 8
-
-static void *must(void *memory)
-{
-    if (memory == NULL) abort(); /* as all small allocations */
-    return memory;
-}
 
 static void guide_free(run_guide *g)
 {

@@ -206,8 +206,7 @@ static bool is_for_tree(const run_book *book, size_t bytes)
 {
     const run_limits *limits = &state_run_limits;
 
-    if (book->run_count == 0) return bytes <= limits->epoch_bytes && book->tree_bytes <= limits->tree_bytes;
-    return bytes <= limits->epoch_bytes && book->tree_bytes + bytes <= limits->tree_bytes;
+    return bytes <= limits->epoch_bytes && book->tree_bytes + (book->run_count == 0 ? 0 : bytes) <= limits->tree_bytes;
 }
 
 int state_lmdb_apply(MDB_txn *txn, const state_space *space, const state_change *changes, uint32_t count,

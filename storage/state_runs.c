@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 #include "core/hash.h"
+#include "core/must.h"
 #include "core/text.h"
 
 #include <errno.h>
@@ -89,14 +90,6 @@ static run run_in_book(slice book, uint32_t i)
     return read_run(book.data + BOOK_HEAD_BYTES + (size_t)i * RUN_BYTES);
 }
 
-static void *must_alloc(size_t bytes)
-{
-    void *memory = calloc(1, bytes);
-
-    if (memory == NULL) abort(); /* as all small allocations */
-    return memory;
-}
-
 int runs_load(MDB_txn *txn, const state_space *space, run_book *out)
 {
     slice stored;
@@ -111,10 +104,10 @@ int runs_load(MDB_txn *txn, const state_space *space, run_book *out)
     out->erased = read_u64(&in);
     out->run_count = read_u32(&in);
     out->merge_count = read_u32(&in);
-    out->runs = must_alloc((count + 2) * sizeof *out->runs); /* room for one that is added, see runs_add() */
+    out->runs = must(calloc(1, (count + 2) * sizeof *out->runs)); /* room for one that is added, see runs_add() */
     for (uint32_t i = 0; i < count; i++) out->runs[i] = read_run(read_bytes(&in, RUN_BYTES));
     if ((size_t)(in.end - in.at) / (RUN_BYTES + 4) < out->merge_count) return MDB_CORRUPTED;
-    out->merges = must_alloc((out->merge_count + count + 1) * sizeof *out->merges);
+    out->merges = must(calloc(1, (out->merge_count + count + 1) * sizeof *out->merges));
     for (uint32_t i = 0; i < out->merge_count; i++) {
         run_merge *m = &out->merges[i];
         const char *at = read_bytes(&in, RUN_BYTES);
@@ -498,7 +491,7 @@ static int layers_add(layers *m, layer_kind kind, MDB_txn *txn, const state_spac
 
 static void layers_make(layers *m, uint32_t room)
 {
-    *m = (layers){ .items = must_alloc(room * sizeof *m->items) };
+    *m = (layers){ .items = must(calloc(1, room * sizeof *m->items)) };
 }
 
 int layers_open(layers *m, MDB_txn *txn, const state_space *space)
@@ -677,7 +670,7 @@ static int remember(MDB_txn *txn, const state_space *space)
         const run *r = &m->book.runs[i];
         if (guide_of(space, r->id) == NULL && (code = read_guide(txn, space, r)) != 0) return code;
     }
-    m->in_order = must_alloc((m->book.run_count + 1) * sizeof *m->in_order);
+    m->in_order = must(calloc(1, (m->book.run_count + 1) * sizeof *m->in_order));
     m->in_order[0] = guide_of(space, GUIDE_OF_TREE);
     for (uint32_t i = 0; i < m->book.run_count; i++) m->in_order[i + 1] = guide_of(space, m->book.runs[i].id);
     m->book_txn = number;
@@ -889,7 +882,7 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
     growth->entries += (int64_t)made.entries;
     growth->bytes += (int64_t)made.bytes;
     if (!has_blocks) return 0;
-    if (book->runs == NULL) book->runs = must_alloc(2 * sizeof *book->runs);
+    if (book->runs == NULL) book->runs = must(calloc(1, 2 * sizeof *book->runs));
     memmove(book->runs + 1, book->runs, book->run_count++ * sizeof *book->runs);
     book->runs[0] = made;
     return 0;
@@ -911,7 +904,7 @@ static void plan_merges(const state_space *space, run_book *book)
 {
     uint32_t tier = 0;
 
-    if (book->merges == NULL) book->merges = must_alloc((book->run_count + 1) * sizeof *book->merges);
+    if (book->merges == NULL) book->merges = must(calloc(1, (book->run_count + 1) * sizeof *book->merges));
     for (uint32_t from = 0, to; from < book->run_count; from = to) {
         to = from + 1;
         if (tier_of(&book->runs[from]) > tier) tier = tier_of(&book->runs[from]);
