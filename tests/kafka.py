@@ -310,11 +310,12 @@ def results_larger_than_a_topic_takes(h):
 COUNTING = ("CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='${p}s', value_format='JSON');\n"
             "CREATE TABLE t WITH (kafka_topic='${p}t') AS SELECT v, COUNT(*) AS n FROM s GROUP BY v;")
 MANY = 100000 if SANITIZED else 300000
+LONG = 4  # so many times that, where the work must go on while something happens to the broker
 
 
-def feed_many(h):
+def feed_many(h, times=1):
     h.weir('produce', h.topic('s'), '--partitions', '4', '--key-separator', ':',
-           stdin=''.join('k%d:{"v":%d}\n' % (i % 50, i % 7) for i in range(MANY)))
+           stdin=''.join('k%d:{"v":%d}\n' % (i % 50, i % 7) for i in range(MANY)) * times)
 
 
 def has_output(h):
@@ -367,7 +368,7 @@ SLOWLY = ('-X', 'fetch.message.max.bytes=1000')
 
 @outage
 def a_broker_killed_under_load(h):
-    feed_many(h)
+    feed_many(h, LONG)
     engine = Engine(h, COUNTING, *SLOWLY)
     try:
         engine.wait_until(lambda: has_output(h), 'output')
@@ -377,16 +378,16 @@ def a_broker_killed_under_load(h):
         finally:
             broker('again')
         contains(engine.messages(), 'broker', 'Kafka at ' + BROKER)
-        wait_for_counts(h, engine, 1)
+        wait_for_counts(h, engine, LONG)
         feed_many(h)
-        wait_for_counts(h, engine, 2)
+        wait_for_counts(h, engine, LONG + 1)
     finally:
         engine.stop()
 
 
 @outage
 def a_broker_paused_under_load(h):
-    feed_many(h)
+    feed_many(h, LONG)
     engine = Engine(h, COUNTING, '-X', 'socket.timeout.ms=2000', *SLOWLY)
     try:
         engine.wait_until(lambda: has_output(h), 'output')
@@ -395,9 +396,9 @@ def a_broker_paused_under_load(h):
             engine.wait_until(lambda: 'waits and tries again' in engine.messages(), 'a message')
         finally:
             broker('resume')
-        wait_for_counts(h, engine, 1)
+        wait_for_counts(h, engine, LONG)
         feed_many(h)
-        wait_for_counts(h, engine, 2)
+        wait_for_counts(h, engine, LONG + 1)
     finally:
         engine.stop()
 
@@ -453,7 +454,7 @@ def rows_inserted_together(h):
 
 def an_outage_is_told(h, leaves, returns):
     """Within seconds: on stderr, by SHOW QUERIES and DESCRIBE, which do not wait for the broker themselves."""
-    feed_many(h)
+    feed_many(h, LONG)
     server = Server(h, *SLOWLY)
     counted = lambda: sorted(x['row']['columns'] for x in server.ask('/query', 'SELECT v, n FROM t;')[1] if 'row' in x)
     try:
@@ -474,7 +475,7 @@ def an_outage_is_told(h, leaves, returns):
         finally:
             broker(returns)
         server.wait_until(lambda: 'goes on' in server.messages().split('waits and tries again')[-1], 'that it goes on', 120)
-        server.wait_until(lambda: counted() == [[v, sum(i % 7 == v for i in range(MANY))] for v in range(7)], 'the counts', 120)
+        server.wait_until(lambda: counted() == [[v, sum(i % 7 == v for i in range(MANY)) * LONG] for v in range(7)], 'the counts', 120)
     finally:
         server.stop()
 
@@ -491,7 +492,7 @@ def a_commit_that_a_dead_broker_keeps_waiting(h):
 
 def a_stop_without_the_broker(h, kind, leaves, returns):
     """In the midst of work: it tells what it waits for, ends within its time, and what it had begun is done again, once."""
-    feed_many(h)
+    feed_many(h, LONG)
     engine = kind(h, *([COUNTING] if kind is Engine else []), *SLOWLY)
     try:
         if kind is Server:
@@ -515,7 +516,7 @@ def a_stop_without_the_broker(h, kind, leaves, returns):
         contains(engine.messages(), 'stopping: the queries have not ended yet, which takes Kafka at ' + BROKER)
     engine = Engine(h, COUNTING)
     try:
-        wait_for_counts(h, engine, 1)
+        wait_for_counts(h, engine, LONG)
     finally:
         engine.stop()
 
