@@ -2,6 +2,7 @@
 #include "executor/agg_list.h"
 
 #include "core/json.h"
+#include "core/packed.h"
 #include "core/utf8.h"
 
 #include <stdlib.h>
@@ -14,6 +15,12 @@ static uint32_t accumulator_bytes(const call *c)
     return (bytes + 15) & ~15u;
 }
 
+/* Without tails: it is what it is in memory. */
+static bool is_plain(const call *c)
+{
+    return c->fn->agg->encode == NULL;
+}
+
 void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *a)
 {
     *l = (agg_list){ .task = t, .calls = s->aggregate.calls, .count = s->aggregate.call_count, .bytes = sizeof(group),
@@ -24,6 +31,9 @@ void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *
         l->offsets[i] = l->bytes;
         l->bytes += accumulator_bytes(l->calls[i].call);
     }
+    l->word_count = 1;
+    for (uint32_t i = 0; i < l->count; i++) l->word_count += is_plain(l->calls[i].call) ? accumulator_bytes(l->calls[i].call) / 8 : 0;
+    l->words = ARENA_ARRAY(a, uint64_t, l->word_count);
 }
 
 column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows)
@@ -163,19 +173,22 @@ void group_encode(void *list, const void *payload, text *out)
 
     text_add_char(out, (char)((g->is_emitted ? GROUP_EMITTED : 0) | (g->is_final ? GROUP_FINAL : 0) |
                               (g->last != NULL ? GROUP_LAST : 0)));
-    text_add_u64(out, (uint64_t)g->event_ms);
     if (g->last != NULL) {
         text_add_varint(out, g->last_len);
         text_add(out, (slice){ g->last, g->last_len });
     }
+    uint64_t *word = l->words;
+    *word++ = (uint64_t)g->event_ms;
+    for (uint32_t i = 0; i < l->count; i++) {
+        if (!is_plain(l->calls[i].call)) continue;
+        uint32_t bytes = accumulator_bytes(l->calls[i].call);
+        memcpy(word, (const char *)payload + l->offsets[i], bytes);
+        word += bytes / 8;
+    }
+    text_add_packed(out, l->words, l->word_count);
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
-        const char *acc = (const char *)payload + l->offsets[i];
-        if (c->fn->agg->encode != NULL) {
-            c->fn->agg->encode(c, acc, out);
-        } else {
-            text_add(out, (slice){ acc, c->fn->agg->bytes_of != NULL ? c->fn->agg->bytes_of(c) : c->fn->agg->bytes });
-        }
+        if (!is_plain(c)) c->fn->agg->encode(c, (const char *)payload + l->offsets[i], out);
     }
 }
 
@@ -196,23 +209,25 @@ bool group_decode(void *list, reader_bytes *in, void *payload)
     uint8_t flags = read_u8(in);
 
     group_init(list, payload);
-    g->event_ms = (int64_t)read_u64(in);
     g->is_emitted = flags & GROUP_EMITTED;
     g->is_final = flags & GROUP_FINAL;
     if (flags & GROUP_LAST) {
         slice packed = read_slice(in);
         if (!in->bad && packed.len > 0) remember_bytes(l, g, packed);
     }
+    const uint64_t *word = l->words;
+    if (read_packed(in, l->words, l->word_count)) g->event_ms = (int64_t)*word++;
     for (uint32_t i = 0; i < l->count && !in->bad; i++) {
         const call *c = l->calls[i].call;
         char *acc = (char *)payload + l->offsets[i];
-        if (c->fn->agg->decode != NULL) {
-            if (!c->fn->agg->decode(c, l->context.slab, in, acc)) in->bad = true;
-        } else {
-            uint32_t bytes = c->fn->agg->bytes_of != NULL ? c->fn->agg->bytes_of(c) : c->fn->agg->bytes;
-            const char *from = read_bytes(in, bytes);
-            if (from != NULL) memcpy(acc, from, bytes);
+        if (is_plain(c)) {
+            memcpy(acc, word, accumulator_bytes(c));
+            word += accumulator_bytes(c) / 8;
         }
+    }
+    for (uint32_t i = 0; i < l->count && !in->bad; i++) {
+        const call *c = l->calls[i].call;
+        if (!is_plain(c) && !c->fn->agg->decode(c, l->context.slab, in, (char *)payload + l->offsets[i])) in->bad = true;
     }
     if (in->bad) group_drop(list, payload);
     return !in->bad;

@@ -25,6 +25,8 @@ typedef struct agg_list {
     uint32_t count;
     uint32_t *offsets;   /* of each accumulator, from the group's beginning */
     uint32_t bytes;      /* of a group with all of them */
+    uint64_t *words;     /* where a group's time and its accumulators without tails lie side by side to be packed */
+    uint32_t word_count;
     const schema *out;   /* the step's: the results are its value columns */
     uint32_t key_count;
     bool keeps_last;

@@ -187,7 +187,7 @@ static void print_types(text *out, const schema *s, uint32_t from, uint32_t to)
 
 static void print_aggregate_layout(text *out, const step *s)
 {
-    text_add_c(out, "aggregate by ");
+    text_add_c(out, "packed aggregate by ");
     print_types(out, &s->schema, 0, s->schema.key_count);
     if (s->aggregate.window.kind != WINDOW_NONE) {
         text_add_char(out, ' ');
