@@ -6,20 +6,11 @@
 
 uint64_t hash_bytes(slice bytes);
 
-/* Where the search for a hash begins in a table, or its word in a filter: not at the lowest bits, by which keys are sent to a
+/* Where the search for a hash begins in a table, or its bed in a filter: not at the lowest bits, by which keys are sent to a
  * partition and which all of a task's keys then share. */
 static inline uint32_t hash_home(uint64_t hash)
 {
     return (uint32_t)(hash >> 8);
-}
-
-/* Four bits of the word there, of a Bloom filter whose looks are one cache line each. */
-static inline uint64_t hash_filter_bits(uint64_t hash)
-{
-    uint64_t bits = hash >> 40;
-
-    return (uint64_t)1 << (bits & 63) | (uint64_t)1 << (bits >> 6 & 63) | (uint64_t)1 << (bits >> 12 & 63) |
-           (uint64_t)1 << (bits >> 18 & 63);
 }
 
 /* A 64-bit mix of one number, with a seed to chain columns. */

@@ -200,14 +200,29 @@ weir_rc state_table_find(state_table *t, slice key, bool add, entry **found, wei
     return find_hashed(t, key, hash_bytes(key), add, found, err);
 }
 
+#define ROWS_AT_A_TIME 64
+
+/* Those that are not in memory. */
+static void expect_missing(const state_table *t, const slice *keys, const uint32_t *rows, const uint64_t *hashes, uint32_t count)
+{
+    uint64_t missing[ROWS_AT_A_TIME];
+    uint32_t missing_count = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        missing[missing_count] = hashes[i];
+        missing_count += keys[rows[i]].data != NULL && probe(t, hashes[i], keys[rows[i]]) == NULL;
+    }
+    task_state_expect(t->state, t->store, missing, missing_count);
+}
+
 weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows, entry **found, weir_error *err)
 {
-    uint64_t hashes[64];
-    uint32_t members[64];
+    uint64_t hashes[ROWS_AT_A_TIME];
+    uint32_t members[ROWS_AT_A_TIME];
 
     /* By the block: hash all and ask for their slots' cache lines, then probe. */
-    for (uint32_t base = 0; base < rows.count; base += 64) {
-        uint32_t count = rows.count - base < 64 ? rows.count - base : 64;
+    for (uint32_t base = 0; base < rows.count; base += ROWS_AT_A_TIME) {
+        uint32_t count = rows.count - base < ROWS_AT_A_TIME ? rows.count - base : ROWS_AT_A_TIME;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t r = rows.index == NULL ? base + i : rows.index[base + i];
             members[i] = r;
@@ -218,6 +233,7 @@ weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows,
             entry *first = slot_entry(t->slots[hash_home(hashes[i]) & t->mask]);
             if (first != NULL) __builtin_prefetch(first);
         }
+        if (t->stored_elsewhere) expect_missing(t, keys, members, hashes, count);
         for (uint32_t i = 0; i < count; i++) {
             uint32_t r = members[i];
             found[r] = NULL;

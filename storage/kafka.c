@@ -446,6 +446,7 @@ const storage_class kafka_storage_class = {
     .task_state_open = kafka_task_open,
     .task_state_close = kafka_task_close,
     .task_state_get = kafka_task_get,
+    .task_state_expect = kafka_task_expect,
     .task_state_size = kafka_task_size,
     .task_state_scan = kafka_task_scan,
     .snapshot_open = kafka_snapshot_open,

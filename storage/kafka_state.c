@@ -512,6 +512,11 @@ weir_rc kafka_task_get(task_state *base, uint16_t store, slice key, slice *value
     return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "read state", err);
 }
 
+void kafka_task_expect(task_state *base, uint16_t store, const uint64_t *hashes, uint32_t count)
+{
+    runs_expect(&((kafka_task *)base)->memory, store, hashes, count);
+}
+
 weir_rc kafka_task_scan(task_state *base, uint16_t store, slice from, slice to, state_cursor **out, weir_error *err)
 {
     kafka_task *t = (kafka_task *)base;

@@ -300,6 +300,7 @@ const storage_class local_storage_class = {
     .task_state_open = local_task_state_open,
     .task_state_close = local_task_state_close,
     .task_state_get = local_task_state_get,
+    .task_state_expect = local_task_state_expect,
     .task_state_size = local_task_state_size,
     .task_state_scan = local_task_state_scan,
     .snapshot_open = local_snapshot_open,

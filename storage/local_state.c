@@ -130,6 +130,11 @@ weir_rc local_task_state_get(task_state *base, uint16_t store, slice key, slice 
     return code == 0 ? WEIR_OK : lmdb_fail(local_client_storage(t->client)->env, code, "read state", err);
 }
 
+void local_task_state_expect(task_state *base, uint16_t store, const uint64_t *hashes, uint32_t count)
+{
+    runs_expect(&state_of(base)->memory, store, hashes, count);
+}
+
 weir_rc local_task_state_scan(task_state *base, uint16_t store, slice from, slice to, state_cursor **out, weir_error *err)
 {
     local_state *t = state_of(base);

@@ -1,16 +1,16 @@
-/* storage/run_guide.c - see run_guide.h. The filter's looks are one word each, see hash_filter_bits(). */
+/* storage/run_guide.c - see run_guide.h. */
 #include "storage/run_guide.h"
 
 #include "core/must.h"
 
 #include <stdlib.h>
 
-#define KEYS_A_WORD 4 /* 1 in 200 is wrong */
-#define WORDS_MIN 8
+#define KEYS_A_BED 16 /* 1 look in 1,000 is wrong */
+#define BEDS_MIN 2
 
 static void guide_free(run_guide *g)
 {
-    free(g->words);
+    free(g->beds);
     free(g->blocks);
     text_free(&g->firsts);
     free(g);
@@ -50,7 +50,7 @@ void guides_drop(run_guides *g, uint64_t run)
 
 run_guide *guides_make(run_guides *g, uint64_t run, uint64_t keys)
 {
-    uint64_t words = keys / KEYS_A_WORD + 1;
+    uint64_t beds = keys / KEYS_A_BED + 1;
     run_guide *made = must(calloc(1, sizeof *made));
 
     guides_drop(g, run);
@@ -59,8 +59,9 @@ run_guide *guides_make(run_guides *g, uint64_t run, uint64_t keys)
         g->items = must(realloc(g->items, g->room * sizeof *g->items));
     }
     made->run = run;
-    made->word_count = words < WORDS_MIN ? WORDS_MIN : words > UINT32_MAX ? UINT32_MAX : (uint32_t)words;
-    made->words = must(calloc(made->word_count, sizeof *made->words));
+    made->bed_count = beds < BEDS_MIN ? BEDS_MIN : beds > UINT32_MAX ? UINT32_MAX : (uint32_t)beds;
+    made->beds = must(aligned_alloc(sizeof *made->beds, made->bed_count * sizeof *made->beds));
+    memset(made->beds, 0, made->bed_count * sizeof *made->beds);
     g->items[g->count++] = made;
     g->changes++;
     return made;
@@ -70,18 +71,21 @@ run_guide *guides_make(run_guides *g, uint64_t run, uint64_t keys)
 
 void guide_add_key(run_guide *g, uint64_t hash)
 {
-    *guide_word(g, hash) |= hash_filter_bits(hash);
+    guide_bed *bed = guide_bed_of(g, hash);
+    const uint64_t places = guide_places(hash);
+
+    for (int i = 0; i < 4; i++) bed->words[i] |= guide_bits(places, i);
     g->keys++;
 }
 
 bool guide_is_full(const run_guide *g)
 {
-    return g->keys > (uint64_t)g->word_count * KEYS_A_WORD * 2;
+    return g->keys > (uint64_t)g->bed_count * KEYS_A_BED * 2;
 }
 
 void guide_forget_keys(run_guide *g)
 {
-    memset(g->words, 0, g->word_count * sizeof *g->words);
+    memset(g->beds, 0, g->bed_count * sizeof *g->beds);
     g->keys = 0;
 }
 

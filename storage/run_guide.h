@@ -15,10 +15,16 @@ typedef struct guide_block {
     uint32_t first_end; /* in `firsts` */
 } guide_block;
 
+/* Where a key's eight bits of a filter are, two in each word: a look is one line of the cache (a blocked Bloom filter, Putze et al.
+ * 2007). */
+typedef struct guide_bed {
+    uint64_t words[4];
+} __attribute__((aligned(32))) guide_bed;
+
 typedef struct run_guide {
     uint64_t run;
-    uint64_t *words; /* of the filter */
-    uint32_t word_count;
+    guide_bed *beds; /* of the filter */
+    uint32_t bed_count;
     uint64_t keys; /* added to the filter */
     guide_block *blocks;
     uint32_t block_count, block_room;
@@ -40,15 +46,33 @@ run_guide *guides_find(const run_guides *g, uint64_t run);
 run_guide *guides_make(run_guides *g, uint64_t run, uint64_t keys);
 void guides_drop(run_guides *g, uint64_t run);
 
-/* Its word of the filter for a key's hash. */
-static inline uint64_t *guide_word(const run_guide *g, uint64_t hash)
+/* Its bed for a key's hash. */
+static inline guide_bed *guide_bed_of(const run_guide *g, uint64_t hash)
 {
-    return &g->words[(uint64_t)hash_home(hash) * g->word_count >> 32];
+    return &g->beds[(uint64_t)hash_home(hash) * g->bed_count >> 32];
+}
+
+/* The bits in a word of the bed; places: guide_places() of the hash. */
+static inline uint64_t guide_bits(uint64_t places, int word)
+{
+    return (uint64_t)1 << (places >> (16 + 12 * word) & 63) | (uint64_t)1 << (places >> (22 + 12 * word) & 63);
+}
+
+/* Six bits for each of the eight, at the top, where a product depends on all bits of the hash. */
+static inline uint64_t guide_places(uint64_t hash)
+{
+    return hash * UINT64_C(0xE7037ED1A0B428DB);
 }
 
 static inline bool guide_may_have(const run_guide *g, uint64_t hash)
 {
-    return (*guide_word(g, hash) & hash_filter_bits(hash)) == hash_filter_bits(hash);
+    const guide_bed *bed = guide_bed_of(g, hash);
+    const uint64_t places = guide_places(hash);
+
+    for (int i = 0; i < 4; i++) {
+        if ((bed->words[i] & guide_bits(places, i)) != guide_bits(places, i)) return false;
+    }
+    return true;
 }
 
 void guide_add_key(run_guide *g, uint64_t hash);

@@ -150,9 +150,14 @@ void runs_free(run_book *book)
 
 /* ---- what a task remembers ---- */
 
+static uint64_t hash_in_store(uint16_t store, uint64_t hash)
+{
+    return hash ^ store * UINT64_C(0x9E3779B97F4A7C15);
+}
+
 static uint64_t place_hash(uint16_t store, slice key)
 {
-    return hash_bytes(key) ^ store * UINT64_C(0x9E3779B97F4A7C15);
+    return hash_in_store(store, hash_bytes(key));
 }
 
 /* NULL: a reader, or a run that was written before this process came to it. */
@@ -747,6 +752,14 @@ static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, sl
         code = get_in_block(txn, space, g, block, first, key, value, known);
     }
     return code;
+}
+
+void runs_expect(const run_memory *m, uint16_t store, const uint64_t *hashes, uint32_t count)
+{
+    if (m->in_order == NULL || m->in_order_changes != m->guides.changes) return; /* the first look finds them */
+    for (uint32_t i = 0; i <= m->book.run_count; i++) {
+        for (uint32_t k = 0; k < count; k++) __builtin_prefetch(guide_bed_of(m->in_order[i], hash_in_store(store, hashes[k])));
+    }
 }
 
 int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found)

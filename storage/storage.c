@@ -281,6 +281,11 @@ weir_rc task_state_get(task_state *t, uint16_t store, slice key, slice *content,
     return t->class->task_state_get(t, store, key, content, found, err);
 }
 
+void task_state_expect(task_state *t, uint16_t store, const uint64_t *hashes, uint32_t count)
+{
+    t->class->task_state_expect(t, store, hashes, count);
+}
+
 weir_rc task_state_size(task_state *t, uint64_t *bytes, uint64_t *entries, weir_error *err)
 {
     return t->class->task_state_size(t, bytes, entries, err);
