@@ -16,8 +16,8 @@
 #define CHANGES_AHEAD 8 /* so far before they are written their bytes are asked for, which lie anywhere in memory */
 #define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
-/* A block that fills four pages of overflow but for LMDB's header. */
-run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (size_t)256 << 10, .block_bytes = 2 * 4096 - 16,
+/* A block that fills a page of overflow but for LMDB's header. */
+run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (size_t)256 << 10, .block_bytes = 4096 - 16,
                                 .tier_bytes = (size_t)1 << 20, .least_bytes = (size_t)64 << 10 };
 
 /* ---- keys ---- */
