@@ -153,6 +153,14 @@ void agg_list_merge(agg_list *l, char *into, const char *from, uint32_t row)
 
 /* ---- as payload ---- */
 
+payload_class group_class(agg_list *l)
+{
+    bool has_tails = l->keeps_last;
+
+    for (uint32_t i = 0; i < l->count; i++) has_tails |= l->calls[i].call->fn->agg->drop != NULL;
+    return (payload_class){ l, l->bytes, group_init, group_encode, group_decode, has_tails ? group_drop : NULL };
+}
+
 void group_init(void *list, void *payload)
 {
     agg_list *l = list;

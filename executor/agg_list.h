@@ -53,7 +53,9 @@ void agg_list_results(agg_list *l, char *const *groups, row_set rows, column *ou
 /* row: of the input, which brings the two groups together. */
 void agg_list_merge(agg_list *l, char *into, const char *from, uint32_t row);
 
-/* A group as a payload: for the state table's payload_class, whose self is the list. */
+/* A group as a payload of a state table. */
+payload_class group_class(agg_list *l);
+/* Its functions, whose self is the list. */
 void group_init(void *list, void *payload);
 void group_encode(void *list, const void *payload, text *out);
 bool group_decode(void *list, reader_bytes *in, void *payload);

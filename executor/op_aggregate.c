@@ -70,7 +70,7 @@ static weir_rc aggregate_open(op *self, weir_error *err)
     a->is_final = self->next != NULL && self->next->step->kind == STEP_FINAL;
     a->every_change = t->shared->every_change && !a->is_final;
     agg_list_open(&a->aggs, t, self->step, self->step->wants_old, t->plan_arena);
-    const payload_class class = { &a->aggs, a->aggs.bytes, group_init, group_encode, group_decode, group_drop };
+    const payload_class class = group_class(&a->aggs);
     a->groups = state_table_new(t->state, (uint16_t)self->step->id, &class, t->memory, t->shared->state_budget_bytes);
     event_time_open(&a->time, task_upstreams(self), t->plan_arena);
     a->expired_keys = arena_new(0);
