@@ -5,7 +5,7 @@
 #include "executor/commit.h"
 #include "executor/merge.h"
 
-#define WAITING_BYTES_MAX ((size_t)16 << 20) /* of outputs that the commit will write */
+#define WAITING_BYTES_MAX ((size_t)8 << 20) /* of outputs that the commit will write */
 #define STRETCHED_INTERVAL_MS 1000 /* of an epoch while behind */
 #define KAFKA_IDLE_COMMIT_MS 10    /* a transaction is not worth less */
 #define IDLE_POLL_MS 200
