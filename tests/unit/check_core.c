@@ -4,6 +4,7 @@
 #include "core/hash.h"
 #include "core/nearest.h"
 #include "core/reason.h"
+#include "core/packed.h"
 #include "core/slab.h"
 #include "core/utf8.h"
 #include "core/value.h"
@@ -96,6 +97,36 @@ START_TEST(numbers_in_bytes_come_back_and_sort)
         put_u64(after, sortable_i64(signed_numbers[i]));
         ck_assert_int_lt(memcmp(before, after, 8), 0);
         ck_assert_int_eq(unsortable_i64(get_u64(after)), signed_numbers[i]);
+    }
+    text_free(&t);
+}
+END_TEST
+
+/* ---- packed words ---- */
+
+START_TEST(packed_words_come_back_and_small_ones_are_short)
+{
+    const double prices[] = { 0.0, 100.0, -2.5, 0.1 };
+    uint64_t words[] = { 0, 1, (uint64_t)-1, 127, 128, (uint64_t)-129, UINT64_MAX >> 1, (uint64_t)INT64_MIN, UINT64_C(0x0123456789ABCDEF),
+                         1619877600000, 0, 0, 0, 0, 77 };
+    const uint32_t count = sizeof words / sizeof *words;
+    uint64_t back[sizeof words / sizeof *words];
+    text t = TEXT_EMPTY;
+
+    memcpy(&words[10], prices, sizeof prices);
+    text_add_packed(&t, words, count);
+    /* forms, then by word: 0, 1, 1, 1 (254), 2 (256), 2, 8, 1 (its high byte), 8, 6, and doubles of 0, 2, 2, 8, then 1 */
+    ck_assert_uint_eq(t.len, (count + 1) / 2 + 0 + 1 + 1 + 1 + 2 + 2 + 8 + 1 + 8 + 6 + 0 + 2 + 2 + 8 + 1);
+    reader_bytes in = read_from(text_slice(&t));
+    ck_assert(read_packed(&in, back, count));
+    ck_assert_ptr_eq(in.at, in.end);
+    ck_assert_mem_eq(back, words, sizeof words);
+    for (size_t len = 0; len < t.len; len++) { /* cut short it is refused, wherever that is */
+        char *some = malloc(len + 1);
+        memcpy(some, t.data, len);
+        in = read_from((slice){ some, len });
+        ck_assert(!read_packed(&in, back, count));
+        free(some);
     }
     text_free(&t);
 }
@@ -322,6 +353,7 @@ static void add_tests(TCase *all)
     tcase_add_test(all, an_arena_lends_apart_and_aligned);
     tcase_add_test(all, a_text_grows_and_starts_again);
     tcase_add_test(all, numbers_in_bytes_come_back_and_sort);
+    tcase_add_test(all, packed_words_come_back_and_small_ones_are_short);
     tcase_add_test(all, a_slab_keeps_pieces_apart);
     tcase_add_test(all, a_slab_says_what_a_piece_may_hold);
     tcase_add_test(all, partitions_are_those_of_kafka);
