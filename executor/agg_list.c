@@ -21,19 +21,24 @@ static bool is_plain(const call *c)
     return c->fn->agg->encode == NULL;
 }
 
+static void place_accumulators(agg_list *l, bool plain)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        if (is_plain(l->calls[i].call) != plain) continue;
+        l->offsets[i] = l->bytes;
+        l->bytes += accumulator_bytes(l->calls[i].call);
+    }
+}
+
 void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *a)
 {
     *l = (agg_list){ .task = t, .calls = s->aggregate.calls, .count = s->aggregate.call_count, .bytes = sizeof(group),
                      .out = &s->schema, .key_count = s->schema.key_count, .keeps_last = keeps_last,
                      .context = { .eval = &t->eval.context, .slab = t->memory } };
     l->offsets = ARENA_ARRAY(a, uint32_t, l->count);
-    for (uint32_t i = 0; i < l->count; i++) {
-        l->offsets[i] = l->bytes;
-        l->bytes += accumulator_bytes(l->calls[i].call);
-    }
-    l->word_count = 1;
-    for (uint32_t i = 0; i < l->count; i++) l->word_count += is_plain(l->calls[i].call) ? accumulator_bytes(l->calls[i].call) / 8 : 0;
-    l->words = ARENA_ARRAY(a, uint64_t, l->word_count);
+    place_accumulators(l, true);
+    l->plain_words = (l->bytes - (uint32_t)sizeof(group)) / 8;
+    place_accumulators(l, false);
 }
 
 column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows)
@@ -155,9 +160,8 @@ void agg_list_merge(agg_list *l, char *into, const char *from, uint32_t row)
 
 payload_class group_class(agg_list *l)
 {
-    bool has_tails = l->keeps_last;
+    bool has_tails = l->keeps_last || sizeof(group) + 8 * (size_t)l->plain_words < l->bytes;
 
-    for (uint32_t i = 0; i < l->count; i++) has_tails |= l->calls[i].call->fn->agg->drop != NULL;
     return (payload_class){ l, l->bytes, group_init, group_encode, group_decode, has_tails ? group_drop : NULL };
 }
 
@@ -185,15 +189,8 @@ void group_encode(void *list, const void *payload, text *out)
         text_add_varint(out, g->last_len);
         text_add(out, (slice){ g->last, g->last_len });
     }
-    uint64_t *word = l->words;
-    *word++ = (uint64_t)g->event_ms;
-    for (uint32_t i = 0; i < l->count; i++) {
-        if (!is_plain(l->calls[i].call)) continue;
-        uint32_t bytes = accumulator_bytes(l->calls[i].call);
-        memcpy(word, (const char *)payload + l->offsets[i], bytes);
-        word += bytes / 8;
-    }
-    text_add_packed(out, l->words, l->word_count);
+    text_add_varint(out, zigzag(g->event_ms));
+    text_add_packed(out, g + 1, l->plain_words);
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         if (!is_plain(c)) c->fn->agg->encode(c, (const char *)payload + l->offsets[i], out);
@@ -223,16 +220,8 @@ bool group_decode(void *list, reader_bytes *in, void *payload)
         slice packed = read_slice(in);
         if (!in->bad && packed.len > 0) remember_bytes(l, g, packed);
     }
-    const uint64_t *word = l->words;
-    if (read_packed(in, l->words, l->word_count)) g->event_ms = (int64_t)*word++;
-    for (uint32_t i = 0; i < l->count && !in->bad; i++) {
-        const call *c = l->calls[i].call;
-        char *acc = (char *)payload + l->offsets[i];
-        if (is_plain(c)) {
-            memcpy(acc, word, accumulator_bytes(c));
-            word += accumulator_bytes(c) / 8;
-        }
-    }
+    g->event_ms = read_zigzag(in);
+    read_packed(in, g + 1, l->plain_words);
     for (uint32_t i = 0; i < l->count && !in->bad; i++) {
         const call *c = l->calls[i].call;
         if (!is_plain(c) && !c->fn->agg->decode(c, l->context.slab, in, (char *)payload + l->offsets[i])) in->bad = true;

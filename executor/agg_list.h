@@ -25,8 +25,7 @@ typedef struct agg_list {
     uint32_t count;
     uint32_t *offsets;   /* of each accumulator, from the group's beginning */
     uint32_t bytes;      /* of a group with all of them */
-    uint64_t *words;     /* where a group's time and its accumulators without tails lie side by side to be packed */
-    uint32_t word_count;
+    uint32_t plain_words; /* of the accumulators without tails, which come first and are stored side by side, packed */
     const schema *out;   /* the step's: the results are its value columns */
     uint32_t key_count;
     bool keeps_last;

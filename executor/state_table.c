@@ -178,10 +178,9 @@ static weir_rc load(state_table *t, slice key, uint64_t hash, entry **found, wei
     return WEIR_OK;
 }
 
-static weir_rc find_hashed(state_table *t, slice key, uint64_t hash, bool add, entry **found, weir_error *err)
+/* e: what memory has for the key; NULL: nothing. */
+static weir_rc find_behind(state_table *t, slice key, uint64_t hash, entry *e, bool add, entry **found, weir_error *err)
 {
-    entry *e = probe(t, hash, key);
-
     if (e == NULL && t->stored_elsewhere) WEIR_TRY(load(t, key, hash, &e, err));
     if (e != NULL && e->is_deleted && !add) e = NULL;
     if (add && (e == NULL || e->is_deleted)) {
@@ -197,30 +196,19 @@ static weir_rc find_hashed(state_table *t, slice key, uint64_t hash, bool add, e
 
 weir_rc state_table_find(state_table *t, slice key, bool add, entry **found, weir_error *err)
 {
-    return find_hashed(t, key, hash_bytes(key), add, found, err);
+    uint64_t hash = hash_bytes(key);
+
+    return find_behind(t, key, hash, probe(t, hash, key), add, found, err);
 }
 
 #define ROWS_AT_A_TIME 64
 
-/* Those that are not in memory. */
-static void expect_missing(const state_table *t, const slice *keys, const uint32_t *rows, const uint64_t *hashes, uint32_t count)
-{
-    uint64_t missing[ROWS_AT_A_TIME];
-    uint32_t missing_count = 0;
-
-    for (uint32_t i = 0; i < count; i++) {
-        missing[missing_count] = hashes[i];
-        missing_count += keys[rows[i]].data != NULL && probe(t, hashes[i], keys[rows[i]]) == NULL;
-    }
-    task_state_expect(t->state, t->store, missing, missing_count);
-}
-
 weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows, entry **found, weir_error *err)
 {
-    uint64_t hashes[ROWS_AT_A_TIME];
+    uint64_t hashes[ROWS_AT_A_TIME], missing[ROWS_AT_A_TIME];
     uint32_t members[ROWS_AT_A_TIME];
 
-    /* By the block: hash all and ask for their slots' cache lines, then probe. */
+    /* By the block: hash all and ask for their slots' cache lines, then probe, then ask for what is not in memory. */
     for (uint32_t base = 0; base < rows.count; base += ROWS_AT_A_TIME) {
         uint32_t count = rows.count - base < ROWS_AT_A_TIME ? rows.count - base : ROWS_AT_A_TIME;
         for (uint32_t i = 0; i < count; i++) {
@@ -233,12 +221,19 @@ weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows,
             entry *first = slot_entry(t->slots[hash_home(hashes[i]) & t->mask]);
             if (first != NULL) __builtin_prefetch(first);
         }
-        if (t->stored_elsewhere) expect_missing(t, keys, members, hashes, count);
+        uint32_t missing_count = 0;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t r = members[i];
-            found[r] = NULL;
+            found[r] = keys[r].data == NULL ? NULL : probe(t, hashes[i], keys[r]);
+            missing[missing_count] = hashes[i];
+            missing_count += found[r] == NULL && keys[r].data != NULL;
+        }
+        if (t->stored_elsewhere) task_state_expect(t->state, t->store, missing, missing_count);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t r = members[i];
             if (keys[r].data == NULL) continue;
-            WEIR_TRY(find_hashed(t, keys[r], hashes[i], true, &found[r], err));
+            entry *e = found[r] != NULL ? found[r] : probe(t, hashes[i], keys[r]); /* a row before may have added it */
+            WEIR_TRY(find_behind(t, keys[r], hashes[i], e, true, &found[r], err));
         }
     }
     return WEIR_OK;

@@ -657,6 +657,11 @@ static int read_tree_guide(MDB_txn *txn, const state_space *space)
     return code;
 }
 
+static bool is_in_order(const run_memory *m)
+{
+    return m->in_order != NULL && m->in_order_changes == m->guides.changes;
+}
+
 /* The book, read once a transaction, and a guide for each of what it has, made where there is none. */
 static int remember(MDB_txn *txn, const state_space *space)
 {
@@ -664,7 +669,7 @@ static int remember(MDB_txn *txn, const state_space *space)
     size_t number = mdb_txn_id(txn);
     int code = 0;
 
-    if (m->book_txn == number && m->in_order != NULL && m->in_order_changes == m->guides.changes) return 0;
+    if (m->book_txn == number && is_in_order(m)) return 0;
     free(m->in_order);
     m->in_order = NULL; /* until all of it is there */
     runs_free(&m->book);
@@ -756,7 +761,7 @@ static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, sl
 
 void runs_expect(const run_memory *m, uint16_t store, const uint64_t *hashes, uint32_t count)
 {
-    if (m->in_order == NULL || m->in_order_changes != m->guides.changes) return; /* the first look finds them */
+    if (!is_in_order(m)) return; /* the first look finds them */
     for (uint32_t i = 0; i <= m->book.run_count; i++) {
         for (uint32_t k = 0; k < count; k++) __builtin_prefetch(guide_bed_of(m->in_order[i], hash_in_store(store, hashes[k])));
     }
