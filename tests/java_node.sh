@@ -37,14 +37,16 @@ node_prepare() {
 }
 
 # READY ARGUMENT...: starts java with the arguments, and returns when the command READY succeeds. In a session of its own it
-# outlives the shell that started it, and gets none of its signals.
+# outlives the shell that started it, and gets none of its signals. Until it is java its command line is this shell's: that it
+# lives is asked of the process.
 node_launch() {
-    local ready=$1 tries
+    local ready=$1 tries pid
     shift
     setsid java "$@" < /dev/null > "$node/out" 2>&1 &
-    echo $! > "$node/pid"
+    pid=$!
+    echo "$pid" > "$node/pid"
     for tries in $(seq 600); do
-        node_pid > /dev/null || { tail -n 5 "$node/out" >&2; fail "the $what ended as it started"; }
+        kill -0 "$pid" 2> /dev/null || { tail -n 5 "$node/out" >&2; fail "the $what ended as it started"; }
         if "$ready"; then
             echo "a $what runs $place"
             return
