@@ -21,6 +21,7 @@ struct state_table {
     uint32_t told_count;   /* of them, handed out by state_table_news() */
     uint32_t update_count, update_room;
     size_t dirty_bytes;    /* fixed parts of dirty entries: tails come on top */
+    arena *stored;         /* what was looked for last */
     uint16_t store;
     bool stored_elsewhere; /* the committed state may hold keys that memory does not */
     uint32_t update_limit; /* the update log is shortened when it reaches this */
@@ -62,6 +63,7 @@ state_table *state_table_new(task_state *state, uint16_t store, const payload_cl
     t->budget_bytes = budget_bytes;
     t->slots = must(calloc(FIRST_SLOTS, sizeof *t->slots));
     t->mask = FIRST_SLOTS - 1;
+    t->stored = arena_new(0);
     t->update_limit = UPDATES_FIRST;
     return t;
 }
@@ -83,6 +85,7 @@ void state_table_free(state_table *t)
 {
     if (t == NULL) return;
     drop_all(t);
+    arena_free(t->stored);
     free(t->slots);
     free(t->updates);
     free(t);
@@ -156,16 +159,12 @@ static void remove_slot(state_table *t, entry *e)
     t->used--;
 }
 
-static weir_rc load(state_table *t, slice key, uint64_t hash, entry **found, weir_error *err)
+/* Brings what is stored into memory. */
+static weir_rc take_in(state_table *t, slice key, uint64_t hash, slice stored, entry **found, weir_error *err)
 {
-    slice stored;
-    bool is_there;
-
-    *found = NULL;
-    WEIR_TRY(task_state_get(t->state, t->store, key, &stored, &is_there, err));
-    if (!is_there) return WEIR_OK;
     entry *e = insert(t, hash, key);
     reader_bytes in = read_from(stored);
+
     memset(entry_payload(e), 0, t->class.bytes);
     e->is_stored = true;
     if (!t->class.decode(t->class.self, &in, entry_payload(e)) || in.at != in.end) {
@@ -178,11 +177,10 @@ static weir_rc load(state_table *t, slice key, uint64_t hash, entry **found, wei
     return WEIR_OK;
 }
 
-/* e: what memory has for the key; NULL: nothing. */
-static weir_rc find_behind(state_table *t, slice key, uint64_t hash, entry *e, bool add, entry **found, weir_error *err)
+/* e: what there is for the key; NULL: nothing. */
+static entry *use(state_table *t, slice key, uint64_t hash, entry *e, bool add)
 {
-    if (e == NULL && t->stored_elsewhere) WEIR_TRY(load(t, key, hash, &e, err));
-    if (e != NULL && e->is_deleted && !add) e = NULL;
+    if (e != NULL && e->is_deleted && !add) return NULL;
     if (add && (e == NULL || e->is_deleted)) {
         if (e == NULL) e = insert(t, hash, key);
         e->is_deleted = false;
@@ -190,25 +188,34 @@ static weir_rc find_behind(state_table *t, slice key, uint64_t hash, entry *e, b
         if (t->class.init != NULL) t->class.init(t->class.self, entry_payload(e));
     }
     if (e != NULL) e->is_recent = true;
-    *found = e;
-    return WEIR_OK;
+    return e;
 }
 
 weir_rc state_table_find(state_table *t, slice key, bool add, entry **found, weir_error *err)
 {
     uint64_t hash = hash_bytes(key);
+    entry *e = probe(t, hash, key);
 
-    return find_behind(t, key, hash, probe(t, hash, key), add, found, err);
+    *found = NULL;
+    if (e == NULL && t->stored_elsewhere) {
+        slice stored;
+        bool is_there;
+        WEIR_TRY(task_state_get(t->state, t->store, key, &stored, &is_there, err));
+        if (is_there) WEIR_TRY(take_in(t, key, hash, stored, &e, err));
+    }
+    *found = use(t, key, hash, e, add);
+    return WEIR_OK;
 }
 
 #define ROWS_AT_A_TIME 64
 
 weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows, entry **found, weir_error *err)
 {
-    uint64_t hashes[ROWS_AT_A_TIME], missing[ROWS_AT_A_TIME];
+    uint64_t hashes[ROWS_AT_A_TIME], missing_hashes[ROWS_AT_A_TIME];
+    slice missing[ROWS_AT_A_TIME], stored[ROWS_AT_A_TIME];
     uint32_t members[ROWS_AT_A_TIME];
 
-    /* By the block: hash all and ask for their slots' cache lines, then probe, then ask for what is not in memory. */
+    /* By the block: hash all and ask for their slots' cache lines, then probe, then look for what is not in memory. */
     for (uint32_t base = 0; base < rows.count; base += ROWS_AT_A_TIME) {
         uint32_t count = rows.count - base < ROWS_AT_A_TIME ? rows.count - base : ROWS_AT_A_TIME;
         for (uint32_t i = 0; i < count; i++) {
@@ -225,15 +232,26 @@ weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows,
         for (uint32_t i = 0; i < count; i++) {
             uint32_t r = members[i];
             found[r] = keys[r].data == NULL ? NULL : probe(t, hashes[i], keys[r]);
-            missing[missing_count] = hashes[i];
+            missing[missing_count] = keys[r];
+            missing_hashes[missing_count] = hashes[i];
+            stored[missing_count] = NO_SLICE;
             missing_count += found[r] == NULL && keys[r].data != NULL;
         }
-        if (t->stored_elsewhere) task_state_expect(t->state, t->store, missing, missing_count);
+        if (t->stored_elsewhere && missing_count > 0) {
+            arena_reset(t->stored);
+            WEIR_TRY(task_state_get_all(t->state, t->store, missing, missing_hashes, missing_count, t->stored, stored, err));
+        }
+        const slice *next = stored;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t r = members[i];
             if (keys[r].data == NULL) continue;
-            entry *e = found[r] != NULL ? found[r] : probe(t, hashes[i], keys[r]); /* a row before may have added it */
-            WEIR_TRY(find_behind(t, keys[r], hashes[i], e, true, &found[r], err));
+            entry *e = found[r];
+            if (e == NULL) {
+                e = probe(t, hashes[i], keys[r]); /* a row before may have brought it */
+                if (e == NULL && next->data != NULL) WEIR_TRY(take_in(t, keys[r], hashes[i], *next, &e, err));
+                next++;
+            }
+            found[r] = use(t, keys[r], hashes[i], e, true);
         }
     }
     return WEIR_OK;

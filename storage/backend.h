@@ -38,7 +38,8 @@ typedef struct storage_class {
     weir_rc (*task_state_open)(task_state **out, client *c, const state_spec *spec, weir_error *err);
     void (*task_state_close)(task_state *t);
     weir_rc (*task_state_get)(task_state *t, uint16_t store, slice key, slice *value, bool *found, weir_error *err);
-    void (*task_state_expect)(task_state *t, uint16_t store, const uint64_t *hashes, uint32_t count);
+    weir_rc (*task_state_get_all)(task_state *t, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count,
+                                  arena *memory, slice *values, weir_error *err);
     weir_rc (*task_state_size)(task_state *t, uint64_t *bytes, uint64_t *entries, weir_error *err);
     weir_rc (*task_state_scan)(task_state *t, uint16_t store, slice from, slice to, state_cursor **out, weir_error *err);
     weir_rc (*snapshot_open)(snapshot **out, storage *s, slice state_name, weir_error *err);

@@ -252,7 +252,8 @@ struct kafka_task {
 
 weir_rc kafka_task_open(task_state **out, client *c, const state_spec *spec, weir_error *err) WEIR_CHECKED;
 void kafka_task_close(task_state *t);
-void kafka_task_expect(task_state *base, uint16_t store, const uint64_t *hashes, uint32_t count);
+weir_rc kafka_task_get_all(task_state *base, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count, arena *memory,
+                           slice *values, weir_error *err);
 weir_rc kafka_task_get(task_state *t, uint16_t store, slice key, slice *value, bool *found,
                        weir_error *err) WEIR_CHECKED;
 weir_rc kafka_task_size(task_state *t, uint64_t *bytes, uint64_t *entries, weir_error *err) WEIR_CHECKED;

@@ -512,9 +512,14 @@ weir_rc kafka_task_get(task_state *base, uint16_t store, slice key, slice *value
     return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "read state", err);
 }
 
-void kafka_task_expect(task_state *base, uint16_t store, const uint64_t *hashes, uint32_t count)
+weir_rc kafka_task_get_all(task_state *base, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count, arena *memory,
+                           slice *values, weir_error *err)
 {
-    runs_expect(&((kafka_task *)base)->memory, store, hashes, count);
+    kafka_task *t = (kafka_task *)base;
+
+    WEIR_TRY(begin_reading(t, err));
+    int code = state_lmdb_get_all(t->reader.txn, &t->space, store, keys, hashes, count, memory, values);
+    return code == 0 ? WEIR_OK : lmdb_fail(t->env, code, "read state", err);
 }
 
 weir_rc kafka_task_scan(task_state *base, uint16_t store, slice from, slice to, state_cursor **out, weir_error *err)

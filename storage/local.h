@@ -177,7 +177,8 @@ local_storage *local_client_storage(client *c);
 
 weir_rc local_task_state_open(task_state **out, client *c, const state_spec *spec, weir_error *err) WEIR_CHECKED;
 void local_task_state_close(task_state *t);
-void local_task_state_expect(task_state *t, uint16_t store, const uint64_t *hashes, uint32_t count);
+weir_rc local_task_state_get_all(task_state *t, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count,
+                                 arena *memory, slice *values, weir_error *err);
 weir_rc local_task_state_get(task_state *t, uint16_t store, slice key, slice *content, bool *found,
                              weir_error *err) WEIR_CHECKED;
 weir_rc local_task_state_size(task_state *t, uint64_t *bytes, uint64_t *entries, weir_error *err) WEIR_CHECKED;

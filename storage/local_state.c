@@ -130,9 +130,15 @@ weir_rc local_task_state_get(task_state *base, uint16_t store, slice key, slice 
     return code == 0 ? WEIR_OK : lmdb_fail(local_client_storage(t->client)->env, code, "read state", err);
 }
 
-void local_task_state_expect(task_state *base, uint16_t store, const uint64_t *hashes, uint32_t count)
+weir_rc local_task_state_get_all(task_state *base, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count,
+                                 arena *memory, slice *values, weir_error *err)
 {
-    runs_expect(&state_of(base)->memory, store, hashes, count);
+    local_state *t = state_of(base);
+    MDB_txn *txn;
+
+    WEIR_TRY(local_client_state_txn(t->client, &txn, err));
+    int code = state_lmdb_get_all(txn, &t->space, store, keys, hashes, count, memory, values);
+    return code == 0 ? WEIR_OK : lmdb_fail(local_client_storage(t->client)->env, code, "read state", err);
 }
 
 weir_rc local_task_state_scan(task_state *base, uint16_t store, slice from, slice to, state_cursor **out, weir_error *err)

@@ -72,9 +72,9 @@ run_guide *guides_make(run_guides *g, uint64_t run, uint64_t keys)
 void guide_add_key(run_guide *g, uint64_t hash)
 {
     guide_bed *bed = guide_bed_of(g, hash);
-    const uint64_t places = guide_places(hash);
+    const guide_bed bits = guide_bits_of(hash);
 
-    for (int i = 0; i < 4; i++) bed->words[i] |= guide_bits(places, i);
+    for (int i = 0; i < 4; i++) bed->words[i] |= bits.words[i];
     g->keys++;
 }
 

@@ -64,15 +64,22 @@ static inline uint64_t guide_places(uint64_t hash)
     return hash * UINT64_C(0xE7037ED1A0B428DB);
 }
 
-static inline bool guide_may_have(const run_guide *g, uint64_t hash)
+/* All bits of a key's hash. */
+static inline guide_bed guide_bits_of(uint64_t hash)
 {
-    const guide_bed *bed = guide_bed_of(g, hash);
     const uint64_t places = guide_places(hash);
 
-    for (int i = 0; i < 4; i++) {
-        if ((bed->words[i] & guide_bits(places, i)) != guide_bits(places, i)) return false;
-    }
-    return true;
+    return (guide_bed){ { guide_bits(places, 0), guide_bits(places, 1), guide_bits(places, 2), guide_bits(places, 3) } };
+}
+
+/* bits: of that hash. */
+static inline bool guide_may_have(const run_guide *g, uint64_t hash, const guide_bed *bits)
+{
+    const guide_bed *bed = guide_bed_of(g, hash);
+    uint64_t lacks = 0;
+
+    for (int i = 0; i < 4; i++) lacks |= bits->words[i] & ~bed->words[i];
+    return lacks == 0;
 }
 
 void guide_add_key(run_guide *g, uint64_t hash);

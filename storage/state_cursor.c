@@ -81,6 +81,25 @@ int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice
     return 0;
 }
 
+int state_lmdb_get_all(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes,
+                       uint32_t count, arena *memory, slice *values)
+{
+    int code = 0;
+
+    for (uint32_t from = 0, to; from < count && code == 0; from = to) { /* long keys stand in the tree, each on its own */
+        for (to = from; to < count && !state_key_is_long(keys[to]);) to++;
+        if (to > from) {
+            code = runs_get_all(txn, space, store, keys + from, hashes + from, to - from, memory, values + from);
+            continue;
+        }
+        bool found;
+        code = state_lmdb_get(txn, space, store, keys[from], &values[from], &found);
+        values[from] = code == 0 && found ? arena_copy(memory, values[from]) : NO_SLICE;
+        to++;
+    }
+    return code;
+}
+
 /* Adds up the items of a long key's list, and copies all but the one of `key` to `rest`. */
 static int list_without(slice list, slice key, text *rest, state_growth *before)
 {

@@ -40,6 +40,9 @@ typedef struct state_growth {
 
 /* LMDB's codes. The value is lent while the transaction lasts (and, in a write transaction, until its next write). */
 int state_lmdb_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found);
+/* Several keys, with their hashes by hash_bytes(): the values are copied into memory, .data NULL where there is none. By a task. */
+int state_lmdb_get_all(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes,
+                       uint32_t count, arena *memory, slice *values);
 /* Changes sorted by store and key, as of an epoch. Adds to *growth. */
 int state_lmdb_apply(MDB_txn *txn, const state_space *space, const state_change *changes, uint32_t count,
                      state_growth *growth);

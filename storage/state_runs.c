@@ -735,36 +735,71 @@ static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide 
     return find_in_block(bytes, key, value, known);
 }
 
-static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *known)
+/* In a run that may have it. */
+static int get_in_guided_run(MDB_txn *txn, const state_space *space, run_guide *g, uint16_t store, slice key, slice *value, bool *known)
 {
-    const run_memory *m = space->memory;
-    const uint64_t hash = place_hash(store, key);
-    state_lmdb_key place;
-    int code = remember(txn, space);
+    state_lmdb_key place = { .len = 0 };
+    slice first;
+    int code = g->is_placed ? 0 : find_places(txn, space, g);
 
-    place.len = 0;
     *known = false;
     if (code != 0) return code;
-    if (guide_may_have(m->in_order[0], hash)) code = get_in_tree(txn, space, m->book.erased > 0, store, key, value, known);
-    for (uint32_t i = 1; i <= m->book.run_count && code == 0 && !*known; i++) {
-        run_guide *g = m->in_order[i];
-        if (!guide_may_have(g, hash)) continue;
-        if (place.len == 0) key_add_place(&place, store, key);
-        if (!g->is_placed && (code = find_places(txn, space, g)) != 0) break;
-        slice first;
-        const guide_block *block = guide_block_of(g, (slice){ place.bytes, place.len }, &first);
-        if (block == NULL || get_u16(first.data) != store) continue;
-        code = get_in_block(txn, space, g, block, first, key, value, known);
+    key_add_place(&place, store, key);
+    const guide_block *block = guide_block_of(g, (slice){ place.bytes, place.len }, &first);
+    if (block == NULL || get_u16(first.data) != store) return 0;
+    return get_in_block(txn, space, g, block, first, key, value, known);
+}
+
+#define LOOKS_MAX 64 /* at a time */
+
+/* Run by run, and all keys in each: their lines of the next filter are on the way meanwhile. memory: NULL where there is one key,
+ * whose value is lent. */
+static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes,
+                      uint32_t count, arena *memory, slice *values)
+{
+    const run_memory *m = space->memory;
+    uint64_t placed[LOOKS_MAX];
+    guide_bed bits[LOOKS_MAX];
+    uint32_t left[LOOKS_MAX]; /* those not known yet */
+    int code = remember(txn, space);
+
+    for (uint32_t k = 0; k < count; k++) {
+        placed[k] = hash_in_store(store, hashes[k]);
+        bits[k] = guide_bits_of(placed[k]);
+        left[k] = k;
+        values[k] = NO_SLICE;
+    }
+    for (uint32_t i = 0; i <= m->book.run_count && code == 0; i++) {
+        run_guide *g = m->in_order[i], *next = i < m->book.run_count ? m->in_order[i + 1] : g;
+        uint32_t kept = 0;
+        for (uint32_t j = 0; j < count; j++) __builtin_prefetch(guide_bed_of(next, placed[left[j]]));
+        for (uint32_t j = 0; j < count && code == 0; j++) {
+            uint32_t k = left[j];
+            bool known = false;
+            slice value;
+            if (guide_may_have(g, placed[k], &bits[k])) {
+                code = i == 0 ? get_in_tree(txn, space, m->book.erased > 0, store, keys[k], &value, &known)
+                              : get_in_guided_run(txn, space, g, store, keys[k], &value, &known);
+            }
+            if (known) values[k] = memory == NULL ? value : arena_copy(memory, value);
+            left[kept] = k;
+            kept += !known;
+        }
+        count = kept;
     }
     return code;
 }
 
-void runs_expect(const run_memory *m, uint16_t store, const uint64_t *hashes, uint32_t count)
+int runs_get_all(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count,
+                 arena *memory, slice *values)
 {
-    if (!is_in_order(m)) return; /* the first look finds them */
-    for (uint32_t i = 0; i <= m->book.run_count; i++) {
-        for (uint32_t k = 0; k < count; k++) __builtin_prefetch(guide_bed_of(m->in_order[i], hash_in_store(store, hashes[k])));
+    int code = 0;
+
+    for (uint32_t from = 0; from < count && code == 0; from += LOOKS_MAX) {
+        uint32_t some = count - from < LOOKS_MAX ? count - from : LOOKS_MAX;
+        code = get_guided(txn, space, store, keys + from, hashes + from, some, memory, values + from);
     }
+    return code;
 }
 
 int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found)
@@ -775,7 +810,9 @@ int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, 
     int code;
 
     if (space->memory != NULL) {
-        code = get_guided(txn, space, store, key, value, &known);
+        const uint64_t hash = hash_bytes(key);
+        code = get_guided(txn, space, store, &key, &hash, 1, NULL, value);
+        known = value->data != NULL;
     } else {
         code = find_book(txn, space, &book, &runs);
         if (code == 0) code = get_in_tree(txn, space, runs > 0 && get_u64(book.data + 16) > 0, store, key, value, &known);

@@ -66,8 +66,9 @@ void runs_free(run_book *book);
 /* Of a key that is not long. Readers look into the tree, then into each run; a task, whose space has a memory, only where its
  * guides say. */
 int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, slice *value, bool *found);
-/* Asks for the lines of the guides that looks for keys of these hashes touch. */
-void runs_expect(const run_memory *m, uint16_t store, const uint64_t *hashes, uint32_t count);
+/* By a task, for several together; a value that is there is copied. */
+int runs_get_all(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count,
+                 arena *memory, slice *values);
 /* The tree takes this key in; forgets it; has it again. */
 void runs_note_key(const state_space *space, uint16_t store, slice key);
 int runs_erase(MDB_txn *txn, const state_space *space, run_book *book, uint16_t store, slice key);

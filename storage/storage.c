@@ -281,9 +281,10 @@ weir_rc task_state_get(task_state *t, uint16_t store, slice key, slice *content,
     return t->class->task_state_get(t, store, key, content, found, err);
 }
 
-void task_state_expect(task_state *t, uint16_t store, const uint64_t *hashes, uint32_t count)
+weir_rc task_state_get_all(task_state *t, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count, arena *memory,
+                           slice *values, weir_error *err)
 {
-    t->class->task_state_expect(t, store, hashes, count);
+    return t->class->task_state_get_all(t, store, keys, hashes, count, memory, values, err);
 }
 
 weir_rc task_state_size(task_state *t, uint64_t *bytes, uint64_t *entries, weir_error *err)

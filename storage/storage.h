@@ -245,9 +245,10 @@ weir_rc task_state_open(task_state **out, client *c, const state_spec *spec, wei
 void task_state_close(task_state *t); /* NULL is fine */
 /* The committed value; lent until the next look, commit or abort. *found false: none. */
 weir_rc task_state_get(task_state *t, uint16_t store, slice key, slice *value, bool *found, weir_error *err) WEIR_CHECKED;
-/* Keys of these hashes, by hash_bytes(), are looked for next: all that those looks touch is asked for at once, where one after
- * another each would wait for memory. */
-void task_state_expect(task_state *t, uint16_t store, const uint64_t *hashes, uint32_t count);
+/* Several keys, with their hashes by hash_bytes(): together they wait for memory once, where each would wait many times. The values
+ * are copied into memory; .data NULL: none. */
+weir_rc task_state_get_all(task_state *t, uint16_t store, const slice *keys, const uint64_t *hashes, uint32_t count, arena *memory,
+                           slice *values, weir_error *err) WEIR_CHECKED;
 /* Removes all state, positions and changelogs of a query's sub-topologies (names that begin with "<query>/") and its
  * consumer group's positions. */
 weir_rc storage_drop_query(storage *s, slice query, weir_error *err) WEIR_CHECKED;
