@@ -1,6 +1,9 @@
 /* core/slab.c - size classes are 16 bytes apart up to 512, then powers of two and the three quarters between; pieces over 64 KiB go
- * to malloc. */
+ * to malloc. What is given back is noted beside, not in the pieces: they are long out of the cache when they are lent again, and
+ * several can be asked for ahead. */
 #include "core/slab.h"
+
+#include "core/must.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -11,16 +14,20 @@
 #define FINE_CLASSES 32 /* of 16, 32, 48 ... 512 bytes */
 #define CLASSES 48
 
-typedef struct piece {
-    struct piece *next;
-} piece;
+#define PIECES_AHEAD 8 /* so far before it is lent is a piece asked for */
+
+/* Pieces of a class that were given back. */
+typedef struct pile {
+    void **pieces;
+    uint32_t count, room;
+} pile;
 
 typedef struct chunk {
     struct chunk *next, *previous;
 } chunk;
 
 struct slab {
-    piece *spare[CLASSES];
+    pile spare[CLASSES];
     chunk chunks; /* a ring; also holds the large pieces */
     char *at, *end;
     size_t lent_bytes;
@@ -70,9 +77,21 @@ slab *slab_new(void)
     return s;
 }
 
+static void put_by(slab *s, unsigned class, void *piece)
+{
+    pile *p = &s->spare[class];
+
+    if (p->count == p->room) {
+        p->room = p->room == 0 ? 16 : p->room + p->room / 2;
+        p->pieces = must(realloc(p->pieces, p->room * sizeof *p->pieces));
+    }
+    p->pieces[p->count++] = piece;
+}
+
 void slab_drop(slab *s)
 {
     if (s == NULL) return;
+    for (unsigned i = 0; i < CLASSES; i++) free(s->spare[i].pieces);
     for (chunk *c = s->chunks.next, *next; c != &s->chunks; c = next) {
         next = c->next;
         free(c);
@@ -88,28 +107,28 @@ void *slab_alloc(slab *s, size_t bytes)
     }
     unsigned class = class_of(bytes);
     size_t size = class_bytes(class);
-    piece *p = s->spare[class];
+    pile *spare = &s->spare[class];
     s->lent_bytes += size;
-    if (p != NULL) {
-        s->spare[class] = p->next;
-        __builtin_prefetch(p->next); /* it is most likely next, and long out of the cache */
-        return p;
+    if (spare->count > 0) {
+        if (spare->count > PIECES_AHEAD) {
+            const char *soon = spare->pieces[spare->count - 1 - PIECES_AHEAD];
+            for (size_t at = 0; at < size && at < 256; at += 64) __builtin_prefetch(soon + at, 1);
+        }
+        return spare->pieces[--spare->count];
     }
     if ((size_t)(s->end - s->at) < size) { /* what is left of the old chunk becomes spare pieces */
         while (s->end - s->at >= 16) {
             unsigned fit = class_of((size_t)(s->end - s->at));
             if (class_bytes(fit) > (size_t)(s->end - s->at)) fit--;
-            piece *rest = (piece *)s->at;
-            rest->next = s->spare[fit];
-            s->spare[fit] = rest;
+            put_by(s, fit, s->at);
             s->at += class_bytes(fit);
         }
         s->at = (char *)(add_chunk(s, CHUNK_BYTES) + 1);
         s->end = s->at + CHUNK_BYTES;
     }
-    p = (piece *)s->at;
+    void *fresh = s->at;
     s->at += size;
-    return p;
+    return fresh;
 }
 
 void slab_free(slab *s, void *lent, size_t bytes)
@@ -124,9 +143,7 @@ void slab_free(slab *s, void *lent, size_t bytes)
         return;
     }
     unsigned class = class_of(bytes);
-    piece *p = lent;
-    p->next = s->spare[class];
-    s->spare[class] = p;
+    put_by(s, class, lent);
     s->lent_bytes -= class_bytes(class);
 }
 

@@ -20,6 +20,7 @@ struct state_table {
     entry **updates;       /* the epoch's update log: every touch in order */
     uint32_t told_count;   /* of them, handed out by state_table_news() */
     uint32_t update_count, update_room;
+    uint32_t deleted_count; /* of those that were sealed */
     size_t dirty_bytes;    /* fixed parts of dirty entries: tails come on top */
     arena *stored;         /* what was looked for last */
     uint16_t store;
@@ -333,26 +334,60 @@ bool state_table_all_in_memory(const state_table *t)
     return !t->stored_elsewhere;
 }
 
+#define SEALED_TOGETHER 256
+
+/* Entries as bytes, key and value behind each other, on the way to the arena. */
+typedef struct sealing {
+    state_table *of;
+    arena *memory;
+    change_list *out;
+    text bytes;
+    uint32_t count;
+    struct {
+        uint32_t key_len, end; /* in bytes; they begin where those before end */
+        bool has_value;
+    } parts[SEALED_TOGETHER];
+} sealing;
+
+static void sealing_hand_on(sealing *s)
+{
+    const char *at = arena_copy(s->memory, text_slice(&s->bytes)).data;
+    uint32_t from = 0;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        state_change change = { .store = s->of->store, .key = { at + from, s->parts[i].key_len } };
+        if (s->parts[i].has_value) change.value = (slice){ change.key.data + change.key.len, s->parts[i].end - from - change.key.len };
+        change_list_add(s->out, change);
+        from = s->parts[i].end;
+    }
+    text_clear(&s->bytes);
+    s->count = 0;
+}
+
+/* Entries count as clean and stored from here on: should the commit fail, all of them are forgotten. */
 void state_table_seal(state_table *t, arena *a, change_list *out)
 {
-    text scratch = TEXT_EMPTY;
+    sealing s = { .of = t, .memory = a, .out = out, .bytes = TEXT_EMPTY };
     uint32_t count;
     entry *const *updates = state_table_updates(t, &count);
 
+    text_reserve(&s.bytes, SEALED_TOGETHER * 64);
     for (uint32_t i = 0; i < count; i++) {
         entry *e = updates[i];
         if (i + ENTRIES_AHEAD < count) entry_ask_for(updates[i + ENTRIES_AHEAD]);
-        state_change change = { .store = t->store, .key = entry_key(t, e) };
-        if (!e->is_deleted) {
-            text_clear(&scratch);
-            t->class.encode(t->class.self, entry_payload(e), &scratch);
-            change.value = arena_copy(a, text_slice(&scratch));
-        } else if (!e->is_stored) {
-            continue; /* born and gone within the epoch */
-        }
-        change_list_add(out, change);
+        e->is_dirty = false;
+        t->deleted_count += e->is_deleted;
+        if (e->is_deleted && !e->is_stored) continue; /* born and gone within the epoch */
+        e->is_stored = true;
+        text_add(&s.bytes, entry_key(t, e));
+        if (!e->is_deleted) t->class.encode(t->class.self, entry_payload(e), &s.bytes);
+        s.parts[s.count].key_len = e->key_len;
+        s.parts[s.count].has_value = !e->is_deleted;
+        s.parts[s.count++].end = (uint32_t)s.bytes.len;
+        if (s.count == SEALED_TOGETHER) sealing_hand_on(&s);
     }
-    text_free(&scratch);
+    if (s.count > 0) sealing_hand_on(&s);
+    text_free(&s.bytes);
 }
 
 size_t state_table_bytes(const state_table *t)
@@ -379,19 +414,14 @@ static void evict(state_table *t)
 
 void state_table_committed(state_table *t)
 {
-    for (uint32_t i = 0; i < t->update_count; i++) {
+    for (uint32_t i = 0; i < t->update_count && t->deleted_count > 0; i++) {
         entry *e = t->updates[i];
-        if (i + ENTRIES_AHEAD < t->update_count) __builtin_prefetch(t->updates[i + ENTRIES_AHEAD]);
-        if (e->update != i) continue;
-        e->is_dirty = false;
-        if (e->is_deleted) {
-            remove_slot(t, e);
-            drop_entry(t, e);
-        } else {
-            e->is_stored = true;
-        }
+        if (!e->is_deleted) continue;
+        t->deleted_count--;
+        remove_slot(t, e);
+        drop_entry(t, e);
     }
-    t->update_count = t->told_count = 0;
+    t->update_count = t->told_count = t->deleted_count = 0;
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
     if (state_table_bytes(t) > t->budget_bytes) evict(t);
@@ -402,7 +432,7 @@ void state_table_forget(state_table *t)
     drop_all(t);
     memset(t->slots, 0, ((size_t)t->mask + 1) * sizeof *t->slots);
     t->used = 0;
-    t->update_count = t->told_count = 0;
+    t->update_count = t->told_count = t->deleted_count = 0;
     t->dirty_bytes = 0;
     t->stored_elsewhere = true;
 }

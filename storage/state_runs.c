@@ -14,6 +14,7 @@
 #define RUN_BYTES 32
 #define PIECE_BYTES ((size_t)1 << 20) /* of a merge, in memory at once */
 #define CHANGES_AHEAD 8 /* so far before they are written their bytes are asked for, which lie anywhere in memory */
+#define HASHES_AHEAD 8
 #define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
 /* A block that fills a page of overflow but for LMDB's header. */
@@ -267,7 +268,27 @@ typedef struct run_writer {
     text done;        /* [key length u32][block length u32][key][block], as they are to be put */
     state_lmdb_key first;
     uint16_t store;
+    uint64_t hashes[HASHES_AHEAD]; /* of keys that the guide gets */
+    uint32_t hash_count;           /* so far */
 } run_writer;
+
+/* Its line of the filter is asked for now, and written to some keys later. */
+static void writer_note_key(run_writer *w, uint64_t hash)
+{
+    uint64_t *slot = &w->hashes[w->hash_count % HASHES_AHEAD];
+
+    __builtin_prefetch(guide_bed_of(w->guide, hash), 1);
+    if (w->hash_count++ >= HASHES_AHEAD) guide_add_key(w->guide, *slot);
+    *slot = hash;
+}
+
+static void writer_note_rest(run_writer *w)
+{
+    uint32_t count = w->hash_count < HASHES_AHEAD ? w->hash_count : HASHES_AHEAD;
+
+    for (uint32_t i = 0; i < count; i++) guide_add_key(w->guide, w->hashes[i]);
+    w->hash_count = 0;
+}
 
 static void writer_end_block(run_writer *w)
 {
@@ -304,7 +325,7 @@ static void writer_add(run_writer *w, const state_change *entry)
     text_add(&w->items, entry->key);
     if (!is_erased) text_add(&w->items, entry->value);
     text_add_u32(&w->ends, (uint32_t)w->items.len);
-    if (w->guide != NULL) guide_add_key(w->guide, place_hash(entry->store, entry->key));
+    if (w->guide != NULL) writer_note_key(w, place_hash(entry->store, entry->key));
     if (is_erased) return;
     w->output->entries++;
     w->output->bytes += entry->key.len + entry->value.len;
@@ -313,6 +334,7 @@ static void writer_add(run_writer *w, const state_change *entry)
 static int writer_put(run_writer *w, MDB_txn *txn)
 {
     writer_end_block(w);
+    writer_note_rest(w);
     const char *end = w->done.data + w->done.len;
     for (const char *at = w->done.data; at < end;) {
         MDB_val key = { get_u32(at), (void *)(at + 8) }, data = { get_u32(at + 4), (char *)key.mv_data + key.mv_size };
