@@ -68,13 +68,29 @@ static int by_key(const void *a, const void *b, void *changes)
     return slice_compare(items[((const place *)a)->change].key, items[((const place *)b)->change].key);
 }
 
+/* Moves each change to its place, round by round: where one was taken from, the next is put. */
+static void put_in_order(state_change *items, place *in_order, uint32_t count)
+{
+    for (uint32_t start = 0; start < count; start++) {
+        const state_change first = items[start];
+        uint32_t at = start;
+        while (in_order[at].change != start) {
+            uint32_t from = in_order[at].change;
+            in_order[at].change = at; /* done */
+            items[at] = items[from];
+            at = from;
+        }
+        in_order[at].change = at;
+        items[at] = first;
+    }
+}
+
 void change_list_sort(change_list *list)
 {
     uint32_t count = list->count;
 
     if (count < 2) return;
     place *places = must(malloc(2 * (size_t)count * sizeof *places));
-    state_change *sorted = must(malloc(count * sizeof *sorted));
     for (uint32_t i = 0; i < count; i++) places[i] = (place){ bytes_head(list->items[i].key), i, list->items[i].store };
     place *in_order = sort_by_digits(places, places + count, count);
     for (uint32_t from = 0, to; from < count; from = to) { /* keys that begin alike */
@@ -82,9 +98,6 @@ void change_list_sort(change_list *list)
         while (to < count && in_order[to].head == in_order[from].head && in_order[to].store == in_order[from].store) to++;
         if (to - from > 1) qsort_r(in_order + from, to - from, sizeof *in_order, by_key, list->items);
     }
-    for (uint32_t i = 0; i < count; i++) sorted[i] = list->items[in_order[i].change];
+    put_in_order(list->items, in_order, count);
     free(places);
-    free(list->items);
-    list->items = sorted;
-    list->room = count;
 }

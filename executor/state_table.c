@@ -21,6 +21,7 @@ struct state_table {
     uint32_t told_count;   /* of them, handed out by state_table_news() */
     uint32_t update_count, update_room;
     uint32_t deleted_count; /* of those that were sealed */
+    bool has_repeats;       /* the log may have several touches of an entry */
     size_t dirty_bytes;    /* fixed parts of dirty entries: tails come on top */
     arena *stored;         /* what was looked for last */
     uint16_t store;
@@ -269,7 +270,8 @@ void state_table_touch(state_table *t, entry *e)
         t->update_room = t->update_room == 0 ? 256 : t->update_room * 2;
         t->updates = must(realloc(t->updates, t->update_room * sizeof *t->updates));
     }
-    if (!e->is_dirty) t->dirty_bytes += entry_bytes(t, e->key_len);
+    if (e->is_dirty) t->has_repeats = true;
+    else t->dirty_bytes += entry_bytes(t, e->key_len);
     e->is_dirty = true;
     e->update = t->update_count;
     t->updates[t->update_count++] = e;
@@ -287,6 +289,7 @@ static void compact_updates(state_table *t, uint32_t from)
 {
     uint32_t kept = from, told = t->told_count;
 
+    if (!t->has_repeats) return;
     for (uint32_t i = from; i < t->update_count; i++) {
         entry *e = t->updates[i];
         if (i + ENTRIES_AHEAD < t->update_count) __builtin_prefetch(t->updates[i + ENTRIES_AHEAD]);
@@ -297,6 +300,7 @@ static void compact_updates(state_table *t, uint32_t from)
     }
     if (told == t->update_count) t->told_count = kept;
     t->update_count = kept;
+    t->has_repeats = from > 0;
 }
 
 entry *const *state_table_updates(state_table *t, uint32_t *count)
@@ -422,6 +426,7 @@ void state_table_committed(state_table *t)
         drop_entry(t, e);
     }
     t->update_count = t->told_count = t->deleted_count = 0;
+    t->has_repeats = false;
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
     if (state_table_bytes(t) > t->budget_bytes) evict(t);
@@ -433,6 +438,7 @@ void state_table_forget(state_table *t)
     memset(t->slots, 0, ((size_t)t->mask + 1) * sizeof *t->slots);
     t->used = 0;
     t->update_count = t->told_count = t->deleted_count = 0;
+    t->has_repeats = false;
     t->dirty_bytes = 0;
     t->stored_elsewhere = true;
 }

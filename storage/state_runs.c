@@ -25,8 +25,9 @@ run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (s
 
 static state_lmdb_key key_of_kind(const state_space *space, char kind)
 {
-    state_lmdb_key k = { .len = space->prefix_len + 3 };
+    state_lmdb_key k; /* not cleared: it is long */
 
+    k.len = space->prefix_len + 3;
     memcpy(k.bytes, space->prefix, space->prefix_len);
     put_u16(k.bytes + space->prefix_len, RUNS_STORE);
     k.bytes[space->prefix_len + 2] = kind;
@@ -259,13 +260,16 @@ static bool block_find(const block_view *b, slice key, uint32_t *out)
     return true;
 }
 
-/* Gathers a run's blocks in memory: nothing may be written while layers are read (a page that is written may move). */
+/* Makes a run's blocks. They wait in memory while layers of the tree are read, whose pages may move as something is written. */
 typedef struct run_writer {
+    MDB_txn *txn;
     const state_space *space;
     run *output;
     run_guide *guide; /* NULL: none is kept */
     text ends, items; /* of the block being made */
-    text done;        /* [key length u32][block length u32][key][block], as they are to be put */
+    bool waits;
+    text waiting;     /* [key length u32][block length u32][key][block] */
+    uint32_t block_count;
     state_lmdb_key first;
     uint16_t store;
     uint64_t hashes[HASHES_AHEAD]; /* of keys that the guide gets */
@@ -290,27 +294,42 @@ static void writer_note_rest(run_writer *w)
     w->hash_count = 0;
 }
 
-static void writer_end_block(run_writer *w)
+static int writer_end_block(run_writer *w)
 {
-    if (w->ends.len == 0) return;
-    text_add_u32(&w->done, (uint32_t)w->first.len);
-    text_add_u32(&w->done, (uint32_t)(4 + w->ends.len + w->items.len));
-    text_add(&w->done, (slice){ w->first.bytes, w->first.len });
-    text_add_u32(&w->done, (uint32_t)(w->ends.len / 4));
-    text_add(&w->done, text_slice(&w->ends));
-    text_add(&w->done, text_slice(&w->items));
+    MDB_val key = { w->first.len, w->first.bytes }, data = { 4 + w->ends.len + w->items.len, NULL };
+    char *at;
+
+    if (w->ends.len == 0) return 0;
+    if (w->waits) {
+        text_add_u32(&w->waiting, (uint32_t)key.mv_size);
+        text_add_u32(&w->waiting, (uint32_t)data.mv_size);
+        text_add(&w->waiting, lmdb_slice(key));
+        text_reserve(&w->waiting, data.mv_size);
+        at = w->waiting.data + w->waiting.len;
+        w->waiting.len += data.mv_size;
+    } else {
+        int code = mdb_put(w->txn, w->space->dbi, &key, &data, MDB_RESERVE);
+        if (code != 0) return code;
+        at = data.mv_data;
+    }
+    put_u32(at, (uint32_t)(w->ends.len / 4));
+    memcpy(at + 4, w->ends.data, w->ends.len);
+    memcpy(at + 4 + w->ends.len, w->items.data, w->items.len);
     text_clear(&w->ends);
     text_clear(&w->items);
+    w->block_count++;
+    return 0;
 }
 
-static void writer_add(run_writer *w, const state_change *entry)
+static int writer_add(run_writer *w, const state_change *entry)
 {
-    size_t more = 4 + 2 + entry->key.len + entry->value.len;
-    bool is_erased = entry->value.data == NULL;
+    const bool is_erased = entry->value.data == NULL;
+    const size_t key_len = entry->key.len, value_len = entry->value.len, more = 4 + 2 + key_len + value_len;
 
     if (w->ends.len > 0 &&
         (entry->store != w->store || 4 + w->ends.len + w->items.len + more > state_run_limits.block_bytes)) {
-        writer_end_block(w);
+        int code = writer_end_block(w);
+        if (code != 0) return code;
     }
     if (w->ends.len == 0) {
         w->store = entry->store;
@@ -320,36 +339,39 @@ static void writer_add(run_writer *w, const state_change *entry)
         if (w->guide != NULL) guide_add_block(w->guide, (slice){ w->first.bytes + start, w->first.len - start });
     }
     text_reserve(&w->items, more);
-    put_u16(w->items.data + w->items.len, (uint16_t)(entry->key.len | (is_erased ? ERASED_BIT : 0)));
-    w->items.len += 2;
-    text_add(&w->items, entry->key);
-    if (!is_erased) text_add(&w->items, entry->value);
+    char *at = w->items.data + w->items.len;
+    put_u16(at, (uint16_t)(key_len | (is_erased ? ERASED_BIT : 0)));
+    if (key_len > 0) memcpy(at + 2, entry->key.data, key_len);
+    if (value_len > 0) memcpy(at + 2 + key_len, entry->value.data, value_len);
+    w->items.len += 2 + key_len + value_len;
     text_add_u32(&w->ends, (uint32_t)w->items.len);
     if (w->guide != NULL) writer_note_key(w, place_hash(entry->store, entry->key));
-    if (is_erased) return;
+    if (is_erased) return 0;
     w->output->entries++;
-    w->output->bytes += entry->key.len + entry->value.len;
+    w->output->bytes += key_len + value_len;
+    return 0;
 }
 
-static int writer_put(run_writer *w, MDB_txn *txn)
+/* The rest of it. */
+static int writer_finish(run_writer *w)
 {
-    writer_end_block(w);
+    int code = writer_end_block(w);
+
     writer_note_rest(w);
-    const char *end = w->done.data + w->done.len;
-    for (const char *at = w->done.data; at < end;) {
+    const char *end = w->waiting.data + w->waiting.len;
+    for (const char *at = w->waiting.data; at < end && code == 0;) {
         MDB_val key = { get_u32(at), (void *)(at + 8) }, data = { get_u32(at + 4), (char *)key.mv_data + key.mv_size };
-        int code = mdb_put(txn, w->space->dbi, &key, &data, 0);
-        if (code != 0) return code;
+        code = mdb_put(w->txn, w->space->dbi, &key, &data, 0);
         at = (char *)data.mv_data + data.mv_size;
     }
-    return 0;
+    return code;
 }
 
 static void writer_free(run_writer *w)
 {
     text_free(&w->ends);
     text_free(&w->items);
-    text_free(&w->done);
+    text_free(&w->waiting);
 }
 
 /* ---- layers ---- */
@@ -367,7 +389,7 @@ struct layer {
     MDB_cursor *cursor;
     state_lmdb_key start; /* what its LMDB keys begin with */
     block_view block;
-    text fetched; /* what the block lies in */
+    text fetched; /* what the block lies in: others may be written while it is read */
     uint32_t item;
 };
 
@@ -446,7 +468,11 @@ static int take_block(layer *l, int code, MDB_val key, MDB_val data)
     if (l->is_over) return code == MDB_NOTFOUND ? 0 : code;
     slice bytes;
     if ((code = lmdb_fetch(l->env, data, &l->fetched, &bytes)) != 0) return code;
-    if (!block_see(bytes, &l->block)) return MDB_CORRUPTED;
+    if (bytes.data != l->fetched.data) {
+        text_clear(&l->fetched);
+        text_add(&l->fetched, bytes);
+    }
+    if (!block_see(text_slice(&l->fetched), &l->block)) return MDB_CORRUPTED;
     l->at.store = get_u16((char *)key.mv_data + l->start.len);
     l->item = 0;
     return 0;
@@ -739,7 +765,6 @@ static int find_places(MDB_txn *txn, const state_space *space, run_guide *g)
 static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide *g, const guide_block *block, slice first, slice key,
                         slice *value, bool *known)
 {
-    state_lmdb_key k = run_start(space, g->run);
     text *buffer = &space->memory->fetched;
     slice bytes;
     MDB_val data;
@@ -748,6 +773,7 @@ static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide 
     if (block->place != 0) {
         code = lmdb_fetch_from(space->env, block->place, block->bytes, buffer, &bytes);
     } else {
+        state_lmdb_key k = run_start(space, g->run);
         memcpy(k.bytes + k.len, first.data, first.len);
         lmdb_touched(space->env);
         code = mdb_get(txn, space->dbi, &(MDB_val){ k.len + first.len, k.bytes }, &data);
@@ -760,12 +786,13 @@ static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide 
 /* In a run that may have it. */
 static int get_in_guided_run(MDB_txn *txn, const state_space *space, run_guide *g, uint16_t store, slice key, slice *value, bool *known)
 {
-    state_lmdb_key place = { .len = 0 };
+    state_lmdb_key place;
     slice first;
     int code = g->is_placed ? 0 : find_places(txn, space, g);
 
     *known = false;
     if (code != 0) return code;
+    place.len = 0;
     key_add_place(&place, store, key);
     const guide_block *block = guide_block_of(g, (slice){ place.bytes, place.len }, &first);
     if (block == NULL || get_u16(first.data) != store) return 0;
@@ -915,7 +942,7 @@ static int write_layers(run_writer *w, layers *m, bool is_oldest, size_t bytes_m
     *last = NULL;
     while ((code = layers_next(m, &entry)) == 0 && entry != NULL) {
         if (state_key_is_long(entry->key)) continue;
-        if (entry->value.data != NULL || !is_oldest) writer_add(w, entry);
+        if ((entry->value.data != NULL || !is_oldest) && (code = writer_add(w, entry)) != 0) break;
         bytes += entry->key.len + entry->value.len + 8;
         if (bytes >= bytes_max) {
             *last = entry;
@@ -930,7 +957,7 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
              state_growth *growth)
 {
     run made = { .id = ++book->last_id };
-    run_writer w = { .space = space, .output = &made,
+    run_writer w = { .txn = txn, .space = space, .output = &made,
                      .guide = guide_make(space, made.id, count + book->erased + book->tree_bytes / 64) };
     state_lmdb_key tree = { .len = space->prefix_len }, erased = key_of_kind(space, 'e');
     const state_change *last;
@@ -944,11 +971,13 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
     m.items[0].changes = changes;
     m.items[0].left = count;
     next_change(&m.items[0]);
-    for (uint32_t i = 1; i < m.count && code == 0; i++) code = layer_seek(&m.items[i], 0, NO_SLICE);
+    for (uint32_t i = 1; i < m.count && code == 0; i++) {
+        code = layer_seek(&m.items[i], 0, NO_SLICE);
+        w.waits |= !m.items[i].is_over;
+    }
     if (code == 0) code = write_layers(&w, &m, book->run_count == 0, SIZE_MAX, &last, &is_over);
     layers_close(&m);
-    if (code == 0) code = writer_put(&w, txn);
-    bool has_blocks = w.done.len > 0;
+    if (code == 0) code = writer_finish(&w);
     writer_free(&w);
     memcpy(tree.bytes, space->prefix, space->prefix_len);
     if (code == 0) code = delete_all(txn, space, &tree, true, growth);
@@ -958,7 +987,7 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
     note_emptied(space, book);
     growth->entries += (int64_t)made.entries;
     growth->bytes += (int64_t)made.bytes;
-    if (!has_blocks) return 0;
+    if (w.block_count == 0) return 0;
     if (book->runs == NULL) book->runs = must(calloc(1, 2 * sizeof *book->runs));
     memmove(book->runs + 1, book->runs, book->run_count++ * sizeof *book->runs);
     book->runs[0] = made;
@@ -1036,7 +1065,7 @@ static int finish(MDB_txn *txn, const state_space *space, run_book *book, const 
 static int carry_on(MDB_txn *txn, const state_space *space, run_book *book, run_merge *m, size_t bytes, bool *is_over)
 {
     uint32_t count, first = first_input(book, m, &count);
-    run_writer w = { .space = space, .output = &m->output, .guide = guide_of(space, m->output.id) };
+    run_writer w = { .txn = txn, .space = space, .output = &m->output, .guide = guide_of(space, m->output.id) };
     const state_change *last = NULL;
     layers in;
     int code = 0;
@@ -1057,7 +1086,7 @@ static int carry_on(MDB_txn *txn, const state_space *space, run_book *book, run_
         m->place = 2 + (uint32_t)last->key.len;
     }
     layers_close(&in);
-    if (code == 0) code = writer_put(&w, txn);
+    if (code == 0) code = writer_finish(&w);
     writer_free(&w);
     return code;
 }
