@@ -1,6 +1,7 @@
 /* tests/unit/check_storage_state.c - state in the embedded log: keys long and short, ranges, snapshots, dropping. */
 #include "check_storage.h"
 
+#include "core/hash.h"
 #include "storage/local.h"
 #include "storage/state_lmdb.h"
 #include "storage/state_runs.h"
@@ -127,6 +128,16 @@ START_TEST(long_keys_are_told_apart)
     }
     for (int i = 0; i < KEYS; i++) ck_assert(get_state(t, 3, keys[i], &content) && slice_equal(content, keys[i]));
     ck_assert(!get_state(t, 3, slice_of(letters(a, 'a', 485)), &content));
+    slice asked[2 * KEYS], values[2 * KEYS]; /* every second one is not there, long or not */
+    uint64_t hashes[2 * KEYS];
+    for (int i = 0; i < 2 * KEYS; i++) {
+        asked[i] = i % 2 == 0 ? keys[i / 2] : slice_of(letters(a, 'z', 440 + (size_t)i));
+        hashes[i] = hash_bytes(asked[i]);
+    }
+    MUST(task_state_get_all(t, 3, asked, hashes, 2 * KEYS, a, values, &test_error));
+    for (int i = 0; i < 2 * KEYS; i++) {
+        ck_assert(i % 2 == 0 ? slice_equal(values[i], keys[i / 2]) : values[i].data == NULL);
+    }
     MUST(task_state_size(t, &bytes, &entries, &test_error));
     ck_assert_uint_eq(entries, KEYS);
     ck_assert_uint_eq(bytes, total);
