@@ -375,7 +375,8 @@ void state_table_seal(state_table *t, arena *a, change_list *out)
     uint32_t count;
     entry *const *updates = state_table_updates(t, &count);
 
-    text_reserve(&s.bytes, SEALED_TOGETHER * 64);
+    if (count == 0) return;
+    text_reserve(&s.bytes, 64); /* an empty key has an address too */
     for (uint32_t i = 0; i < count; i++) {
         entry *e = updates[i];
         if (i + ENTRIES_AHEAD < count) entry_ask_for(updates[i + ENTRIES_AHEAD]);

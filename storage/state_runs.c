@@ -705,11 +705,6 @@ static int read_tree_guide(MDB_txn *txn, const state_space *space)
     return code;
 }
 
-static bool is_in_order(const run_memory *m)
-{
-    return m->in_order != NULL && m->in_order_changes == m->guides.changes;
-}
-
 /* The book, read once a transaction, and a guide for each of what it has, made where there is none. */
 static int remember(MDB_txn *txn, const state_space *space)
 {
@@ -717,7 +712,7 @@ static int remember(MDB_txn *txn, const state_space *space)
     size_t number = mdb_txn_id(txn);
     int code = 0;
 
-    if (m->book_txn == number && is_in_order(m)) return 0;
+    if (m->book_txn == number && m->in_order != NULL && m->in_order_changes == m->guides.changes) return 0;
     free(m->in_order);
     m->in_order = NULL; /* until all of it is there */
     runs_free(&m->book);
