@@ -16,11 +16,13 @@ struct state_table {
     size_t budget_bytes;
     slot *slots;
     uint32_t mask, used;
-    uint32_t sweep_at;     /* where the search for entries to evict goes on */
+    entry **order;         /* all entries as they came, which is about how they lie in memory: slots are in no order */
+    uint32_t order_room;
+    uint32_t sweep_at;     /* where in it the search for entries to evict goes on */
     entry **updates;       /* the epoch's update log: every touch in order */
     uint32_t told_count;   /* of them, handed out by state_table_news() */
     uint32_t update_count, update_room;
-    uint32_t deleted_count; /* of those that were sealed */
+    uint32_t deleted_count; /* at most so many of the entries were deleted by a commit */
     bool has_repeats;       /* the log may have several touches of an entry */
     size_t dirty_bytes;    /* fixed parts of dirty entries: tails come on top */
     arena *stored;         /* what was looked for last */
@@ -78,9 +80,7 @@ static void drop_entry(state_table *t, entry *e)
 
 static void drop_all(state_table *t)
 {
-    for (uint32_t i = 0; i <= t->mask; i++) {
-        if (t->slots[i] != 0) drop_entry(t, slot_entry(t->slots[i]));
-    }
+    for (uint32_t i = 0; i < t->used; i++) drop_entry(t, t->order[i]);
 }
 
 void state_table_free(state_table *t)
@@ -89,6 +89,7 @@ void state_table_free(state_table *t)
     drop_all(t);
     arena_free(t->stored);
     free(t->slots);
+    free(t->order);
     free(t->updates);
     free(t);
 }
@@ -104,20 +105,29 @@ weir_rc state_table_open(state_table *t, weir_error *err)
     return rc;
 }
 
+static void fill_slot(state_table *t, entry *e)
+{
+    uint32_t at = hash_home(e->hash) & t->mask;
+
+    while (t->slots[at] != 0) at = (at + 1) & t->mask;
+    t->slots[at] = slot_of(e);
+}
+
+/* All of them, which are free. */
+static void fill_slots(state_table *t)
+{
+    for (uint32_t i = 0; i < t->used; i++) {
+        if (i + ENTRIES_AHEAD < t->used) __builtin_prefetch(t->order[i + ENTRIES_AHEAD]);
+        fill_slot(t, t->order[i]);
+    }
+}
+
 static void grow(state_table *t)
 {
-    uint32_t mask = t->mask * 2 + 1;
-    slot *slots = must(calloc((size_t)mask + 1, sizeof *slots));
-
-    for (uint32_t i = 0; i <= t->mask; i++) {
-        if (t->slots[i] == 0) continue;
-        uint32_t at = hash_home(slot_entry(t->slots[i])->hash) & mask;
-        while (slots[at] != 0) at = (at + 1) & mask;
-        slots[at] = t->slots[i];
-    }
+    t->mask = t->mask * 2 + 1;
     free(t->slots);
-    t->slots = slots;
-    t->mask = mask;
+    t->slots = must(calloc((size_t)t->mask + 1, sizeof *t->slots));
+    fill_slots(t);
 }
 
 static entry *probe(const state_table *t, uint64_t hash, slice key)
@@ -137,28 +147,13 @@ static entry *insert(state_table *t, uint64_t hash, slice key)
     entry *e = slab_alloc(t->memory, entry_bytes(t, (uint32_t)key.len));
     *e = (entry){ .hash = hash, .key_len = (uint32_t)key.len };
     if (key.len > 0) memcpy((char *)(e + 1) + t->class.bytes, key.data, key.len);
-    uint32_t at = hash_home(hash) & t->mask;
-    while (t->slots[at] != 0) at = (at + 1) & t->mask;
-    t->slots[at] = slot_of(e);
-    t->used++;
-    return e;
-}
-
-/* Takes the entry's slot out and closes the gap in its probe run. */
-static void remove_slot(state_table *t, entry *e)
-{
-    uint32_t gap = hash_home(e->hash) & t->mask;
-
-    while (slot_entry(t->slots[gap]) != e) gap = (gap + 1) & t->mask;
-    for (uint32_t at = (gap + 1) & t->mask; t->slots[at] != 0; at = (at + 1) & t->mask) {
-        uint32_t home = hash_home(slot_entry(t->slots[at])->hash) & t->mask;
-        if (((at - home) & t->mask) >= ((at - gap) & t->mask)) {
-            t->slots[gap] = t->slots[at];
-            gap = at;
-        }
+    if (t->used == t->order_room) {
+        t->order_room = t->order_room == 0 ? FIRST_SLOTS : t->order_room + t->order_room / 2;
+        t->order = must(realloc(t->order, t->order_room * sizeof *t->order));
     }
-    t->slots[gap] = 0;
-    t->used--;
+    fill_slot(t, e);
+    t->order[t->used++] = e;
+    return e;
 }
 
 /* Brings what is stored into memory. */
@@ -183,13 +178,13 @@ static weir_rc take_in(state_table *t, slice key, uint64_t hash, slice stored, e
 static entry *use(state_table *t, slice key, uint64_t hash, entry *e, bool add)
 {
     if (e != NULL && e->is_deleted && !add) return NULL;
+    if (e != NULL) e->is_recent = true; /* one that is new has yet to show that it is used again */
     if (add && (e == NULL || e->is_deleted)) {
         if (e == NULL) e = insert(t, hash, key);
         e->is_deleted = false;
         memset(entry_payload(e), 0, t->class.bytes);
         if (t->class.init != NULL) t->class.init(t->class.self, entry_payload(e));
     }
-    if (e != NULL) e->is_recent = true;
     return e;
 }
 
@@ -383,7 +378,7 @@ void state_table_seal(state_table *t, arena *a, change_list *out)
         e->is_dirty = false;
         t->deleted_count += e->is_deleted;
         if (e->is_deleted && !e->is_stored) continue; /* born and gone within the epoch */
-        e->is_stored = true;
+        e->is_stored = !e->is_deleted;
         text_add(&s.bytes, entry_key(t, e));
         if (!e->is_deleted) t->class.encode(t->class.self, entry_payload(e), &s.bytes);
         s.parts[s.count].key_len = e->key_len;
@@ -397,47 +392,87 @@ void state_table_seal(state_table *t, arena *a, change_list *out)
 
 size_t state_table_bytes(const state_table *t)
 {
-    return slab_bytes_lent(t->memory) + ((size_t)t->mask + 1) * sizeof *t->slots + t->update_room * sizeof *t->updates;
+    return slab_bytes_lent(t->memory) + ((size_t)t->mask + 1) * sizeof *t->slots + t->update_room * sizeof *t->updates +
+           t->order_room * sizeof *t->order;
 }
 
-/* Goes round the slots once at most: what was used since the last visit gets another round. */
+static bool is_over(const state_table *t)
+{
+    return state_table_bytes(t) > t->budget_bytes;
+}
+
+/* Deleted ones that the committed state does not have either. They say so until there are many. */
+static bool are_many_gone(const state_table *t)
+{
+    return t->deleted_count > t->used / 8;
+}
+
+static void drop_at(state_table *t, uint32_t place)
+{
+    drop_entry(t, t->order[place]);
+    t->order[place] = NULL;
+}
+
+static void drop_deleted(state_table *t)
+{
+    for (uint32_t i = 0; i < t->used; i++) {
+        if (i + ENTRIES_AHEAD < t->used) __builtin_prefetch(t->order[i + ENTRIES_AHEAD]);
+        if (t->order[i]->is_deleted) drop_at(t, i);
+    }
+    t->deleted_count = 0;
+}
+
+/* Goes round once at most, and then those that were used since the last visit get no other. Until there is room for some more. */
 static void evict(state_table *t)
 {
-    for (uint64_t steps = 2 * ((uint64_t)t->mask + 1); steps > 0 && state_table_bytes(t) > t->budget_bytes; steps--) {
-        entry *e = slot_entry(t->slots[t->sweep_at]);
-        __builtin_prefetch(slot_entry(t->slots[(t->sweep_at + 2 * ENTRIES_AHEAD) & t->mask])); /* half of them are free */
-        if (e != NULL && !e->is_recent && e->is_stored && !e->is_dirty) {
-            t->stored_elsewhere = true;
-            remove_slot(t, e); /* another may have moved into this slot: look at it again */
-            drop_entry(t, e);
-            continue;
+    const size_t enough = t->budget_bytes - t->budget_bytes / 16;
+
+    for (uint64_t steps = 2 * (uint64_t)t->used; steps > 0 && state_table_bytes(t) > enough; steps--, t->sweep_at++) {
+        if (t->sweep_at >= t->used) t->sweep_at = 0;
+        if (t->sweep_at + ENTRIES_AHEAD < t->used) __builtin_prefetch(t->order[t->sweep_at + ENTRIES_AHEAD]);
+        entry *e = t->order[t->sweep_at];
+        if (e == NULL) continue;
+        if (e->is_deleted || (e->is_stored && !e->is_recent)) {
+            t->stored_elsewhere |= e->is_stored;
+            drop_at(t, t->sweep_at);
+        } else {
+            e->is_recent = false;
         }
-        if (e != NULL) e->is_recent = false;
-        t->sweep_at = (t->sweep_at + 1) & t->mask;
     }
+}
+
+/* After entries were dropped: the others close up, and get their slots anew. */
+static void close_up(state_table *t)
+{
+    uint32_t kept = 0, before = 0;
+
+    for (uint32_t i = 0; i < t->used; i++) {
+        if (i == t->sweep_at) before = kept;
+        if (t->order[i] != NULL) t->order[kept++] = t->order[i];
+    }
+    t->sweep_at = t->sweep_at < t->used ? before : kept;
+    t->used = kept;
+    memset(t->slots, 0, ((size_t)t->mask + 1) * sizeof *t->slots);
+    fill_slots(t);
 }
 
 void state_table_committed(state_table *t)
 {
-    for (uint32_t i = 0; i < t->update_count && t->deleted_count > 0; i++) {
-        entry *e = t->updates[i];
-        if (!e->is_deleted) continue;
-        t->deleted_count--;
-        remove_slot(t, e);
-        drop_entry(t, e);
-    }
-    t->update_count = t->told_count = t->deleted_count = 0;
+    t->update_count = t->told_count = 0;
     t->has_repeats = false;
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
-    if (state_table_bytes(t) > t->budget_bytes) evict(t);
+    if (!are_many_gone(t) && !is_over(t)) return;
+    if (are_many_gone(t)) drop_deleted(t);
+    if (is_over(t)) evict(t);
+    close_up(t);
 }
 
 void state_table_forget(state_table *t)
 {
     drop_all(t);
     memset(t->slots, 0, ((size_t)t->mask + 1) * sizeof *t->slots);
-    t->used = 0;
+    t->used = t->sweep_at = 0;
     t->update_count = t->told_count = t->deleted_count = 0;
     t->has_repeats = false;
     t->dirty_bytes = 0;
