@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define VARINT_BYTES_MAX 10
+
 void text_free(text *t)
 {
     free(t->data);
@@ -38,12 +40,18 @@ void text_trim(text *t)
     t->held_bytes = t->len + 1;
 }
 
+/* So many more bytes were written, which there is room for. */
+static void grow_by(text *t, size_t bytes)
+{
+    t->len += bytes;
+    t->data[t->len] = '\0';
+}
+
 void text_add(text *t, slice more)
 {
     text_reserve(t, more.len);
     if (more.len > 0) memcpy(t->data + t->len, more.data, more.len);
-    t->len += more.len;
-    t->data[t->len] = '\0';
+    grow_by(t, more.len);
 }
 
 void text_add_c(text *t, const char *more)
@@ -67,26 +75,23 @@ void text_printf(text *t, const char *format, ...)
 
 void text_add_u16(text *t, uint16_t number)
 {
-    char bytes[2];
-
-    put_u16(bytes, number);
-    text_add(t, (slice){ bytes, sizeof bytes });
+    text_reserve(t, 2);
+    put_u16(t->data + t->len, number);
+    grow_by(t, 2);
 }
 
 void text_add_u32(text *t, uint32_t number)
 {
-    char bytes[4];
-
-    put_u32(bytes, number);
-    text_add(t, (slice){ bytes, sizeof bytes });
+    text_reserve(t, 4);
+    put_u32(t->data + t->len, number);
+    grow_by(t, 4);
 }
 
 void text_add_u64(text *t, uint64_t number)
 {
-    char bytes[8];
-
-    put_u64(bytes, number);
-    text_add(t, (slice){ bytes, sizeof bytes });
+    text_reserve(t, 8);
+    put_u64(t->data + t->len, number);
+    grow_by(t, 8);
 }
 
 slice text_keep(text *t, arena *a)
@@ -99,9 +104,10 @@ slice text_keep(text *t, arena *a)
 
 void text_add_varint(text *t, uint64_t number)
 {
-    while (number >= 0x80) {
-        text_add_char(t, (char)(number | 0x80));
-        number >>= 7;
-    }
-    text_add_char(t, (char)number);
+    size_t bytes = 0;
+
+    text_reserve(t, VARINT_BYTES_MAX);
+    for (; number >= 0x80; number >>= 7) t->data[t->len + bytes++] = (char)(number | 0x80);
+    t->data[t->len + bytes++] = (char)number;
+    grow_by(t, bytes);
 }

@@ -237,6 +237,7 @@ int state_lmdb_apply(MDB_txn *txn, const state_space *space, const state_change 
     int code = runs_load(txn, space, &book);
 
     for (uint32_t i = 0; i < count; i++) {
+        if (count - i > CHANGES_AHEAD) __builtin_prefetch(changes[i + CHANGES_AHEAD].key.data);
         bytes += changes[i].key.len + changes[i].value.len;
         if (i == 0 || changes[i].store > changes[i - 1].store) continue;
         is_sorted &= changes[i].store == changes[i - 1].store && slice_compare(changes[i - 1].key, changes[i].key) < 0;

@@ -13,7 +13,6 @@
 #define BOOK_HEAD_BYTES 32
 #define RUN_BYTES 32
 #define PIECE_BYTES ((size_t)1 << 20) /* of a merge, in memory at once */
-#define CHANGES_AHEAD 8 /* so far before they are written their bytes are asked for, which lie anywhere in memory */
 #define HASHES_AHEAD 8
 #define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
@@ -795,8 +794,9 @@ static int get_in_guided_run(MDB_txn *txn, const state_space *space, run_guide *
 }
 
 #define LOOKS_MAX 64 /* at a time */
+#define GUIDES_AHEAD 2 /* so many runs before a key is looked for in one, its line of that filter is asked for */
 
-/* Run by run, and all keys in each: their lines of the next filter are on the way meanwhile. memory: NULL where there is one key,
+/* Run by run, and all keys in each: their lines of filters to come are on the way meanwhile. memory: NULL where there is one key,
  * whose value is lent. */
 static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes,
                       uint32_t count, arena *memory, slice *values)
@@ -814,12 +814,12 @@ static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, co
         values[k] = NO_SLICE;
     }
     for (uint32_t i = 0; i <= m->book.run_count && code == 0; i++) {
-        run_guide *g = m->in_order[i], *next = i < m->book.run_count ? m->in_order[i + 1] : g;
+        run_guide *g = m->in_order[i], *ahead = i + GUIDES_AHEAD <= m->book.run_count ? m->in_order[i + GUIDES_AHEAD] : NULL;
         uint32_t kept = 0;
-        for (uint32_t j = 0; j < count; j++) __builtin_prefetch(guide_bed_of(next, placed[left[j]]));
         for (uint32_t j = 0; j < count && code == 0; j++) {
             uint32_t k = left[j];
             bool known = false;
+            if (ahead != NULL) __builtin_prefetch(guide_bed_of(ahead, placed[k]));
             slice value;
             if (guide_may_have(g, placed[k], &bits[k])) {
                 code = i == 0 ? get_in_tree(txn, space, m->book.erased > 0, store, keys[k], &value, &known)

@@ -100,11 +100,13 @@ int layers_seek(layers *m, uint16_t store, slice key);
  * the tree over STATE_KEY_WHOLE_MAX is given as it stands there, with its list. */
 int layers_next(layers *m, const state_change **out);
 
+#define CHANGES_AHEAD 8 /* so far before one is looked at its bytes are asked for, which lie anywhere in memory */
+
 typedef struct run_limits {
     size_t tree_bytes;  /* of a space, in its tree */
     size_t epoch_bytes; /* of changes that go to the tree */
     size_t block_bytes;
-    size_t tier_bytes;  /* the largest run of the first tier; four times that in each that follows */
+    size_t tier_bytes;  /* the largest run of the first tier; eight times that in each that follows */
     size_t least_bytes; /* a merge is carried on by, at least */
 } run_limits;
 

@@ -17,6 +17,7 @@
 #define GUESSES 64
 #define GUESS_BYTES 48
 #define NO_COLUMN UINT32_MAX
+#define PREFIX_STEP 16
 #define INDEX_BYTES_KEPT ((size_t)1 << 20)
 
 /* What the field at one position was last time. */
@@ -37,7 +38,7 @@ typedef struct json_format {
     size_t longest_name;
     uint64_t record;        /* counts records */
     uint64_t *exact_record; /* by column: the record whose field of that very name was read */
-    slice *prefixes;        /* {"A": and ,"B": */
+    slice *prefixes;        /* {"A": and ,"B":, each with PREFIX_STEP bytes of room behind */
     size_t fixed_bytes_max; /* of a row: prefixes, braces, scalars */
 } json_format;
 
@@ -105,7 +106,9 @@ static weir_rc json_open(format *self, arena *a, weir_error *err)
         text_add_char(&prefix, i == 0 ? '{' : ',');
         print_json_string(&prefix, self->columns[i].name);
         text_add_char(&prefix, ':');
-        f->prefixes[i] = arena_copy(a, text_slice(&prefix));
+        char *padded = ARENA_ZEROS(a, char, prefix.len + PREFIX_STEP);
+        memcpy(padded, prefix.data, prefix.len);
+        f->prefixes[i] = (slice){ padded, prefix.len };
         f->fixed_bytes_max += prefix.len + JSON_SCALAR_MAX;
     }
     text_free(&prefix);
@@ -369,6 +372,13 @@ static inline char *write_column(char *at, const column *c, uint32_t r)
     }
 }
 
+/* In steps, the last of which may end behind it: there is room for the scalar that follows. */
+static inline char *write_prefix(char *at, slice prefix)
+{
+    for (size_t i = 0; i < prefix.len; i += PREFIX_STEP) memcpy(at + i, prefix.data + i, PREFIX_STEP);
+    return at + prefix.len;
+}
+
 static row_set json_encode(format *self, const column *columns, row_set rows, arena *a, slice *out,
                            const row_report *report)
 {
@@ -388,8 +398,7 @@ static row_set json_encode(format *self, const column *columns, row_set rows, ar
         } else {
             if (self->count == 0) *at++ = '{';
             for (uint32_t i = 0; i < self->count; i++) {
-                memcpy(at, f->prefixes[i].data, f->prefixes[i].len);
-                at = write_column(at + f->prefixes[i].len, &columns[i], r);
+                at = write_column(write_prefix(at, f->prefixes[i]), &columns[i], r);
             }
             *at++ = '}';
         }
