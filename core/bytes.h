@@ -16,8 +16,20 @@ static inline uint64_t bytes_head(slice bytes)
 {
     char head[8] = { 0 };
 
-    if (bytes.len > 0) memcpy(head, bytes.data, bytes.len < sizeof head ? bytes.len : sizeof head);
+    if (bytes.len >= sizeof head) return get_u64(bytes.data);
+    if (bytes.len > 0) memcpy(head, bytes.data, bytes.len);
     return get_u64(head);
+}
+
+/* As memcpy, in place where there are few: by words, of which the last has some bytes again. */
+static inline void copy_short(char *to, const char *from, size_t count)
+{
+    if (count < 8 || count > 32) {
+        if (count > 0) memcpy(to, from, count);
+        return;
+    }
+    for (size_t i = 0; i + 8 < count; i += 8) memcpy(to + i, from + i, 8);
+    memcpy(to + count - 8, from + count - 8, 8);
 }
 
 /* A signed number as bytes that sort in its order. */

@@ -31,14 +31,25 @@ static char *write_u64_before(char *end, uint64_t number)
     return end;
 }
 
+static unsigned count_digits(uint64_t number)
+{
+    static const uint64_t least[] = { /* with so many digits and one */
+        0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000,
+        10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
+        10000000000000000000u,
+    };
+    unsigned bits = 64 - (unsigned)__builtin_clzll(number | 1);
+    unsigned digits = bits * 1233 >> 12; /* by log10(2): right, or one too few */
+
+    return digits + (number >= least[digits]);
+}
+
 static char *write_u64(char *at, uint64_t number)
 {
-    char digits[I64_TEXT_MAX];
-    char *from = write_u64_before(digits + sizeof digits, number);
-    size_t len = (size_t)(digits + sizeof digits - from);
+    char *end = at + count_digits(number);
 
-    memcpy(at, from, len);
-    return at + len;
+    (void)write_u64_before(end, number);
+    return end;
 }
 
 char *write_i64(char *at, int64_t number)

@@ -50,7 +50,7 @@ static void grow_by(text *t, size_t bytes)
 void text_add(text *t, slice more)
 {
     text_reserve(t, more.len);
-    if (more.len > 0) memcpy(t->data + t->len, more.data, more.len);
+    copy_short(t->data + t->len, more.data, more.len);
     grow_by(t, more.len);
 }
 

@@ -146,7 +146,7 @@ static entry *insert(state_table *t, uint64_t hash, slice key)
     if ((t->used + 1) * 2ull > t->mask + 1ull) grow(t);
     entry *e = slab_alloc(t->memory, entry_bytes(t, (uint32_t)key.len));
     *e = (entry){ .hash = hash, .key_len = (uint32_t)key.len };
-    if (key.len > 0) memcpy((char *)(e + 1) + t->class.bytes, key.data, key.len);
+    copy_short((char *)(e + 1) + t->class.bytes, key.data, key.len);
     if (t->used == t->order_room) {
         t->order_room = t->order_room == 0 ? FIRST_SLOTS : t->order_room + t->order_room / 2;
         t->order = must(realloc(t->order, t->order_room * sizeof *t->order));

@@ -37,7 +37,7 @@ static inline char *write_varint(char *at, uint64_t number)
 
 static inline void copy_bytes(text *to, slice from)
 {
-    if (from.len > 0) memcpy(to->data + to->len, from.data, from.len);
+    copy_short(to->data + to->len, from.data, from.len);
     to->len += from.len;
 }
 

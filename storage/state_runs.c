@@ -340,8 +340,8 @@ static int writer_add(run_writer *w, const state_change *entry)
     text_reserve(&w->items, more);
     char *at = w->items.data + w->items.len;
     put_u16(at, (uint16_t)(key_len | (is_erased ? ERASED_BIT : 0)));
-    if (key_len > 0) memcpy(at + 2, entry->key.data, key_len);
-    if (value_len > 0) memcpy(at + 2 + key_len, entry->value.data, value_len);
+    copy_short(at + 2, entry->key.data, key_len);
+    copy_short(at + 2 + key_len, entry->value.data, value_len);
     w->items.len += 2 + key_len + value_len;
     text_add_u32(&w->ends, (uint32_t)w->items.len);
     if (w->guide != NULL) writer_note_key(w, place_hash(entry->store, entry->key));

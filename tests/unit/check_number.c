@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void assert_double(double number, const char *expected)
@@ -117,6 +118,14 @@ START_TEST(integers)
         ck_assert_int_eq(strtoll(at, NULL, 10), numbers[i]);
         ck_assert_int_eq(parse_i64(slice_of(at), &back), NUMBER_FITS);
         ck_assert_int_eq(back, numbers[i]);
+    }
+    for (uint64_t power = 1; power <= 1000000000000000000u; power *= 10) {
+        for (int64_t beside = -1; beside <= 1; beside++) {
+            char ours[I64_TEXT_MAX + 1], theirs[I64_TEXT_MAX + 1];
+            *write_i64(ours, -(int64_t)power + beside) = '\0';
+            snprintf(theirs, sizeof theirs, "%lld", -(long long)power + (long long)beside);
+            ck_assert_str_eq(ours, theirs);
+        }
     }
     int64_t wide;
     int32_t narrow;
