@@ -6,25 +6,34 @@
 static inline unsigned low_bytes(uint64_t n) { return n == 0 ? 0 : 8 - (unsigned)__builtin_clzll(n) / 8; }
 static inline unsigned high_bytes(uint64_t n) { return n == 0 ? 0 : 8 - (unsigned)__builtin_ctzll(n) / 8; }
 
+/* Writes a word's bytes, eight of them whatever there are; the form is how many, and which. */
+static inline char *write_word(char *at, const void *from, unsigned *form)
+{
+    uint64_t word;
+
+    memcpy(&word, from, 8);
+    uint64_t bytes = zigzag((int64_t)word);
+    unsigned len = *form = low_bytes(bytes), high = high_bytes(word);
+    if (high < len) {
+        bytes = word >> (64 - 8 * high);
+        *form = HIGH + high;
+        len = high;
+    }
+    memcpy(at, &bytes, 8);
+    return at + len;
+}
+
 void text_add_packed(text *out, const void *words, uint32_t count)
 {
+    const char *from = words;
+
     text_reserve(out, (count + 1) / 2 + 8 * (size_t)count);
     char *forms = out->data + out->len, *at = forms + (count + 1) / 2;
-
-    memset(forms, 0, (count + 1) / 2);
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t word;
-        memcpy(&word, (const char *)words + 8 * (size_t)i, 8);
-        uint64_t bytes = zigzag((int64_t)word);
-        unsigned form = low_bytes(bytes), len = form, high = high_bytes(word);
-        if (high < len) {
-            bytes = word >> (64 - 8 * high);
-            form = HIGH + high;
-            len = high;
-        }
-        memcpy(at, &bytes, 8); /* there is room for all */
-        at += len;
-        forms[i / 2] = (char)(forms[i / 2] | form << (i % 2 * 4));
+    for (uint32_t i = 0; i < count; i += 2, from += 16) {
+        unsigned first, second = 0;
+        at = write_word(at, from, &first);
+        if (i + 1 < count) at = write_word(at, from + 8, &second);
+        *forms++ = (char)(first | second << 4);
     }
     out->len = (size_t)(at - out->data);
     *at = '\0';
