@@ -401,7 +401,7 @@ static bool is_over(const state_table *t)
     return state_table_bytes(t) > t->budget_bytes;
 }
 
-/* Deleted ones that the committed state does not have either. They say so until there are many. */
+/* Of keys that the committed state does not have either: no harm until there are many. */
 static bool are_many_gone(const state_table *t)
 {
     return t->deleted_count > t->used / 8;
@@ -422,7 +422,7 @@ static void drop_deleted(state_table *t)
     t->deleted_count = 0;
 }
 
-/* Goes round once at most, and then those that were used since the last visit get no other. Until there is room for some more. */
+/* Until there is room for some more. What was used since the last visit stays for another round, of which there are two at most. */
 static void evict(state_table *t)
 {
     const size_t enough = t->budget_bytes - t->budget_bytes / 16;
