@@ -1,15 +1,9 @@
-/* core/bytes.h - integers in byte strings (big-endian), and a bounds-checked reader over received bytes. */
+/* core/bytes.h - integers in byte strings (big-endian, varints), and a bounds-checked reader over received bytes. */
 #ifndef WEIR_CORE_BYTES_H
 #define WEIR_CORE_BYTES_H
 
+#include "core/big_endian.h"
 #include "core/slice.h"
-
-static inline void put_u16(char *at, uint16_t n) { n = __builtin_bswap16(n); memcpy(at, &n, 2); }
-static inline void put_u32(char *at, uint32_t n) { n = __builtin_bswap32(n); memcpy(at, &n, 4); }
-static inline void put_u64(char *at, uint64_t n) { n = __builtin_bswap64(n); memcpy(at, &n, 8); }
-static inline uint16_t get_u16(const char *at) { uint16_t n; memcpy(&n, at, 2); return __builtin_bswap16(n); }
-static inline uint32_t get_u32(const char *at) { uint32_t n; memcpy(&n, at, 4); return __builtin_bswap32(n); }
-static inline uint64_t get_u64(const char *at) { uint64_t n; memcpy(&n, at, 8); return __builtin_bswap64(n); }
 
 /* The first eight bytes as a number, zeros behind a shorter one: where two differ, so do the bytes, and in the same order. */
 static inline uint64_t bytes_head(slice bytes)
@@ -21,17 +15,6 @@ static inline uint64_t bytes_head(slice bytes)
     return get_u64(head);
 }
 
-/* As memcpy, in place where there are few: by words, of which the last has some bytes again. */
-static inline void copy_short(char *to, const char *from, size_t count)
-{
-    if (count < 8 || count > 32) {
-        if (count > 0) memcpy(to, from, count);
-        return;
-    }
-    for (size_t i = 0; i + 8 < count; i += 8) memcpy(to + i, from + i, 8);
-    memcpy(to + count - 8, from + count - 8, 8);
-}
-
 /* A signed number as bytes that sort in its order. */
 static inline uint64_t sortable_i64(int64_t n) { return (uint64_t)n ^ ((uint64_t)1 << 63); }
 static inline int64_t unsortable_i64(uint64_t n) { return (int64_t)(n ^ ((uint64_t)1 << 63)); }
@@ -39,6 +22,16 @@ static inline int64_t unsortable_i64(uint64_t n) { return (int64_t)(n ^ ((uint64
 /* A signed number as one that is small where it is near zero (0, -1, 1, -2 ...), so that its varint is short. */
 static inline uint64_t zigzag(int64_t n) { return (uint64_t)n << 1 ^ (uint64_t)(n >> 63); }
 static inline int64_t unzigzag(uint64_t n) { return (int64_t)(n >> 1) ^ -(int64_t)(n & 1); }
+
+#define VARINT_BYTES_MAX 10
+
+/* LEB128: seven bits a byte, low ones first. Returns where it ends. */
+static inline char *write_varint(char *at, uint64_t number)
+{
+    for (; number >= 0x80; number >>= 7) *at++ = (char)(number | 0x80);
+    *at++ = (char)number;
+    return at;
+}
 
 /* Reads forward over bytes that may be wrong: once something does not fit, `bad` stays set and all reads give 0. */
 typedef struct reader_bytes {

@@ -3,6 +3,8 @@
 #ifndef WEIR_CORE_SLICE_H
 #define WEIR_CORE_SLICE_H
 
+#include "core/big_endian.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,27 +26,29 @@ static inline slice slice_of(const char *c_string)
     return c_string == NULL ? NO_SLICE : (slice){ c_string, strlen(c_string) };
 }
 
-#define SLICE_WORDS_MAX 32 /* of bytes that are compared here by words rather than by a call: most keys are */
-
-/* Eight bytes as a number: of two, the one that sorts first is less. */
-static inline uint64_t slice_word(const char *at)
-{
-    uint64_t word;
-
-    memcpy(&word, at, 8);
-    return __builtin_bswap64(word);
-}
+#define SHORT_BYTES_MAX 32 /* so many are compared and copied in place, by words, rather than by a call: most keys are short */
 
 /* As memcmp, which takes no NULL for nothing. */
 static inline int slice_compare_bytes(const char *a, const char *b, size_t count)
 {
-    if (count < 8 || count > SLICE_WORDS_MAX) return count == 0 ? 0 : memcmp(a, b, count);
+    if (count < 8 || count > SHORT_BYTES_MAX) return count == 0 ? 0 : memcmp(a, b, count);
     for (size_t i = 0;; i += 8) {
         if (count - i < 8) i = count - 8; /* the last word has some bytes again */
-        uint64_t x = slice_word(a + i), y = slice_word(b + i);
+        uint64_t x = get_u64(a + i), y = get_u64(b + i);
         if (x != y) return x < y ? -1 : 1;
         if (count - i == 8) return 0;
     }
+}
+
+/* As memcpy, which takes no NULL for nothing either. */
+static inline void copy_short(char *to, const char *from, size_t count)
+{
+    if (count < 8 || count > SHORT_BYTES_MAX) {
+        if (count > 0) memcpy(to, from, count);
+        return;
+    }
+    for (size_t i = 0; i + 8 < count; i += 8) memcpy(to + i, from + i, 8);
+    memcpy(to + count - 8, from + count - 8, 8); /* has some bytes again */
 }
 
 static inline bool slice_equal(slice a, slice b)

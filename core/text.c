@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VARINT_BYTES_MAX 10
-
 void text_free(text *t)
 {
     free(t->data);
@@ -104,10 +102,7 @@ slice text_keep(text *t, arena *a)
 
 void text_add_varint(text *t, uint64_t number)
 {
-    size_t bytes = 0;
-
     text_reserve(t, VARINT_BYTES_MAX);
-    for (; number >= 0x80; number >>= 7) t->data[t->len + bytes++] = (char)(number | 0x80);
-    t->data[t->len + bytes++] = (char)number;
-    grow_by(t, bytes);
+    char *at = t->data + t->len;
+    grow_by(t, (size_t)(write_varint(at, number) - at));
 }

@@ -45,7 +45,7 @@ slice text_keep(text *t, arena *a);
 void text_add_u16(text *t, uint16_t number);
 void text_add_u32(text *t, uint32_t number);
 void text_add_u64(text *t, uint64_t number);
-/* LEB128: seven bits a byte, low ones first. */
+/* As write_varint() of core/bytes.h. */
 void text_add_varint(text *t, uint64_t number);
 
 #endif

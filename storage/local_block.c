@@ -25,16 +25,6 @@ void block_builder_free(block_builder *b)
     text_free(&b->bytes);
 }
 
-static inline char *write_varint(char *at, uint64_t number)
-{
-    while (number >= 0x80) {
-        *at++ = (char)(number | 0x80);
-        number >>= 7;
-    }
-    *at++ = (char)number;
-    return at;
-}
-
 static inline void copy_bytes(text *to, slice from)
 {
     copy_short(to->data + to->len, from.data, from.len);
@@ -61,8 +51,8 @@ void block_add(block_builder *b, slice key, slice content, int64_t timestamp_ms,
 {
     uint64_t step = (uint64_t)timestamp_ms - (uint64_t)b->last_ms; /* from 0 for the first */
 
-    text_reserve(&b->times, 10);
-    text_reserve(&b->lengths, 20);
+    text_reserve(&b->times, VARINT_BYTES_MAX);
+    text_reserve(&b->lengths, 2 * VARINT_BYTES_MAX);
     text_reserve(&b->bytes, key.len + content.len);
     b->times.len = (size_t)(write_varint(b->times.data + b->times.len, zigzag((int64_t)step)) - b->times.data);
     char *at = write_varint(b->lengths.data + b->lengths.len, key.data == NULL ? 0 : (uint64_t)key.len + 1);

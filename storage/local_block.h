@@ -13,7 +13,8 @@
 
 #include "core/batch.h"
 
-#define BLOCK_BYTES ((size_t)56 << 10) /* a block this large is closed: LZ4 is best below 64 KiB, and each partition has buffers for one */
+/* A block this large is closed: LZ4 is best below 64 KiB, and each partition has buffers for one. */
+#define BLOCK_BYTES ((size_t)56 << 10)
 #define BLOCK_HEADER_BYTES 48
 #define BLOCK_TAIL_BYTES 64 /* readable bytes behind an unpacked body */
 

@@ -372,7 +372,9 @@ static inline char *write_column(char *at, const column *c, uint32_t r)
     }
 }
 
-/* In steps, the last of which may end behind it: there is room for the scalar that follows. */
+_Static_assert(PREFIX_STEP <= JSON_SCALAR_MAX, "there is room for the scalar that follows");
+
+/* In steps, the last of which may end behind it. */
 static inline char *write_prefix(char *at, slice prefix)
 {
     for (size_t i = 0; i < prefix.len; i += PREFIX_STEP) memcpy(at + i, prefix.data + i, PREFIX_STEP);
