@@ -113,13 +113,17 @@ static void fill_slot(state_table *t, entry *e)
     t->slots[at] = slot_of(e);
 }
 
+/* On a way over all entries: those to come are asked for. NULL: it was dropped. */
+static entry *entry_at(const state_table *t, uint32_t place)
+{
+    if (t->used - place > ENTRIES_AHEAD) __builtin_prefetch(t->order[place + ENTRIES_AHEAD]);
+    return t->order[place];
+}
+
 /* All of them, which are free. */
 static void fill_slots(state_table *t)
 {
-    for (uint32_t i = 0; i < t->used; i++) {
-        if (i + ENTRIES_AHEAD < t->used) __builtin_prefetch(t->order[i + ENTRIES_AHEAD]);
-        fill_slot(t, t->order[i]);
-    }
+    for (uint32_t i = 0; i < t->used; i++) fill_slot(t, entry_at(t, i));
 }
 
 static void grow(state_table *t)
@@ -416,8 +420,7 @@ static void drop_at(state_table *t, uint32_t place)
 static void drop_deleted(state_table *t)
 {
     for (uint32_t i = 0; i < t->used; i++) {
-        if (i + ENTRIES_AHEAD < t->used) __builtin_prefetch(t->order[i + ENTRIES_AHEAD]);
-        if (t->order[i]->is_deleted) drop_at(t, i);
+        if (entry_at(t, i)->is_deleted) drop_at(t, i);
     }
     t->deleted_count = 0;
 }
@@ -429,8 +432,7 @@ static void evict(state_table *t)
 
     for (uint64_t steps = 2 * (uint64_t)t->used; steps > 0 && state_table_bytes(t) > enough; steps--, t->sweep_at++) {
         if (t->sweep_at >= t->used) t->sweep_at = 0;
-        if (t->sweep_at + ENTRIES_AHEAD < t->used) __builtin_prefetch(t->order[t->sweep_at + ENTRIES_AHEAD]);
-        entry *e = t->order[t->sweep_at];
+        entry *e = entry_at(t, t->sweep_at);
         if (e == NULL) continue;
         if (e->is_deleted || (e->is_stored && !e->is_recent)) {
             t->stored_elsewhere |= e->is_stored;
@@ -462,8 +464,9 @@ void state_table_committed(state_table *t)
     t->has_repeats = false;
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
-    if (!are_many_gone(t) && !is_over(t)) return;
-    if (are_many_gone(t)) drop_deleted(t);
+    const bool many_gone = are_many_gone(t);
+    if (!many_gone && !is_over(t)) return;
+    if (many_gone) drop_deleted(t);
     if (is_over(t)) evict(t);
     close_up(t);
 }
