@@ -123,8 +123,8 @@ static job_turn finish(insert_job *j)
     return JOB_DONE;
 }
 
-/* No line that long ends: what is buffered is all that may be. */
-static bool is_too_long(exchange *x)
+/* What is buffered is all that may be: a line that does not end in it is too long. */
+static bool is_body_full(exchange *x)
 {
     pthread_mutex_lock(&x->lock);
     bool is = x->body.len >= STREAMED_BODY_BYTES_MAX;
@@ -140,9 +140,10 @@ static job_turn insert_step(job *self)
 
     if (exchange_is_gone(x)) return JOB_DONE;
     if (exchange_is_full(x)) return JOB_IDLE;
+    bool was_full = is_body_full(x); /* asked before the look: what comes behind it may end the line */
     if (exchange_take_lines(x, ROWS_A_COMMIT, &j->lines, &ended)) return take_lines(j) ? JOB_AGAIN : JOB_DONE;
     if (ended || atomic_load(&x->server->is_stopping)) return finish(j);
-    if (!is_too_long(x)) return JOB_IDLE;
+    if (!was_full) return JOB_IDLE;
     if (j->has_target) return finish(j);
     exchange_fail(x, 413, 41300, "a line is longer than this server takes");
     return JOB_DONE;
