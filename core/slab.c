@@ -26,10 +26,15 @@ typedef struct chunk {
     struct chunk *next, *previous;
 } chunk;
 
-struct slab {
+typedef struct heap {
     pile spare[CLASSES];
     chunk chunks; /* a ring; also holds the large pieces */
     char *at, *end;
+    uint32_t slabs; /* that lend of it */
+} heap;
+
+struct slab {
+    heap *of;
     size_t lent_bytes;
 };
 
@@ -53,7 +58,7 @@ size_t slab_usable(size_t bytes)
     return bytes > SMALL_BYTES_MAX ? bytes : class_bytes(class_of(bytes));
 }
 
-static chunk *add_chunk(slab *s, size_t bytes)
+static chunk *add_chunk(heap *h, size_t bytes)
 {
     chunk *c = malloc(sizeof *c + bytes);
 
@@ -61,25 +66,33 @@ static chunk *add_chunk(slab *s, size_t bytes)
         fprintf(stderr, "weir: out of memory (%zu bytes of state asked for)\n", bytes);
         abort();
     }
-    c->next = s->chunks.next;
-    c->previous = &s->chunks;
+    c->next = h->chunks.next;
+    c->previous = &h->chunks;
     c->next->previous = c;
-    s->chunks.next = c;
+    h->chunks.next = c;
     return c;
 }
 
-slab *slab_new(void)
+static heap *heap_new(void)
 {
-    slab *s = calloc(1, sizeof *s);
+    heap *h = must(calloc(1, sizeof *h));
 
-    if (s == NULL) abort();
-    s->chunks.next = s->chunks.previous = &s->chunks;
+    h->chunks.next = h->chunks.previous = &h->chunks;
+    return h;
+}
+
+slab *slab_new(const slab *beside)
+{
+    slab *s = must(calloc(1, sizeof *s));
+
+    s->of = beside == NULL ? heap_new() : beside->of;
+    s->of->slabs++;
     return s;
 }
 
-static void put_by(slab *s, unsigned class, void *piece)
+static void put_by(heap *h, unsigned class, void *piece)
 {
-    pile *p = &s->spare[class];
+    pile *p = &h->spare[class];
 
     if (p->count == p->room) {
         p->room = p->room == 0 ? 16 : p->room + p->room / 2;
@@ -88,26 +101,47 @@ static void put_by(slab *s, unsigned class, void *piece)
     p->pieces[p->count++] = piece;
 }
 
-void slab_drop(slab *s)
+static void heap_free(heap *h)
 {
-    if (s == NULL) return;
-    for (unsigned i = 0; i < CLASSES; i++) free(s->spare[i].pieces);
-    for (chunk *c = s->chunks.next, *next; c != &s->chunks; c = next) {
+    for (unsigned i = 0; i < CLASSES; i++) free(h->spare[i].pieces);
+    for (chunk *c = h->chunks.next, *next; c != &h->chunks; c = next) {
         next = c->next;
         free(c);
     }
+    free(h);
+}
+
+void slab_drop(slab *s)
+{
+    if (s == NULL) return;
+    if (--s->of->slabs == 0) heap_free(s->of);
     free(s);
+}
+
+/* What is left of the chunk becomes spare pieces, and another one follows. */
+static void next_chunk(heap *h)
+{
+    while (h->end - h->at >= 16) {
+        unsigned fit = class_of((size_t)(h->end - h->at));
+        if (class_bytes(fit) > (size_t)(h->end - h->at)) fit--;
+        put_by(h, fit, h->at);
+        h->at += class_bytes(fit);
+    }
+    h->at = (char *)(add_chunk(h, CHUNK_BYTES) + 1);
+    h->end = h->at + CHUNK_BYTES;
 }
 
 void *slab_alloc(slab *s, size_t bytes)
 {
+    heap *h = s->of;
+
     if (bytes > SMALL_BYTES_MAX) {
         s->lent_bytes += bytes;
-        return add_chunk(s, bytes) + 1;
+        return add_chunk(h, bytes) + 1;
     }
     unsigned class = class_of(bytes);
     size_t size = class_bytes(class);
-    pile *spare = &s->spare[class];
+    pile *spare = &h->spare[class];
     s->lent_bytes += size;
     if (spare->count > 0) {
         if (spare->count > PIECES_AHEAD) {
@@ -116,18 +150,9 @@ void *slab_alloc(slab *s, size_t bytes)
         }
         return spare->pieces[--spare->count];
     }
-    if ((size_t)(s->end - s->at) < size) { /* what is left of the old chunk becomes spare pieces */
-        while (s->end - s->at >= 16) {
-            unsigned fit = class_of((size_t)(s->end - s->at));
-            if (class_bytes(fit) > (size_t)(s->end - s->at)) fit--;
-            put_by(s, fit, s->at);
-            s->at += class_bytes(fit);
-        }
-        s->at = (char *)(add_chunk(s, CHUNK_BYTES) + 1);
-        s->end = s->at + CHUNK_BYTES;
-    }
-    void *fresh = s->at;
-    s->at += size;
+    if ((size_t)(h->end - h->at) < size) next_chunk(h);
+    void *fresh = h->at;
+    h->at += size;
     return fresh;
 }
 
@@ -143,7 +168,7 @@ void slab_free(slab *s, void *lent, size_t bytes)
         return;
     }
     unsigned class = class_of(bytes);
-    put_by(s, class, lent);
+    put_by(s->of, class, lent);
     s->lent_bytes -= class_bytes(class);
 }
 

@@ -7,8 +7,10 @@
 
 typedef struct slab slab;
 
-slab *slab_new(void);
-void slab_drop(slab *s); /* and all that it lent; NULL is fine */
+/* beside: another one of the same thread, with which it shares its chunks, and what either is given back; NULL: it has its own. */
+slab *slab_new(const slab *beside);
+/* With the last of those that share chunks goes all that they lent, and was not given back; NULL is fine. */
+void slab_drop(slab *s);
 /* 16-byte aligned, not cleared. */
 void *slab_alloc(slab *s, size_t bytes);
 /* Give back with the size asked for; NULL is fine. */

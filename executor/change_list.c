@@ -9,12 +9,20 @@
 
 #define DIGITS 10 /* bytes: eight of a key's beginning, two of the store */
 
+static void set_room(change_list *list, uint32_t room)
+{
+    list->room = room;
+    list->items = must(realloc(list->items, room * sizeof *list->items));
+}
+
+void change_list_reserve(change_list *list, uint32_t more)
+{
+    if (list->room - list->count < more) set_room(list, list->count + more);
+}
+
 void change_list_add(change_list *list, state_change change)
 {
-    if (list->count == list->room) {
-        list->room = list->room == 0 ? 64 : list->room * 2;
-        list->items = must(realloc(list->items, list->room * sizeof *list->items));
-    }
+    if (list->count == list->room) set_room(list, list->room == 0 ? 64 : list->room * 2);
     list->items[list->count++] = change;
 }
 

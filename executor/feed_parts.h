@@ -33,6 +33,7 @@ typedef struct view {
     uint32_t column_count; /* that cursors get: what PROJECT adds stands behind them */
     bool has_old;
     task_shared shared;
+    workspace *space;
     task *task;
     storage *scratch;    /* of the table's rows */
     client *scratch_client;

@@ -212,6 +212,7 @@ void view_close(view *v)
 {
     if (v == NULL) return;
     task_close(v->task);
+    workspace_free(v->space);
     client_close(v->scratch_client);
     storage_close(v->scratch);
     bad_log_free(v->log);
@@ -250,7 +251,8 @@ weir_rc view_open(view **out, feed *f, slice key, int32_t partitions, weir_error
                                    .is_transient = true, .source_partitions = partitions, .result = take_rows, .result_self = v };
         rc = open_scratch(v, err);
     }
-    if (rc == WEIR_OK) rc = task_open(&v->task, &v->shared, 0, 0, 1, NULL, v->scratch_client, v->log, err);
+    v->space = workspace_new(1);
+    if (rc == WEIR_OK) rc = task_open(&v->task, &v->shared, 0, 0, 1, v->space, NULL, v->scratch_client, v->log, err);
     if (rc != WEIR_OK) {
         view_close(v);
         return rc;

@@ -67,6 +67,7 @@ static weir_rc open_workers(query *q, weir_error *err)
         worker *w = &q->workers[i];
         w->query = q;
         w->is_behind = true;
+        w->space = workspace_new(q->entry.plan.subtopology_count);
         w->readers = ARENA_ZEROS(q->arena, task *const *, q->entry.plan.step_count);
         w->op_published = ARENA_ZEROS(q->arena, op_stats, q->entry.plan.step_count);
         w->log = bad_log_new(q->entry.id, q->env.log_topic.data == NULL ? UINT32_MAX : q->sink_count - 1, q->env.clock);
@@ -130,6 +131,7 @@ void query_stop(query *q)
         worker *w = &q->workers[i];
         if (w->has_thread) pthread_join(w->thread, NULL);
         worker_drop_tasks(w, -1);
+        workspace_free(w->space);
         free(w->tasks);
         free(w->assigned);
         client_close(w->client);

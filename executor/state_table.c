@@ -376,6 +376,7 @@ void state_table_seal(state_table *t, arena *a, change_list *out)
 
     if (count == 0) return;
     text_reserve(&s.bytes, 64); /* an empty key has an address too */
+    change_list_reserve(out, count);
     for (uint32_t i = 0; i < count; i++) {
         entry *e = updates[i];
         if (i + ENTRIES_AHEAD < count) entry_ask_for(updates[i + ENTRIES_AHEAD]);

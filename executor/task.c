@@ -392,15 +392,16 @@ static weir_rc open_state(task *t, int32_t partitions, weir_error *err)
 }
 
 weir_rc task_open(task **out, const task_shared *shared, uint32_t subtopology, int32_t partition, int32_t partitions,
-                  client *c, client *state_client, bad_log *log, weir_error *err)
+                  workspace *space, client *c, client *state_client, bad_log *log, weir_error *err)
 {
     arena *plan_arena = arena_new(0);
     task *t = ARENA_NEW(plan_arena, task);
     weir_rc rc;
 
     *t = (task){ .shared = shared, .subtopology = subtopology, .partition = partition, .client = c,
-                 .state_client = state_client, .log = log, .plan_arena = plan_arena, .batch_arena = arena_new(1 << 16),
-                 .epoch_arena = arena_new(1 << 16), .memory = slab_new() };
+                 .state_client = state_client, .log = log, .plan_arena = plan_arena,
+                 .batch_arena = space->batch_arenas[subtopology], .epoch_arena = space->epoch_arena,
+                 .memory = slab_new(space->pieces) };
     evaluator_init(&t->eval, shared->clock);
     t->eval.context.arena = t->batch_arena;
     t->eval.context.report = report_expression;
@@ -433,8 +434,6 @@ void task_close(task *t)
     change_list_free(&t->changes);
     evaluator_free(&t->eval);
     slab_drop(t->memory);
-    arena_free(t->batch_arena);
-    arena_free(t->epoch_arena);
     arena_free(t->plan_arena);
 }
 
@@ -589,7 +588,6 @@ weir_rc task_flush(task *t, weir_error *err)
 
 epoch task_seal(task *t)
 {
-    t->changes.count = 0;
     for (uint32_t i = 0; i < t->op_count; i++) {
         if (t->ops[i]->class->seal == NULL) continue;
         timer started = timer_start(t);
@@ -614,6 +612,7 @@ void task_committed(task *t)
     }
     for (uint32_t i = 0; i < t->input_count; i++) t->inputs[i].next_offset = -1;
     t->is_dirty = false;
+    change_list_free(&t->changes);
     arena_reset(t->epoch_arena);
 }
 
@@ -627,6 +626,7 @@ weir_rc task_forget(task *t, weir_error *err)
         t->inputs[i].is_idle = t->inputs[i].is_waiting = t->inputs[i].is_filled = false;
     }
     t->is_dirty = t->has_caught_up = false;
+    change_list_free(&t->changes);
     arena_reset(t->epoch_arena);
     WEIR_TRY(load_times(t, err));
     return t->merge == NULL ? WEIR_OK : merge_forget(t->merge, err);

@@ -8,6 +8,7 @@
 #include "executor/eval.h"
 #include "executor/event_time.h"
 #include "executor/op.h"
+#include "executor/workspace.h"
 
 /* Where rows that cannot be used are told to. The log is per client: it writes to the processing-log topic and counts. */
 typedef struct bad_log bad_log;
@@ -64,10 +65,10 @@ struct task {
     client *client;      /* whose epoch it is part of */
     client *state_client; /* through which state is kept: the same, but of a temporary storage where transient */
     task_state *state;   /* NULL: no stateful step in it */
-    slab *memory;        /* for all its tables */
+    slab *memory;        /* for all its tables; beside those of the others in the workspace */
     arena *plan_arena;   /* operators, decoders: until the task is closed */
-    arena *batch_arena;  /* reset before each batch */
-    arena *epoch_arena;  /* what was sealed; reset after the commit */
+    arena *batch_arena;  /* the workspace's; reset before each batch */
+    arena *epoch_arena;  /* likewise: what was sealed; reset after the commit */
     evaluator eval;
     slice computed;       /* the column that an operator is about to compute, for what the log says of its failures; absent: none */
     bool judges;          /* it judges a condition */
@@ -93,9 +94,9 @@ struct task {
 };
 
 /* Opens state (restoring it where need be) and operators. Both clients may be NULL where nothing is written or kept.
- * partitions: of the sub-topology. */
+ * partitions: of the sub-topology. The workspace is that of the thread, and outlives the task. */
 weir_rc task_open(task **out, const task_shared *shared, uint32_t subtopology, int32_t partition, int32_t partitions,
-                  client *c, client *state_client, bad_log *log, weir_error *err) WEIR_CHECKED;
+                  workspace *space, client *c, client *state_client, bad_log *log, weir_error *err) WEIR_CHECKED;
 void task_close(task *t); /* NULL is fine */
 /* The task's input that a client's source feeds, or NULL. */
 task_input *task_input_of(task *t, uint32_t source);

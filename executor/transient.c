@@ -15,6 +15,7 @@ struct transient {
     const plan *plan;
     arena *arena;
     task_shared shared;
+    workspace *space;
     task *task;
     client *client;          /* reads the sources; NULL: a snapshot, or a feed */
     feed_cursor *cursor;     /* NULL until the first rows are asked for */
@@ -172,7 +173,8 @@ static weir_rc open_inputs(transient *t, weir_error *err)
     t->shared.source_partitions = 1;
     WEIR_TRY(find_sources(t, err));
     if (needs_state(t)) WEIR_TRY(open_scratch(t, err));
-    WEIR_TRY(task_open(&t->task, &t->shared, 0, 0, 1, NULL, t->scratch_client, t->log, err));
+    t->space = workspace_new(1);
+    WEIR_TRY(task_open(&t->task, &t->shared, 0, 0, 1, t->space, NULL, t->scratch_client, t->log, err));
     if (t->shared.fed != NULL) return WEIR_OK;
     if (t->source_count > 0) {
         const client_spec spec = { .name = SLICE("transient"), .is_transient = true, .sources = t->sources,
@@ -218,6 +220,7 @@ void transient_close(transient *t)
     feed_leave(t->cursor);
     store_reader_close(t->reader);
     task_close(t->task);
+    workspace_free(t->space);
     client_close(t->client);
     client_close(t->scratch_client);
     storage_close(t->scratch);

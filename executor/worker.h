@@ -25,6 +25,7 @@ typedef struct worker {
     pthread_t thread;
     bool has_thread;
 
+    workspace *space;
     task **tasks;
     uint32_t task_count, task_room;
     task *const **readers;  /* per step: see task.h */

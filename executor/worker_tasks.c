@@ -64,7 +64,7 @@ static weir_rc add_tasks(worker *w, int32_t partition, weir_error *err)
             if (w->tasks == NULL) abort();
         }
         task *t;
-        WEIR_TRY(task_open(&t, &q->shared, s, partition, q->stage_partitions[s], w->client, w->client, w->log, err));
+        WEIR_TRY(task_open(&t, &q->shared, s, partition, q->stage_partitions[s], w->space, w->client, w->client, w->log, err));
         weir_rc rc = open_merge(q, t, err);
         if (rc != WEIR_OK) {
             task_close(t);

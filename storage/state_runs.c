@@ -259,15 +259,13 @@ static bool block_find(const block_view *b, slice key, uint32_t *out)
     return true;
 }
 
-/* Makes a run's blocks. They wait in memory while layers of the tree are read, whose pages may move as something is written. */
+/* Makes a run's blocks. */
 typedef struct run_writer {
     MDB_txn *txn;
     const state_space *space;
     run *output;
     run_guide *guide; /* NULL: none is kept */
     text ends, items; /* of the block being made */
-    bool waits;
-    text waiting;     /* [key length u32][block length u32][key][block] */
     uint32_t block_count;
     state_lmdb_key first;
     uint16_t store;
@@ -296,21 +294,11 @@ static void writer_note_rest(run_writer *w)
 static int writer_end_block(run_writer *w)
 {
     MDB_val key = { w->first.len, w->first.bytes }, data = { 4 + w->ends.len + w->items.len, NULL };
-    char *at;
 
     if (w->ends.len == 0) return 0;
-    if (w->waits) {
-        text_add_u32(&w->waiting, (uint32_t)key.mv_size);
-        text_add_u32(&w->waiting, (uint32_t)data.mv_size);
-        text_add(&w->waiting, lmdb_slice(key));
-        text_reserve(&w->waiting, data.mv_size);
-        at = w->waiting.data + w->waiting.len;
-        w->waiting.len += data.mv_size;
-    } else {
-        int code = mdb_put(w->txn, w->space->dbi, &key, &data, MDB_RESERVE);
-        if (code != 0) return code;
-        at = data.mv_data;
-    }
+    int code = mdb_put(w->txn, w->space->dbi, &key, &data, MDB_RESERVE);
+    if (code != 0) return code;
+    char *at = data.mv_data;
     put_u32(at, (uint32_t)(w->ends.len / 4));
     memcpy(at + 4, w->ends.data, w->ends.len);
     memcpy(at + 4 + w->ends.len, w->items.data, w->items.len);
@@ -354,23 +342,14 @@ static int writer_add(run_writer *w, const state_change *entry)
 /* The rest of it. */
 static int writer_finish(run_writer *w)
 {
-    int code = writer_end_block(w);
-
     writer_note_rest(w);
-    const char *end = w->waiting.data + w->waiting.len;
-    for (const char *at = w->waiting.data; at < end && code == 0;) {
-        MDB_val key = { get_u32(at), (void *)(at + 8) }, data = { get_u32(at + 4), (char *)key.mv_data + key.mv_size };
-        code = mdb_put(w->txn, w->space->dbi, &key, &data, 0);
-        at = (char *)data.mv_data + data.mv_size;
-    }
-    return code;
+    return writer_end_block(w);
 }
 
 static void writer_free(run_writer *w)
 {
     text_free(&w->ends);
     text_free(&w->items);
-    text_free(&w->waiting);
 }
 
 /* ---- layers ---- */
@@ -416,7 +395,7 @@ static int open_layer(layer *l, layer_kind kind, MDB_txn *txn, const state_space
         l->start.len = space->prefix_len;
         break;
     }
-    return kind == LAYER_CHANGES ? 0 : mdb_cursor_open(txn, space->dbi, &l->cursor);
+    return mdb_cursor_open(txn, space->dbi, &l->cursor);
 }
 
 static void close_layer(layer *l)
@@ -539,6 +518,14 @@ static int layer_seek(layer *l, uint16_t store, slice key)
 static int layers_add(layers *m, layer_kind kind, MDB_txn *txn, const state_space *space, uint64_t run_id)
 {
     return open_layer(&m->items[m->count++], kind, txn, space, run_id);
+}
+
+static void layers_add_changes(layers *m, const state_change *changes, uint32_t count)
+{
+    layer *l = &m->items[m->count++];
+
+    *l = (layer){ .kind = LAYER_CHANGES, .changes = changes, .left = count };
+    next_change(l);
 }
 
 static void layers_make(layers *m, uint32_t room)
@@ -948,6 +935,36 @@ static int write_layers(run_writer *w, layers *m, bool is_oldest, size_t bytes_m
     return code;
 }
 
+/* Entries that were copied. */
+typedef struct copied {
+    arena *memory;
+    state_change *items;
+    uint32_t count, room;
+} copied;
+
+static void copy_entry(copied *to, const state_change *entry)
+{
+    if (to->count == to->room) {
+        to->room = to->room == 0 ? 16 : 2 * to->room;
+        to->items = must(realloc(to->items, to->room * sizeof *to->items));
+    }
+    to->items[to->count++] = (state_change){ entry->store, arena_copy(to->memory, entry->key), arena_copy(to->memory, entry->value) };
+}
+
+/* Of the tree or of what is erased, but for long keys: whatever is written moves its pages. */
+static int copy_layer(copied *to, layer_kind kind, MDB_txn *txn, const state_space *space)
+{
+    layer l;
+    int code = open_layer(&l, kind, txn, space, 0);
+
+    if (code == 0) code = layer_seek(&l, 0, NO_SLICE);
+    for (; code == 0 && !l.is_over; code = layer_next(&l)) {
+        if (!state_key_is_long(l.at.key)) copy_entry(to, &l.at);
+    }
+    close_layer(&l);
+    return code;
+}
+
 int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state_change *changes, uint32_t count,
              state_growth *growth)
 {
@@ -955,23 +972,22 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
     run_writer w = { .txn = txn, .space = space, .output = &made,
                      .guide = guide_make(space, made.id, count + book->erased + book->tree_bytes / 64) };
     state_lmdb_key tree = { .len = space->prefix_len }, erased = key_of_kind(space, 'e');
+    copied old = { .memory = arena_new(0) }, gone = { .memory = old.memory };
     const state_change *last;
     bool is_over;
     layers m;
 
+    int code = copy_layer(&old, LAYER_TREE, txn, space);
+    if (code == 0) code = copy_layer(&gone, LAYER_ERASED, txn, space);
     layers_make(&m, 3);
-    int code = layers_add(&m, LAYER_CHANGES, txn, space, 0);
-    if (code == 0) code = layers_add(&m, LAYER_TREE, txn, space, 0);
-    if (code == 0) code = layers_add(&m, LAYER_ERASED, txn, space, 0);
-    m.items[0].changes = changes;
-    m.items[0].left = count;
-    next_change(&m.items[0]);
-    for (uint32_t i = 1; i < m.count && code == 0; i++) {
-        code = layer_seek(&m.items[i], 0, NO_SLICE);
-        w.waits |= !m.items[i].is_over;
-    }
+    layers_add_changes(&m, changes, count);
+    layers_add_changes(&m, old.items, old.count);
+    layers_add_changes(&m, gone.items, gone.count);
     if (code == 0) code = write_layers(&w, &m, book->run_count == 0, SIZE_MAX, &last, &is_over);
     layers_close(&m);
+    free(old.items);
+    free(gone.items);
+    arena_free(old.memory);
     if (code == 0) code = writer_finish(&w);
     writer_free(&w);
     memcpy(tree.bytes, space->prefix, space->prefix_len);

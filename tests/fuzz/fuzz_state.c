@@ -90,7 +90,7 @@ static void accumulator(slice bytes, uint8_t choice, arena *a)
     if (r.fn->prepare != NULL && r.fn->prepare(&c, a, &err) != WEIR_OK) abort();
     const aggregate *agg = r.fn->agg;
     eval_context eval = { .arena = a, .clock = &clock };
-    agg_context x = { .eval = &eval, .slab = slab_new() };
+    agg_context x = { .eval = &eval, .slab = slab_new(NULL) };
     size_t room = agg->bytes_of != NULL ? agg->bytes_of(&c) : agg->bytes;
     char *one = arena_zero(a, room), *two = arena_zero(a, room);
     reader_bytes in = read_from(bytes);

@@ -168,7 +168,7 @@ END_TEST
 START_TEST(a_slab_keeps_pieces_apart)
 {
     enum { PIECES = 2000, STEPS = 100000 };
-    slab *s = slab_new();
+    slab *s = slab_new(NULL);
     unsigned char *piece[PIECES] = { NULL };
     size_t size[PIECES] = { 0 }, lent = 0;
     uint64_t random = 7;

@@ -158,7 +158,7 @@ START_TEST(state_table_is_an_array)
 {
     enum { KEYS = 500 };
     static int64_t now[KEYS], committed[KEYS];
-    slab *pieces = slab_new();
+    slab *pieces = slab_new(NULL);
     state_table *t = state_table_new(state, 3, &COUNTER, pieces, 8192);
 
     srand(11);
@@ -199,7 +199,7 @@ END_TEST
 
 START_TEST(updates_come_by_last_touch)
 {
-    slab *pieces = slab_new();
+    slab *pieces = slab_new(NULL);
     state_table *t = state_table_new(state, 4, &COUNTER, pieces, 1 << 20);
     static const char order[] = "abcabdbe";
     uint32_t count;

@@ -561,7 +561,7 @@ static void aggregation_open(aggregation *g, const char *name, const type *const
     *g = (aggregation){ .c = { .fn = r.fn, .result = r.result, .arg_types = r.params, .arg_count = count,
                                .constants = constants } };
     g->eval = context();
-    g->x = (agg_context){ .eval = &g->eval, .slab = slab_new() };
+    g->x = (agg_context){ .eval = &g->eval, .slab = slab_new(NULL) };
     if (r.fn->prepare != NULL) ck_assert_int_eq(r.fn->prepare(&g->c, a, &err), WEIR_OK);
     for (int i = 0; i < 8; i++) {
         g->memory[i] = arena_zero(a, acc_bytes(&g->c) + 16);
