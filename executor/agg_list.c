@@ -21,6 +21,17 @@ static bool is_plain(const call *c)
     return c->fn->agg->encode == NULL;
 }
 
+/* The results as last emitted, packed, in the slab. */
+typedef struct last_results {
+    char *bytes; /* NULL: none */
+    uint32_t len;
+} last_results;
+
+static last_results *last_of(const agg_list *l, const group *g)
+{
+    return (last_results *)((char *)g + l->last_offset);
+}
+
 static void place_accumulators(agg_list *l, bool plain)
 {
     for (uint32_t i = 0; i < l->count; i++) {
@@ -39,6 +50,8 @@ void agg_list_open(agg_list *l, task *t, const step *s, bool keeps_last, arena *
     place_accumulators(l, true);
     l->plain_words = (l->bytes - (uint32_t)sizeof(group)) / 8;
     place_accumulators(l, false);
+    l->last_offset = l->bytes;
+    if (keeps_last) l->bytes += sizeof(last_results);
 }
 
 column **agg_list_args(agg_list *l, task *t, const batch *in, row_set rows)
@@ -182,12 +195,13 @@ void group_encode(void *list, const void *payload, text *out)
 {
     agg_list *l = list;
     const group *g = payload;
+    slice last = group_last(l, g);
 
     text_add_char(out, (char)((g->is_emitted ? GROUP_EMITTED : 0) | (g->is_final ? GROUP_FINAL : 0) |
-                              (g->last != NULL ? GROUP_LAST : 0)));
-    if (g->last != NULL) {
-        text_add_varint(out, g->last_len);
-        text_add(out, (slice){ g->last, g->last_len });
+                              (last.data != NULL ? GROUP_LAST : 0)));
+    if (last.data != NULL) {
+        text_add_varint(out, last.len);
+        text_add(out, last);
     }
     text_add_varint(out, zigzag(g->event_ms));
     text_add_packed(out, g + 1, l->plain_words);
@@ -199,12 +213,27 @@ void group_encode(void *list, const void *payload, text *out)
 
 static void remember_bytes(agg_list *l, group *g, slice packed)
 {
-    if (g->last == NULL || slab_usable(g->last_len) < packed.len || slab_usable(packed.len) < slab_usable(g->last_len)) {
-        slab_free(l->context.slab, g->last, g->last_len);
-        g->last = slab_alloc(l->context.slab, packed.len);
+    last_results *last = last_of(l, g);
+
+    if (last->bytes == NULL || slab_usable(last->len) < packed.len || slab_usable(packed.len) < slab_usable(last->len)) {
+        slab_free(l->context.slab, last->bytes, last->len);
+        last->bytes = slab_alloc(l->context.slab, packed.len);
     }
-    memcpy(g->last, packed.data, packed.len);
-    g->last_len = (uint32_t)packed.len;
+    memcpy(last->bytes, packed.data, packed.len);
+    last->len = (uint32_t)packed.len;
+}
+
+slice group_last(const agg_list *l, const group *g)
+{
+    return l->keeps_last ? (slice){ last_of(l, g)->bytes, last_of(l, g)->len } : NO_SLICE;
+}
+
+void group_forget_last(agg_list *l, group *g)
+{
+    if (!l->keeps_last) return;
+    last_results *last = last_of(l, g);
+    slab_free(l->context.slab, last->bytes, last->len);
+    *last = (last_results){ NULL, 0 };
 }
 
 bool group_decode(void *list, reader_bytes *in, void *payload)
@@ -218,7 +247,7 @@ bool group_decode(void *list, reader_bytes *in, void *payload)
     g->is_final = flags & GROUP_FINAL;
     if (flags & GROUP_LAST) {
         slice packed = read_slice(in);
-        if (!in->bad && packed.len > 0) remember_bytes(l, g, packed);
+        if (!in->bad && packed.len > 0 && l->keeps_last) remember_bytes(l, g, packed);
     }
     g->event_ms = read_zigzag(in);
     read_packed(in, g + 1, l->plain_words);
@@ -233,10 +262,8 @@ bool group_decode(void *list, reader_bytes *in, void *payload)
 void group_drop(void *list, void *payload)
 {
     agg_list *l = list;
-    group *g = payload;
 
-    slab_free(l->context.slab, g->last, g->last_len);
-    g->last = NULL;
+    group_forget_last(l, payload);
     for (uint32_t i = 0; i < l->count; i++) {
         const call *c = l->calls[i].call;
         if (c->fn->agg->drop != NULL) c->fn->agg->drop(c, l->context.slab, (char *)payload + l->offsets[i]);
@@ -256,10 +283,10 @@ void group_remember(agg_list *l, group *g, const column *results, uint32_t row)
     text_free(&packed);
 }
 
-bool group_recall(agg_list *l, const group *g, column *results, uint32_t row, arena *a)
+bool group_recall(agg_list *l, slice last, column *results, uint32_t row, arena *a)
 {
-    if (g->last == NULL) return false;
-    slice packed = arena_copy(a, (slice){ g->last, g->last_len }); /* the values outlive the next remember */
+    if (last.data == NULL) return false;
+    slice packed = arena_copy(a, last); /* the values outlive the next remember */
     reader_bytes in = read_from(packed);
     for (uint32_t i = 0; i < l->count; i++) {
         value v;

@@ -4,11 +4,9 @@
 
 #include "executor/task.h"
 
-/* What each group begins with; accumulators follow. */
+/* What each group begins with; accumulators follow, and where someone wants the former row what the results were. */
 typedef struct group {
     int64_t event_ms; /* the greatest of the rows in it */
-    char *last;       /* the results as last emitted, packed; kept where someone wants the former row. In the slab */
-    uint32_t last_len;
     bool is_emitted;  /* the row was given on: by an earlier epoch, or in this one */
     bool is_final;    /* EMIT FINAL: it was given on as the window closed */
 } __attribute__((aligned(16))) group;
@@ -29,6 +27,7 @@ typedef struct agg_list {
     const schema *out;   /* the step's: the results are its value columns */
     uint32_t key_count;
     bool keeps_last;
+    uint32_t last_offset; /* of the results as last emitted, where they are kept */
     agg_context context;
     /* Once the context says stop: */
     uint32_t stopped_call; /* which could not go on */
@@ -60,9 +59,12 @@ void group_encode(void *list, const void *payload, text *out);
 bool group_decode(void *list, reader_bytes *in, void *payload);
 void group_drop(void *list, void *payload);
 
-/* Packs row r's results into group->last. */
+/* The results as last emitted are row r's. */
 void group_remember(agg_list *l, group *g, const column *results, uint32_t row);
-/* Unpacks them into row r; false: there was no former row. */
-bool group_recall(agg_list *l, const group *g, column *results, uint32_t row, arena *a);
+/* Packed, and lent until the next are remembered; absent: there are none, or none are kept. */
+slice group_last(const agg_list *l, const group *g);
+void group_forget_last(agg_list *l, group *g);
+/* Unpacks them into row r; false: there are none. */
+bool group_recall(agg_list *l, slice last, column *results, uint32_t row, arena *a);
 
 #endif

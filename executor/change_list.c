@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#define FEW 64 /* changes */
 #define DIGITS 10 /* bytes: eight of a key's beginning, two of the store */
 
 static void set_room(change_list *list, uint32_t room)
@@ -17,12 +18,12 @@ static void set_room(change_list *list, uint32_t room)
 
 void change_list_reserve(change_list *list, uint32_t more)
 {
-    if (list->room - list->count < more) set_room(list, list->count + more);
+    if (list->room - list->count < more) set_room(list, list->count + more + FEW);
 }
 
 void change_list_add(change_list *list, state_change change)
 {
-    if (list->count == list->room) set_room(list, list->room == 0 ? 64 : list->room * 2);
+    if (list->count == list->room) set_room(list, list->room == 0 ? FEW : list->room * 2);
     list->items[list->count++] = change;
 }
 

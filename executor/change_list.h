@@ -9,7 +9,7 @@ typedef struct change_list {
     uint32_t count, room;
 } change_list;
 
-/* Room for so many more, and no more than that. */
+/* Room for so many more, and a few that others add. */
 void change_list_reserve(change_list *list, uint32_t more);
 void change_list_add(change_list *list, state_change change);
 void change_list_sort(change_list *list); /* by store, then by key */

@@ -102,7 +102,7 @@ static void exchange_last(aggregate_op *a, batch *out, uint32_t row, group *g)
 {
     column *old = out->old->columns + a->aggs.key_count;
 
-    out->old->kind[row] = group_recall(&a->aggs, g, old, row, out->arena) ? ROW_NORMAL : ROW_TOMBSTONE;
+    out->old->kind[row] = group_recall(&a->aggs, group_last(&a->aggs, g), old, row, out->arena) ? ROW_NORMAL : ROW_TOMBSTONE;
     group_remember(&a->aggs, g, out->columns + a->aggs.key_count, row);
 }
 

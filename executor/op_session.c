@@ -261,18 +261,16 @@ static void add_emission(session_op *s, emission e)
 /* The former row, kept for whoever reads batch.old; in the batch arena. */
 static slice take_last(session_op *s, group *g)
 {
-    if (!s->aggs.keeps_last || g->last == NULL) return NO_SLICE;
-    slice last = arena_copy(s->base.task->batch_arena, (slice){ g->last, g->last_len });
-    slab_free(s->aggs.context.slab, g->last, g->last_len);
-    g->last = NULL;
-    g->last_len = 0;
+    slice last = arena_copy(s->base.task->batch_arena, group_last(&s->aggs, g));
+
+    group_forget_last(&s->aggs, g);
     return last;
 }
 
 static void recall(session_op *s, slice last, batch *old, uint32_t row)
 {
-    group former = { .last = (char *)last.data, .last_len = (uint32_t)last.len };
-    bool there = last.data != NULL && group_recall(&s->aggs, &former, old->columns + s->aggs.key_count, row, old->arena);
+    bool there = group_recall(&s->aggs, last, old->columns + s->aggs.key_count, row, old->arena);
+
     old->kind[row] = there ? ROW_NORMAL : ROW_TOMBSTONE;
 }
 

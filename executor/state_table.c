@@ -32,6 +32,7 @@ struct state_table {
 };
 
 #define FIRST_SLOTS 64
+#define ROUNDS_MAX 3 /* of commits that an entry is not used between, until it may go */
 #define UPDATES_FIRST 65536
 #define ADDRESS_BITS 48 /* of user space, on every 64-bit system weir is built for */
 
@@ -182,7 +183,7 @@ static weir_rc take_in(state_table *t, slice key, uint64_t hash, slice stored, e
 static entry *use(state_table *t, slice key, uint64_t hash, entry *e, bool add)
 {
     if (e != NULL && e->is_deleted && !add) return NULL;
-    if (e != NULL) e->is_recent = true; /* one that is new has yet to show that it is used again */
+    if (e != NULL) e->rounds = ROUNDS_MAX; /* one that is new has yet to show that it is used again */
     if (add && (e == NULL || e->is_deleted)) {
         if (e == NULL) e = insert(t, hash, key);
         e->is_deleted = false;
@@ -426,20 +427,24 @@ static void drop_deleted(state_table *t)
     t->deleted_count = 0;
 }
 
-/* Until there is room for some more. What was used since the last visit stays for another round, of which there are two at most. */
+/* What was not used for some rounds goes in the first: most of the budget is for what is used again and again. Where that is more
+ * than the budget, others follow until there is room for some more. */
 static void evict(state_table *t)
 {
-    const size_t enough = t->budget_bytes - t->budget_bytes / 16;
+    const size_t few = t->budget_bytes / 4, enough = t->budget_bytes - t->budget_bytes / 16;
 
-    for (uint64_t steps = 2 * (uint64_t)t->used; steps > 0 && state_table_bytes(t) > enough; steps--, t->sweep_at++) {
-        if (t->sweep_at >= t->used) t->sweep_at = 0;
-        entry *e = entry_at(t, t->sweep_at);
-        if (e == NULL) continue;
-        if (e->is_deleted || (e->is_stored && !e->is_recent)) {
-            t->stored_elsewhere |= e->is_stored;
-            drop_at(t, t->sweep_at);
-        } else {
-            e->is_recent = false;
+    for (uint32_t round = 0; round <= ROUNDS_MAX; round++) {
+        const size_t wanted = round == 0 ? few : enough;
+        for (uint32_t steps = t->used; steps > 0 && state_table_bytes(t) > wanted; steps--, t->sweep_at++) {
+            if (t->sweep_at >= t->used) t->sweep_at = 0;
+            entry *e = entry_at(t, t->sweep_at);
+            if (e == NULL) continue;
+            if (e->is_deleted || (e->is_stored && e->rounds == 0)) {
+                t->stored_elsewhere |= e->is_stored;
+                drop_at(t, t->sweep_at);
+            } else if (e->rounds > 0) {
+                e->rounds--;
+            }
         }
     }
 }
@@ -461,7 +466,9 @@ static void close_up(state_table *t)
 
 void state_table_committed(state_table *t)
 {
-    t->update_count = t->told_count = 0;
+    free(t->updates); /* of the epochs to come many are another task's */
+    t->updates = NULL;
+    t->update_count = t->update_room = t->told_count = 0;
     t->has_repeats = false;
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;

@@ -14,11 +14,11 @@
 typedef struct entry {
     uint64_t hash;
     uint32_t update;      /* where in the epoch's update log it was touched last */
-    uint32_t key_len : 28;
+    uint32_t key_len : 27;
     bool is_dirty : 1;
     bool is_stored : 1;   /* the committed state has it */
     bool is_deleted : 1;  /* as of this epoch; a look-up does not see it */
-    bool is_recent : 1;   /* used since the last sweep for something to evict */
+    uint32_t rounds : 2;  /* of the search for something to evict that it will stay for */
 } __attribute__((aligned(16))) entry; /* then the payload, then the key */
 
 typedef struct payload_class {

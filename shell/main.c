@@ -113,6 +113,7 @@ static void keep_little_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, 2 << 20);
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    mallopt(M_ARENA_MAX, 1);
 }
 
 int main(int argc, char **argv)

@@ -18,8 +18,8 @@
 
 #define READERS_MAX 4096 /* the first opener fixes the table for all processes */
 #define READER_CHECK_EVERY_MS 5000
-#define MAPPED_BYTES_MAX ((int64_t)8 << 20) /* resident pages of all maps */
-#define TOUCHES_MAX 32 /* of the map, each of which may take some hundred KiB, before a look at how much it is */
+#define MAPPED_BYTES_MAX ((int64_t)2 << 20) /* resident pages of all maps */
+#define TOUCHES_MAX 8 /* of the map, each of which may take some hundred KiB, before a look at how much it is */
 #define OWN_PAGES_BYTES_MIN 2048 /* LMDB puts two entries at least into a page of 4 KiB; what is larger has pages of its own */
 #define ALONE_MS 2000 /* how long others' transactions are waited for */
 
@@ -602,14 +602,22 @@ void lmdb_check_readers(lmdb_env *e)
     leave(e->sharing, NULL);
 }
 
+static int statm_fd;
+
+static void open_statm(void)
+{
+    statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
+/* Asked so often that the file stays open: a quarter of the time. */
 static int64_t mapped_bytes(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char statm[128] = "";
     long long size, resident, shared = 0;
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t bytes = fd < 0 ? -1 : read(fd, statm, sizeof statm - 1);
 
-    if (fd >= 0) close(fd);
+    pthread_once(&once, open_statm);
+    ssize_t bytes = statm_fd < 0 ? -1 : pread(statm_fd, statm, sizeof statm - 1, 0);
     if (bytes <= 0 || sscanf(statm, "%lld %lld %lld", &size, &resident, &shared) != 3) return 0;
     return shared * sysconf(_SC_PAGESIZE);
 }

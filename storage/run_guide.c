@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define KEYS_A_BED 16 /* 1 look in 1,000 is wrong */
+#define KEYS_A_LARGE_BED 21 /* 1 in 250; in the few large runs, which have most of the keys and so of the memory */
+#define LARGE_KEYS ((uint64_t)1 << 18)
 #define BEDS_MIN 2
 
 static void guide_free(run_guide *g)
@@ -50,7 +52,7 @@ void guides_drop(run_guides *g, uint64_t run)
 
 run_guide *guides_make(run_guides *g, uint64_t run, uint64_t keys)
 {
-    uint64_t beds = keys / KEYS_A_BED + 1;
+    uint64_t beds = keys / (keys < LARGE_KEYS ? KEYS_A_BED : KEYS_A_LARGE_BED) + 1;
     run_guide *made = must(calloc(1, sizeof *made));
 
     guides_drop(g, run);

@@ -14,6 +14,7 @@
 #define RUN_BYTES 32
 #define PIECE_BYTES ((size_t)1 << 20) /* of a merge, in memory at once */
 #define HASHES_AHEAD 8
+#define BLOCKS_A_PAGE 32 /* about so many of a run's blocks are listed in one page of the tree that LMDB keeps */
 #define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
 /* A block that fills a page of overflow but for LMDB's header. */
@@ -726,10 +727,10 @@ static int find_places(MDB_txn *txn, const state_space *space, run_guide *g)
     int code = mdb_cursor_open(txn, space->dbi, &cursor);
 
     if (code != 0) return code;
-    lmdb_touched(space->env);
     code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
     for (uint32_t i = 0; i < g->block_count && code == 0; i++) {
         slice first = guide_first(g, i);
+        if (i % BLOCKS_A_PAGE == 0) lmdb_touched(space->env);
         if (key.mv_size != start.len + first.len || memcmp((char *)key.mv_data + start.len, first.data, first.len) != 0) {
             code = MDB_CORRUPTED;
             break;
