@@ -56,15 +56,20 @@ static void column_writer_free(column_writer *c)
     text_free(&c->bytes);
 }
 
-void block_writer_free(block_writer *w)
+void block_writer_give_back(block_writer *w)
 {
-    if (w == NULL) return;
     for (uint32_t i = 0; i < w->shape.schema->count; i++) {
         column_writer_free(&w->columns[i]);
         column_writer_free(&w->old_columns[i]);
     }
     text *const all[] = { &w->event_ms, &w->passed_ms, &w->kind, &w->window, &w->origin, &w->headers, &w->old_kind, &w->out };
     for (uint32_t i = 0; i < sizeof all / sizeof *all; i++) text_free(all[i]);
+}
+
+void block_writer_free(block_writer *w)
+{
+    if (w == NULL) return;
+    block_writer_give_back(w);
     free(w->columns);
     free(w->old_columns);
     free(w);

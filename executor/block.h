@@ -30,6 +30,8 @@ uint32_t block_writer_rows(const block_writer *w);
 size_t block_writer_bytes(const block_writer *w);
 /* The record, lent until the next add; the writer is empty again. Without rows it is a mark alone. */
 slice block_writer_finish(block_writer *w, const block_mark *mark);
+/* Of an empty one: its memory, and what it has lent. It may be used again. */
+void block_writer_give_back(block_writer *w);
 
 /* The rows as a batch in the arena, whose texts are lent from the bytes; passed_ms is NULL where it is their running
  * maximum. *rows NULL: a mark alone. False: not a block. */

@@ -302,6 +302,7 @@ static weir_rc exchange_release(op *self, weir_error *err)
         lane *l = &x->lanes[p];
         bool has_rows = block_writer_rows(l->writer) > 0;
         if (has_rows || l->told_ms != time_of(x) || l->told_idle != is_idle(x)) WEIR_TRY(send_block(x, p, err));
+        if (has_rows) block_writer_give_back(l->writer); /* some epochs are for what reads the blocks */
     }
     return WEIR_OK;
 }

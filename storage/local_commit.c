@@ -87,8 +87,6 @@ static int drop_blocks(local_storage *s, MDB_txn *txn, const local_topic *t, int
 
 /* ---- writing one submission ---- */
 
-/* LMDB keeps a copy of each block until the commit, so that ours can go; should the commit fail, its outputs are dropped with the
- * rest. */
 static int write_run(local_storage *s, MDB_txn *txn, block_run *run)
 {
     char bytes[LOG_KEY_BYTES];
@@ -106,7 +104,6 @@ static int write_run(local_storage *s, MDB_txn *txn, block_run *run)
         if (s->options.fault != NULL) code = s->options.fault(s->options.fault_self, "block");
         if (code == 0) code = mdb_put(txn, s->env->dbi[DB_LOG], &key, &data, MDB_NOOVERWRITE);
         if (code != 0) return code;
-        text_free(&b->bytes);
     }
     if (run->topic->retention_ms > 0 || run->topic->retention_bytes > 0) {
         code = drop_blocks(s, txn, run->topic, run->partition, &ends, 0);

@@ -123,6 +123,13 @@ void guide_add_block(run_guide *g, slice first)
     g->blocks[g->block_count++] = (guide_block){ .first_end = (uint32_t)g->firsts.len };
 }
 
+void guide_end_blocks(run_guide *g)
+{
+    text_trim(&g->firsts);
+    g->blocks = must(realloc(g->blocks, (g->block_count + 1) * sizeof *g->blocks));
+    g->block_room = g->block_count + 1;
+}
+
 void guide_cut(run_guide *g, slice place)
 {
     g->block_count = blocks_up_to(g, place);

@@ -91,6 +91,8 @@ void guide_forget_keys(run_guide *g);
 
 /* Behind all others. */
 void guide_add_block(run_guide *g, slice first);
+/* It has all its blocks: room for more goes. */
+void guide_end_blocks(run_guide *g);
 /* Those that begin behind the place go: an aborted transaction has left them. */
 void guide_cut(run_guide *g, slice place);
 /* Where a block begins. */

@@ -740,6 +740,7 @@ static int find_places(MDB_txn *txn, const state_space *space, run_guide *g)
         code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
+    guide_end_blocks(g);
     g->is_placed = code == 0 || code == MDB_NOTFOUND;
     return code == MDB_NOTFOUND ? 0 : code;
 }

@@ -220,8 +220,7 @@ typedef struct position {
 } position;
 
 /* The one commit: positions, state changes and what was produced since the last commit, together. On an error with act
- * ABORT nothing of it has happened (or, after a lost connection, it is found out at the next assignment). After any error what was
- * produced is gone: only client_abort() may follow. */
+ * ABORT nothing of it has happened (or, after a lost connection, it is found out at the next assignment). */
 weir_rc client_commit(client *c, const epoch *epochs, uint32_t epoch_count, const position *positions,
                       uint32_t position_count, weir_error *err) WEIR_CHECKED;
 /* Drops the open epoch and rewinds every partition kept to its committed position. */
