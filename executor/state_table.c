@@ -402,9 +402,10 @@ size_t state_table_bytes(const state_table *t)
            t->order_room * sizeof *t->order;
 }
 
-static bool is_over(const state_table *t)
+/* Half is enough for what is used once: the rest is lent to the epoch of whichever task has one. */
+static bool is_over_half(const state_table *t)
 {
-    return state_table_bytes(t) > t->budget_bytes;
+    return state_table_bytes(t) > t->budget_bytes / 2;
 }
 
 /* Of keys that the committed state does not have either: no harm until there are many. */
@@ -473,9 +474,9 @@ void state_table_committed(state_table *t)
     t->update_limit = UPDATES_FIRST;
     t->dirty_bytes = 0;
     const bool many_gone = are_many_gone(t);
-    if (!many_gone && !is_over(t)) return;
+    if (!many_gone && !is_over_half(t)) return;
     if (many_gone) drop_deleted(t);
-    if (is_over(t)) evict(t);
+    if (is_over_half(t)) evict(t);
     close_up(t);
 }
 

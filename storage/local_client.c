@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define POLL_BYTES_MAX ((size_t)4 << 20) /* unpacked in one poll; a block more than that is taken on its own */
+#define POLL_BYTES_MAX ((size_t)2 << 20) /* unpacked in one poll; a block more than that is taken on its own */
 #define ROWS_A_BLOCK_WEIGH 4 /* so many times their bytes: a record of a repartition topic is many rows, of few columns */
 #define SMALL_BODY_BYTES ((size_t)32 << 10)
 #define BODY_STEP_BYTES ((size_t)64 << 10) /* sizes are multiples, so that one body can take another's place */
