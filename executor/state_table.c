@@ -211,18 +211,23 @@ weir_rc state_table_find(state_table *t, slice key, bool add, entry **found, wei
 
 #define ROWS_AT_A_TIME 64
 
-weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows, entry **found, weir_error *err)
-{
-    uint64_t hashes[ROWS_AT_A_TIME], missing_hashes[ROWS_AT_A_TIME];
-    slice missing[ROWS_AT_A_TIME], stored[ROWS_AT_A_TIME];
-    uint32_t members[ROWS_AT_A_TIME];
+/* Rows whose keys are not in memory, in order. */
+typedef struct missing {
+    uint32_t *row;
+    uint64_t *hash;
+    slice *key, *stored;
+    uint32_t count;
+} missing;
 
-    /* By the block: hash all and ask for their slots' cache lines, then probe, then look for what is not in memory. */
+/* By the block: hashes all and asks for their slots' cache lines, then probes. */
+static void find_in_memory(state_table *t, const slice *keys, row_set rows, entry **found, missing *m)
+{
+    uint64_t hashes[ROWS_AT_A_TIME];
+
     for (uint32_t base = 0; base < rows.count; base += ROWS_AT_A_TIME) {
         uint32_t count = rows.count - base < ROWS_AT_A_TIME ? rows.count - base : ROWS_AT_A_TIME;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t r = rows.index == NULL ? base + i : rows.index[base + i];
-            members[i] = r;
             hashes[i] = keys[r].data == NULL ? 0 : hash_bytes(keys[r]);
             __builtin_prefetch(&t->slots[hash_home(hashes[i]) & t->mask]);
         }
@@ -230,31 +235,33 @@ weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows,
             entry *first = slot_entry(t->slots[hash_home(hashes[i]) & t->mask]);
             if (first != NULL) __builtin_prefetch(first);
         }
-        uint32_t missing_count = 0;
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t r = members[i];
-            found[r] = keys[r].data == NULL ? NULL : probe(t, hashes[i], keys[r]);
-            missing[missing_count] = keys[r];
-            missing_hashes[missing_count] = hashes[i];
-            stored[missing_count] = NO_SLICE;
-            missing_count += found[r] == NULL && keys[r].data != NULL;
+            uint32_t r = rows.index == NULL ? base + i : rows.index[base + i];
+            entry *e = keys[r].data == NULL ? NULL : probe(t, hashes[i], keys[r]);
+            found[r] = e == NULL ? NULL : use(t, keys[r], hashes[i], e, true);
+            m->row[m->count] = r;
+            m->hash[m->count] = hashes[i];
+            m->key[m->count] = keys[r];
+            m->stored[m->count] = NO_SLICE;
+            m->count += found[r] == NULL && keys[r].data != NULL;
         }
-        if (t->stored_elsewhere && missing_count > 0) {
-            arena_reset(t->stored);
-            WEIR_TRY(task_state_get_all(t->state, t->store, missing, missing_hashes, missing_count, t->stored, stored, err));
-        }
-        const slice *next = stored;
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t r = members[i];
-            if (keys[r].data == NULL) continue;
-            entry *e = found[r];
-            if (e == NULL) {
-                e = probe(t, hashes[i], keys[r]); /* a row before may have brought it */
-                if (e == NULL && next->data != NULL) WEIR_TRY(take_in(t, keys[r], hashes[i], *next, &e, err));
-                next++;
-            }
-            found[r] = use(t, keys[r], hashes[i], e, true);
-        }
+    }
+}
+
+weir_rc state_table_find_or_add(state_table *t, const slice *keys, row_set rows, entry **found, weir_error *err)
+{
+    arena_reset(t->stored);
+    missing m = { .row = ARENA_ARRAY(t->stored, uint32_t, rows.count + 1), .hash = ARENA_ARRAY(t->stored, uint64_t, rows.count + 1),
+                  .key = ARENA_ARRAY(t->stored, slice, rows.count + 1), .stored = ARENA_ARRAY(t->stored, slice, rows.count + 1) };
+    find_in_memory(t, keys, rows, found, &m);
+    if (t->stored_elsewhere && m.count > 0) {
+        WEIR_TRY(task_state_get_all(t->state, t->store, m.key, m.hash, m.count, t->stored, m.stored, err));
+    }
+    for (uint32_t i = 0; i < m.count; i++) {
+        if (i + ENTRIES_AHEAD < m.count) __builtin_prefetch(&t->slots[hash_home(m.hash[i + ENTRIES_AHEAD]) & t->mask], 1);
+        entry *e = probe(t, m.hash[i], m.key[i]); /* a row before may have brought it */
+        if (e == NULL && m.stored[i].data != NULL) WEIR_TRY(take_in(t, m.key[i], m.hash[i], m.stored[i], &e, err));
+        found[m.row[i]] = use(t, m.key[i], m.hash[i], e, true);
     }
     return WEIR_OK;
 }

@@ -72,16 +72,13 @@ static inline guide_bed guide_bits_of(uint64_t hash)
     return (guide_bed){ { guide_bits(places, 0), guide_bits(places, 1), guide_bits(places, 2), guide_bits(places, 3) } };
 }
 
-typedef uint64_t guide_pair __attribute__((vector_size(16), may_alias)); /* two words, looked at at once */
-
-/* bits: of that hash. */
-static inline bool guide_may_have(const run_guide *g, uint64_t hash, const guide_bed *bits)
+/* The first word says no of most that are not there. */
+static inline bool guide_may_have(const run_guide *g, uint64_t hash)
 {
-    const guide_bed *bed = guide_bed_of(g, hash);
-    const guide_pair *wanted = (const guide_pair *)bits->words, *there = (const guide_pair *)bed->words;
-    guide_pair lacks = (wanted[0] & ~there[0]) | (wanted[1] & ~there[1]);
+    const uint64_t places = guide_places(hash), *there = guide_bed_of(g, hash)->words;
 
-    return (lacks[0] | lacks[1]) == 0;
+    if ((guide_bits(places, 0) & ~there[0]) != 0) return false;
+    return ((guide_bits(places, 1) & ~there[1]) | (guide_bits(places, 2) & ~there[2]) | (guide_bits(places, 3) & ~there[3])) == 0;
 }
 
 void guide_add_key(run_guide *g, uint64_t hash);

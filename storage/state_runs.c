@@ -782,40 +782,40 @@ static int get_in_guided_run(MDB_txn *txn, const state_space *space, run_guide *
     return get_in_block(txn, space, g, block, first, key, value, known);
 }
 
-#define LOOKS_MAX 64 /* at a time */
-#define GUIDES_AHEAD 2 /* so many runs before a key is looked for in one, its line of that filter is asked for */
+#define LOOKS_MAX 4096 /* at a time: so many that most find a run's filter in the cache */
+#define LOOKS_AHEAD 16 /* so far before a key is looked for, its bed in the filter is asked for */
 
-/* Run by run, and all keys in each: their lines of filters to come are on the way meanwhile. memory: NULL where there is one key,
- * whose value is lent. */
+typedef struct look {
+    uint64_t placed; /* the hash */
+    uint32_t key;
+} look;
+
+/* Run by run, and all keys in each. memory: NULL where there is one key, whose value is lent. */
 static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes,
                       uint32_t count, arena *memory, slice *values)
 {
     const run_memory *m = space->memory;
-    uint64_t placed[LOOKS_MAX];
-    guide_bed bits[LOOKS_MAX];
-    uint32_t left[LOOKS_MAX]; /* those not known yet */
+    look looks[LOOKS_MAX]; /* those not known yet */
     int code = remember(txn, space);
 
     for (uint32_t k = 0; k < count; k++) {
-        placed[k] = hash_in_store(store, hashes[k]);
-        bits[k] = guide_bits_of(placed[k]);
-        left[k] = k;
+        looks[k] = (look){ hash_in_store(store, hashes[k]), k };
         values[k] = NO_SLICE;
     }
     for (uint32_t i = 0; i <= m->book.run_count && code == 0; i++) {
-        run_guide *g = m->in_order[i], *ahead = i + GUIDES_AHEAD <= m->book.run_count ? m->in_order[i + GUIDES_AHEAD] : NULL;
+        run_guide *g = m->in_order[i];
         uint32_t kept = 0;
         for (uint32_t j = 0; j < count && code == 0; j++) {
-            uint32_t k = left[j];
+            const look at = looks[j];
             bool known = false;
-            if (ahead != NULL) __builtin_prefetch(guide_bed_of(ahead, placed[k]));
             slice value;
-            if (guide_may_have(g, placed[k], &bits[k])) {
-                code = i == 0 ? get_in_tree(txn, space, m->book.erased > 0, store, keys[k], &value, &known)
-                              : get_in_guided_run(txn, space, g, store, keys[k], &value, &known);
+            if (j + LOOKS_AHEAD < count) __builtin_prefetch(guide_bed_of(g, looks[j + LOOKS_AHEAD].placed));
+            if (guide_may_have(g, at.placed)) {
+                code = i == 0 ? get_in_tree(txn, space, m->book.erased > 0, store, keys[at.key], &value, &known)
+                              : get_in_guided_run(txn, space, g, store, keys[at.key], &value, &known);
             }
-            if (known) values[k] = memory == NULL ? value : arena_copy(memory, value);
-            left[kept] = k;
+            if (known) values[at.key] = memory == NULL ? value : arena_copy(memory, value);
+            looks[kept] = at;
             kept += !known;
         }
         count = kept;
