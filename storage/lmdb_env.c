@@ -688,7 +688,7 @@ int lmdb_fetch(lmdb_env *e, MDB_val value, text *buffer, slice *out)
 void lmdb_forget_pages(void)
 {
     if (mapped_bytes() - other_bytes < MAPPED_BYTES_MAX) return;
-    pthread_mutex_lock(&open_lock);
+    if (pthread_mutex_trylock(&open_lock) != 0) return; /* a write transaction does not wait for an environment being opened */
     for (lmdb_sharing *s = open_envs; s != NULL; s = s->next) {
         pthread_mutex_lock(&s->lock); /* under which alone the map may move */
         if (s->map == NULL && s->env.env != NULL) find_map(s);
