@@ -134,6 +134,7 @@ void guide_cut(run_guide *g, slice place)
 {
     g->block_count = blocks_up_to(g, place);
     g->firsts.len = g->block_count == 0 ? 0 : g->blocks[g->block_count - 1].first_end;
+    if (g->placed > g->block_count) g->placed = g->block_count;
 }
 
 const guide_block *guide_block_of(const run_guide *g, slice place, slice *first)

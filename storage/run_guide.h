@@ -28,8 +28,8 @@ typedef struct run_guide {
     uint64_t keys; /* added to the filter */
     guide_block *blocks;
     uint32_t block_count, block_room;
+    uint32_t placed; /* so many blocks' places were looked up, from the first on */
     text firsts; /* the first key of each block, as [store u16][key] */
-    bool is_placed; /* the blocks' places were looked up */
 } run_guide;
 
 typedef struct run_guides {

@@ -667,6 +667,7 @@ static int read_guide(MDB_txn *txn, const state_space *space, const run *r)
         code = layer_next(&l);
     }
     close_layer(&l);
+    guide_end_blocks(g);
     if (code != 0) guide_drop(space, r->id);
     return code;
 }
@@ -710,39 +711,44 @@ static int remember(MDB_txn *txn, const state_space *space)
         const run *r = &m->book.runs[i];
         if (guide_of(space, r->id) == NULL && (code = read_guide(txn, space, r)) != 0) return code;
     }
-    m->in_order = must(calloc(1, (m->book.run_count + 1) * sizeof *m->in_order));
-    m->in_order[0] = guide_of(space, GUIDE_OF_TREE);
-    for (uint32_t i = 0; i < m->book.run_count; i++) m->in_order[i + 1] = guide_of(space, m->book.runs[i].id);
+    run_guide **at = m->in_order = must(calloc(1, (1 + m->book.run_count + m->book.merge_count) * sizeof *m->in_order));
+    *at++ = guide_of(space, GUIDE_OF_TREE);
+    for (uint32_t i = 0; i < m->book.run_count; i++) *at++ = guide_of(space, m->book.runs[i].id);
+    for (uint32_t i = 0; i < m->book.merge_count; i++) *at++ = guide_of(space, m->book.merges[i].output.id);
     m->book_txn = number;
     m->in_order_changes = m->guides.changes;
     return 0;
 }
 
-/* Where the blocks of a run lie, without a touch of them: those that the guide knows, and no others. */
-static int find_places(MDB_txn *txn, const state_space *space, run_guide *g)
+/* Where the blocks of a run lie, without a touch of them: those that the guide knows, and no others. Of a merge's output (NULL: it
+ * is none) only those up to where it has come. */
+static int find_places(MDB_txn *txn, const state_space *space, run_guide *g, const run_merge *m)
 {
-    state_lmdb_key start = run_start(space, g->run);
-    MDB_val key = { start.len, start.bytes }, data;
+    state_lmdb_key place = run_start(space, g->run);
+    const size_t start = place.len;
+    MDB_val key, data;
     MDB_cursor *cursor;
     int code = mdb_cursor_open(txn, space->dbi, &cursor);
 
     if (code != 0) return code;
-    code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
-    for (uint32_t i = 0; i < g->block_count && code == 0; i++) {
-        slice first = guide_first(g, i);
-        if (i % BLOCKS_A_PAGE == 0) lmdb_touched(space->env);
-        if (key.mv_size != start.len + first.len || memcmp((char *)key.mv_data + start.len, first.data, first.len) != 0) {
-            code = MDB_CORRUPTED;
+    for (bool is_first = true; g->placed < g->block_count && code == 0; is_first = false) {
+        slice first = guide_first(g, g->placed);
+        if (m != NULL && slice_compare(first, (slice){ m->at, m->place }) > 0) break;
+        if (is_first || g->placed % BLOCKS_A_PAGE == 0) lmdb_touched(space->env);
+        if (is_first) {
+            memcpy(place.bytes + start, first.data, first.len);
+            key = (MDB_val){ start + first.len, place.bytes };
+        }
+        code = mdb_cursor_get(cursor, &key, &data, is_first ? MDB_SET_KEY : MDB_NEXT);
+        if (code != 0 || key.mv_size != start + first.len || memcmp((char *)key.mv_data + start, first.data, first.len) != 0) {
+            if (code == 0 || code == MDB_NOTFOUND) code = MDB_CORRUPTED;
             break;
         }
-        g->blocks[i].place = lmdb_place(space->env, data);
-        g->blocks[i].bytes = (uint32_t)data.mv_size;
-        code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+        g->blocks[g->placed].bytes = (uint32_t)data.mv_size;
+        g->blocks[g->placed++].place = lmdb_place(space->env, data);
     }
     mdb_cursor_close(cursor);
-    guide_end_blocks(g);
-    g->is_placed = code == 0 || code == MDB_NOTFOUND;
-    return code == MDB_NOTFOUND ? 0 : code;
+    return code;
 }
 
 static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide *g, const guide_block *block, slice first, slice key,
@@ -766,22 +772,6 @@ static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide 
     return find_in_block(bytes, key, value, known);
 }
 
-/* In a run that may have it. */
-static int get_in_guided_run(MDB_txn *txn, const state_space *space, run_guide *g, uint16_t store, slice key, slice *value, bool *known)
-{
-    state_lmdb_key place;
-    slice first;
-    int code = g->is_placed ? 0 : find_places(txn, space, g);
-
-    *known = false;
-    if (code != 0) return code;
-    place.len = 0;
-    key_add_place(&place, store, key);
-    const guide_block *block = guide_block_of(g, (slice){ place.bytes, place.len }, &first);
-    if (block == NULL || get_u16(first.data) != store) return 0;
-    return get_in_block(txn, space, g, block, first, key, value, known);
-}
-
 #define LOOKS_MAX 4096 /* at a time: so many that most find a run's filter in the cache */
 #define LOOKS_AHEAD 16 /* so far before a key is looked for, its bed in the filter is asked for */
 
@@ -790,35 +780,128 @@ typedef struct look {
     uint32_t key;
 } look;
 
-/* Run by run, and all keys in each. memory: NULL where there is one key, whose value is lent. */
-static int get_guided(MDB_txn *txn, const state_space *space, uint16_t store, const slice *keys, const uint64_t *hashes,
-                      uint32_t count, arena *memory, slice *values)
+typedef struct look_up {
+    MDB_txn *txn;
+    const state_space *space;
+    uint16_t store;
+    const slice *keys;
+    arena *memory; /* NULL: there is one key, whose value is lent */
+    slice *values;
+} look_up;
+
+/* In a run that may have it. */
+static int look_into_run(const look_up *l, run_guide *g, const run_merge *merge, slice key, slice *value, bool *known)
 {
-    const run_memory *m = space->memory;
+    state_lmdb_key place;
+    slice first;
+    int code = 0;
+
+    *known = false;
+    place.len = 0;
+    key_add_place(&place, l->store, key);
+    const guide_block *block = guide_block_of(g, (slice){ place.bytes, place.len }, &first);
+    if (block == NULL || get_u16(first.data) != l->store) return 0;
+    if (block >= g->blocks + g->placed && (code = find_places(l->txn, l->space, g, merge)) != 0) return code;
+    return get_in_block(l->txn, l->space, g, block, first, key, value, known);
+}
+
+/* For all of these into the tree, a run, or a merge's output as far as it has come; those that it does not know stay. */
+static int look_into(const look_up *l, run_guide *g, const run_merge *merge, look *looks, uint32_t *count)
+{
+    const run_memory *m = l->space->memory;
+    uint32_t kept = 0;
+    int code = 0;
+
+    for (uint32_t j = 0; j < *count && code == 0; j++) {
+        const look at = looks[j];
+        bool known = false;
+        slice value;
+        if (j + LOOKS_AHEAD < *count) __builtin_prefetch(guide_bed_of(g, looks[j + LOOKS_AHEAD].placed));
+        if (guide_may_have(g, at.placed)) {
+            const slice key = l->keys[at.key];
+            code = g->run == GUIDE_OF_TREE ? get_in_tree(l->txn, l->space, m->book.erased > 0, l->store, key, &value, &known)
+                                           : look_into_run(l, g, merge, key, &value, &known);
+        }
+        if (known) l->values[at.key] = l->memory == NULL ? value : arena_copy(l->memory, value);
+        looks[kept] = at;
+        kept += !known;
+    }
+    *count = kept;
+    return code;
+}
+
+/* Those that the merge has passed come first: so many. */
+static uint32_t part_passed(const look_up *l, const run_merge *m, look *looks, uint32_t count)
+{
+    const slice last = { m->at + 2, m->place - 2 };
+    const uint16_t store = get_u16(m->at);
+    const uint64_t head = bytes_head(last);
+    uint32_t passed = 0;
+
+    for (uint32_t j = 0; j < count; j++) {
+        const look at = looks[j];
+        const slice key = l->keys[at.key];
+        const uint64_t key_head = bytes_head(key);
+        bool is_passed = key_head < head || (key_head == head && slice_compare(key, last) <= 0);
+        if (l->store != store) is_passed = l->store < store;
+        looks[j] = looks[passed];
+        looks[passed] = at;
+        passed += is_passed;
+    }
+    return passed;
+}
+
+/* For those that the merge has passed into its output, for the others into all it is made of. */
+static int look_into_merge(const look_up *l, const run_merge *m, run_guide *output, run_guide *const *inputs, uint32_t input_count,
+                           look *looks, uint32_t *count)
+{
+    const uint32_t passed = part_passed(l, m, looks, *count);
+    uint32_t kept = passed, left = *count - passed;
+    int code = look_into(l, output, m, looks, &kept);
+
+    for (uint32_t i = 0; i < input_count && code == 0; i++) code = look_into(l, inputs[i], NULL, looks + passed, &left);
+    memmove(looks + kept, looks + passed, left * sizeof *looks);
+    *count = kept + left;
+    return code;
+}
+
+/* The merge of which a run is the first input, and how many follow; NULL: it is in none that can be looked into. */
+static const run_merge *merge_at(const run_memory *m, uint32_t first, run_guide **output, uint32_t *inputs)
+{
+    const uint64_t into = m->book.runs[first].into;
+
+    for (uint32_t i = 0; i < m->book.merge_count && into != 0; i++) {
+        const run_merge *merge = &m->book.merges[i];
+        *output = m->in_order[1 + m->book.run_count + i];
+        if (merge->output.id != into) continue;
+        if (*output == NULL || merge->place == 0) return NULL;
+        for (*inputs = 0; first + *inputs < m->book.run_count && m->book.runs[first + *inputs].into == into;) ++*inputs;
+        return merge;
+    }
+    return NULL;
+}
+
+/* Run by run, and all keys in each. */
+static int get_guided(const look_up *l, const uint64_t *hashes, uint32_t count)
+{
+    const run_memory *m = l->space->memory;
     look looks[LOOKS_MAX]; /* those not known yet */
-    int code = remember(txn, space);
+    int code = remember(l->txn, l->space);
 
     for (uint32_t k = 0; k < count; k++) {
-        looks[k] = (look){ hash_in_store(store, hashes[k]), k };
-        values[k] = NO_SLICE;
+        looks[k] = (look){ hash_in_store(l->store, hashes[k]), k };
+        l->values[k] = NO_SLICE;
     }
-    for (uint32_t i = 0; i <= m->book.run_count && code == 0; i++) {
-        run_guide *g = m->in_order[i];
-        uint32_t kept = 0;
-        for (uint32_t j = 0; j < count && code == 0; j++) {
-            const look at = looks[j];
-            bool known = false;
-            slice value;
-            if (j + LOOKS_AHEAD < count) __builtin_prefetch(guide_bed_of(g, looks[j + LOOKS_AHEAD].placed));
-            if (guide_may_have(g, at.placed)) {
-                code = i == 0 ? get_in_tree(txn, space, m->book.erased > 0, store, keys[at.key], &value, &known)
-                              : get_in_guided_run(txn, space, g, store, keys[at.key], &value, &known);
-            }
-            if (known) values[at.key] = memory == NULL ? value : arena_copy(memory, value);
-            looks[kept] = at;
-            kept += !known;
+    if (code == 0) code = look_into(l, m->in_order[0], NULL, looks, &count);
+    for (uint32_t i = 0, inputs; i < m->book.run_count && code == 0; i += inputs) {
+        run_guide *const *g = m->in_order + 1 + i, *output;
+        const run_merge *merge = merge_at(m, i, &output, &inputs);
+        if (merge != NULL) {
+            code = look_into_merge(l, merge, output, g, inputs, looks, &count);
+        } else {
+            inputs = 1;
+            code = look_into(l, *g, NULL, looks, &count);
         }
-        count = kept;
     }
     return code;
 }
@@ -830,7 +913,7 @@ int runs_get_all(MDB_txn *txn, const state_space *space, uint16_t store, const s
 
     for (uint32_t from = 0; from < count && code == 0; from += LOOKS_MAX) {
         uint32_t some = count - from < LOOKS_MAX ? count - from : LOOKS_MAX;
-        code = get_guided(txn, space, store, keys + from, hashes + from, some, memory, values + from);
+        code = get_guided(&(look_up){ txn, space, store, keys + from, memory, values + from }, hashes + from, some);
     }
     return code;
 }
@@ -844,7 +927,7 @@ int runs_get(MDB_txn *txn, const state_space *space, uint16_t store, slice key, 
 
     if (space->memory != NULL) {
         const uint64_t hash = hash_bytes(key);
-        code = get_guided(txn, space, store, &key, &hash, 1, NULL, value);
+        code = get_guided(&(look_up){ txn, space, store, &key, NULL, value }, &hash, 1);
         known = value->data != NULL;
     } else {
         code = find_book(txn, space, &book, &runs);
@@ -991,6 +1074,7 @@ int runs_add(MDB_txn *txn, const state_space *space, run_book *book, const state
     free(gone.items);
     arena_free(old.memory);
     if (code == 0) code = writer_finish(&w);
+    if (w.guide != NULL) guide_end_blocks(w.guide);
     writer_free(&w);
     memcpy(tree.bytes, space->prefix, space->prefix_len);
     if (code == 0) code = delete_all(txn, space, &tree, true, growth);
@@ -1067,6 +1151,7 @@ static int finish(MDB_txn *txn, const state_space *space, run_book *book, const 
     }
     growth->entries += (int64_t)m->output.entries;
     growth->bytes += (int64_t)m->output.bytes;
+    if (guide_of(space, m->output.id) != NULL) guide_end_blocks(guide_of(space, m->output.id));
     book->runs[first] = m->output;
     uint32_t kept = first + !is_empty;
     memmove(book->runs + kept, book->runs + first + count, (book->run_count - first - count) * sizeof *book->runs);

@@ -7,7 +7,8 @@
  *
  * Runs of about one size are merged, four and more into one, so that an entry is written once again each time the state grows
  * fourfold (a log-structured merge tree, O'Neil et al. 1996, in tiers of sizes). No thread does that: each epoch carries all
- * merges on by about twice its own bytes, in its own transaction. Until a merge is done its output is not looked at.
+ * merges on by about twice its own bytes, in its own transaction. Until a merge is done only its task looks into its output: for
+ * keys that it has passed, instead of looking into all it is made of.
  *
  * All of it stands beside the tree's entries, under [prefix][RUNS_STORE]:
  *     b                              the book: what runs there are, and how far merges have come
@@ -50,7 +51,7 @@ typedef struct run_memory {
     run_guides guides;
     run_book book; /* as of the read transaction of this number */
     size_t book_txn;
-    run_guide **in_order; /* the tree's and those of the book's runs, as of these changes */
+    run_guide **in_order; /* the tree's, those of the book's runs, and those of its merges' outputs, as of these changes */
     uint64_t in_order_changes;
     uint64_t emptied_at; /* the book's last_id when the tree was emptied: the tree's guide is not of a book before that */
     text fetched;        /* the block that was looked into last */

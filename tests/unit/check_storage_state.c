@@ -495,6 +495,29 @@ static void model_scan(model *m, task_state *t, int s)
     state_cursor_close(cursor);
 }
 
+/* Any keys at once, some of them more than once, in any order. */
+static void model_look(model *m, task_state *t, int s)
+{
+    slice keys[MODEL_KEYS], values[MODEL_KEYS];
+    uint64_t hashes[MODEL_KEYS];
+    int drawn[MODEL_KEYS];
+    arena *a = arena_new(0);
+
+    for (int i = 0; i < MODEL_KEYS; i++) {
+        drawn[i] = (int)draw(m, MODEL_KEYS);
+        keys[i] = model_key(m, drawn[i]);
+        hashes[i] = hash_bytes(keys[i]);
+    }
+    MUST(task_state_get_all(t, (uint16_t)(s + 1), keys, hashes, MODEL_KEYS, a, values, &test_error));
+    for (int i = 0; i < MODEL_KEYS; i++) {
+        if ((values[i].data != NULL) != (m->value_len[s][drawn[i]] >= 0)) {
+            ck_abort_msg("store %d, key %d is %s", s + 1, drawn[i], values[i].data != NULL ? "there" : "gone");
+        }
+        if (values[i].data != NULL) expect_value(m, s, drawn[i], values[i]);
+    }
+    arena_free(a);
+}
+
 static void model_check(model *m, task_state *t)
 {
     uint64_t bytes, entries, have = 0;
@@ -506,6 +529,7 @@ static void model_check(model *m, task_state *t)
             if (found != (m->value_len[s][i] >= 0)) ck_abort_msg("store %d, key %d is %s", s + 1, i, found ? "there" : "gone");
             if (m->value_len[s][i] >= 0) expect_value(m, s, i, content), have++;
         }
+        model_look(m, t, s);
         for (int i = 0; i < 5; i++) model_scan(m, t, s);
     }
     MUST(task_state_size(t, &bytes, &entries, &test_error));
