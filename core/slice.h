@@ -43,7 +43,7 @@ static inline int slice_compare_bytes(const char *a, const char *b, size_t count
 /* As memcpy, which takes no NULL for nothing either. */
 static inline void copy_short(char *to, const char *from, size_t count)
 {
-    if (count < 8 || count > SHORT_BYTES_MAX) {
+    if (count < 8 || count > 2 * SHORT_BYTES_MAX) {
         if (count > 0) memcpy(to, from, count);
         return;
     }

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STATE_FORMAT 1
+#define STATE_FORMAT 2 /* 2: a run's blocks may be close */
 #define STATE_MAP_BYTES ((uint64_t)64 << 30)
 #define REPLAY_ROWS 10000
 #define REPLAY_STALL_MS 90000  /* without progress: a dead owner's transaction should have timed out by then */

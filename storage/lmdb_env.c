@@ -534,6 +534,18 @@ void lmdb_abort(lmdb_env *e, MDB_txn *txn)
     leave(e->sharing, NULL);
 }
 
+int lmdb_raise_format(lmdb_env *e, MDB_txn *txn)
+{
+    MDB_val key = { 6, "format" }, data;
+    char number[4];
+    int code = mdb_get(txn, e->dbi[0], &key, &data);
+
+    if (code != 0 || (data.mv_size == 4 && get_u32(data.mv_data) >= e->sharing->options.format)) return code;
+    put_u32(number, e->sharing->options.format);
+    data = (MDB_val){ 4, number };
+    return mdb_put(txn, e->dbi[0], &key, &data, 0);
+}
+
 int lmdb_reader_begin(lmdb_env *e, lmdb_reader *r)
 {
     while (!r->is_live) {

@@ -45,6 +45,9 @@ int lmdb_begin_write(lmdb_env *e, MDB_txn **txn);
 int lmdb_commit(lmdb_env *e, MDB_txn *txn);       /* read or write; the transaction is gone in any case */
 void lmdb_abort(lmdb_env *e, MDB_txn *txn);       /* NULL is fine */
 
+/* What is about to be written an older weir must not read. */
+int lmdb_raise_format(lmdb_env *e, MDB_txn *txn);
+
 /* A read transaction that is used again and again; all zeros at first. It stays where it is until lmdb_reader_end(). */
 typedef struct lmdb_reader {
     MDB_txn *txn; /* to read with while it is live */

@@ -22,7 +22,7 @@
 
 enum { DB_META, DB_LOG, DB_OFFSETS, DB_STATE };
 
-#define LOCAL_FORMAT 2 /* 2: blocks may have gaps; 1: none has */
+#define LOCAL_FORMAT 3 /* 3: a run's blocks may be close; 2: the log's may have gaps */
 #define RECORD_BYTES_MAX ((uint64_t)128 << 20)
 
 typedef struct local_storage {

@@ -476,19 +476,6 @@ static int prepare(local_storage *s, rewrite *w, bool *done)
     return 0;
 }
 
-/* An older weir must not read blocks with gaps. */
-static int raise_format(local_storage *s, MDB_txn *txn)
-{
-    MDB_val key = { 6, "format" }, data;
-    char number[4];
-    int code = mdb_get(txn, s->env->dbi[DB_META], &key, &data);
-
-    if (code != 0 || (data.mv_size == 4 && get_u32(data.mv_data) >= LOCAL_FORMAT)) return code;
-    put_u32(number, LOCAL_FORMAT);
-    data = (MDB_val){ 4, number };
-    return mdb_put(txn, s->env->dbi[DB_META], &key, &data, 0);
-}
-
 static int remove_old(MDB_cursor *cursor, const rewrite *w)
 {
     char bytes[LOG_KEY_BYTES];
@@ -531,7 +518,7 @@ static int replace_blocks(local_storage *s, MDB_txn *txn, void *argument)
     }
     w->is_stale = code == MDB_NOTFOUND; /* by retention, or with its topic */
     if (code == 0) code = put_new(s, txn, w);
-    if (code == 0) code = raise_format(s, txn);
+    if (code == 0) code = lmdb_raise_format(s->env, txn); /* 1 knows no gaps */
     if (code != 0) return code;
     ends.bytes = ends.bytes + w->new_bytes > w->old_bytes ? ends.bytes + w->new_bytes - w->old_bytes : 0;
     return local_put_ends(s, txn, w->c->topic.id, w->c->partition, &ends);

@@ -72,13 +72,13 @@ static inline guide_bed guide_bits_of(uint64_t hash)
     return (guide_bed){ { guide_bits(places, 0), guide_bits(places, 1), guide_bits(places, 2), guide_bits(places, 3) } };
 }
 
-/* The first word says no of most that are not there. */
+/* The first two words say no of nearly all that are not there. */
 static inline bool guide_may_have(const run_guide *g, uint64_t hash)
 {
     const uint64_t places = guide_places(hash), *there = guide_bed_of(g, hash)->words;
 
-    if ((guide_bits(places, 0) & ~there[0]) != 0) return false;
-    return ((guide_bits(places, 1) & ~there[1]) | (guide_bits(places, 2) & ~there[2]) | (guide_bits(places, 3) & ~there[3])) == 0;
+    if (((guide_bits(places, 0) & ~there[0]) | (guide_bits(places, 1) & ~there[1])) != 0) return false;
+    return ((guide_bits(places, 2) & ~there[2]) | (guide_bits(places, 3) & ~there[3])) == 0;
 }
 
 void guide_add_key(run_guide *g, uint64_t hash);

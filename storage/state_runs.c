@@ -5,6 +5,7 @@
 #include "core/hash.h"
 #include "core/must.h"
 #include "core/text.h"
+#include "storage/run_block.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +16,6 @@
 #define PIECE_BYTES ((size_t)1 << 20) /* of a merge, in memory at once */
 #define HASHES_AHEAD 8
 #define BLOCKS_A_PAGE 32 /* about so many of a run's blocks are listed in one page of the tree that LMDB keeps */
-#define ERASED_BIT ((uint16_t)0x8000) /* in an item's key length */
 
 /* A block that fills a page of overflow but for LMDB's header. */
 run_limits state_run_limits = { .tree_bytes = (size_t)4 << 20, .epoch_bytes = (size_t)256 << 10, .block_bytes = 4096 - 16,
@@ -214,51 +214,7 @@ void run_memory_free(run_memory *m)
     *m = (run_memory){ 0 };
 }
 
-/* ---- blocks ----
- * [items u32][end of each item u32], then the items: [key length u16, ERASED_BIT][key][value]. */
-
-typedef struct block_view {
-    slice bytes;
-    uint32_t items;
-} block_view;
-
-static bool block_see(slice bytes, block_view *out)
-{
-    *out = (block_view){ bytes, 0 };
-    if (out->bytes.len < 4) return false;
-    out->items = get_u32(out->bytes.data);
-    size_t head = 4 + 4 * (size_t)out->items;
-    return out->items > 0 && head <= out->bytes.len && get_u32(out->bytes.data + head - 4) == out->bytes.len - head;
-}
-
-static bool block_item(const block_view *b, uint32_t i, slice *key, slice *value)
-{
-    const char *ends = b->bytes.data + 4, *items = ends + 4 * (size_t)b->items;
-    uint32_t from = i == 0 ? 0 : get_u32(ends + 4 * (size_t)(i - 1)), to = get_u32(ends + 4 * (size_t)i);
-
-    if (to < from || to - from < 2 || to > b->bytes.len - (size_t)(items - b->bytes.data)) return false;
-    uint16_t length = get_u16(items + from), key_len = length & (uint16_t)~ERASED_BIT;
-    if (key_len > to - from - 2) return false;
-    *key = (slice){ items + from + 2, key_len };
-    *value = (length & ERASED_BIT) != 0 ? NO_SLICE : (slice){ key->data + key_len, to - from - 2 - key_len };
-    return true;
-}
-
-/* The first item at or after the key. False: damaged. */
-static bool block_find(const block_view *b, slice key, uint32_t *out)
-{
-    uint32_t low = 0, high = b->items;
-    slice there, value;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (!block_item(b, middle, &there, &value)) return false;
-        if (slice_compare(there, key) < 0) low = middle + 1;
-        else high = middle;
-    }
-    *out = low;
-    return true;
-}
+/* ---- writing a run ---- */
 
 /* Makes a run's blocks. */
 typedef struct run_writer {
@@ -266,7 +222,7 @@ typedef struct run_writer {
     const state_space *space;
     run *output;
     run_guide *guide; /* NULL: none is kept */
-    text ends, items; /* of the block being made */
+    run_block_maker block;
     uint32_t block_count;
     state_lmdb_key first;
     uint16_t store;
@@ -294,49 +250,37 @@ static void writer_note_rest(run_writer *w)
 
 static int writer_end_block(run_writer *w)
 {
-    MDB_val key = { w->first.len, w->first.bytes }, data = { 4 + w->ends.len + w->items.len, NULL };
+    MDB_val key = { w->first.len, w->first.bytes }, data = { run_block_bytes(&w->block), NULL };
 
-    if (w->ends.len == 0) return 0;
-    int code = mdb_put(w->txn, w->space->dbi, &key, &data, MDB_RESERVE);
+    if (w->block.count == 0) return 0;
+    int code = w->block_count == 0 ? lmdb_raise_format(w->space->env, w->txn) : 0; /* 2 knows no close blocks */
+    if (code == 0) code = mdb_put(w->txn, w->space->dbi, &key, &data, MDB_RESERVE);
     if (code != 0) return code;
-    char *at = data.mv_data;
-    put_u32(at, (uint32_t)(w->ends.len / 4));
-    memcpy(at + 4, w->ends.data, w->ends.len);
-    memcpy(at + 4 + w->ends.len, w->items.data, w->items.len);
-    text_clear(&w->ends);
-    text_clear(&w->items);
+    run_block_write(&w->block, data.mv_data);
     w->block_count++;
     return 0;
 }
 
 static int writer_add(run_writer *w, const state_change *entry)
 {
-    const bool is_erased = entry->value.data == NULL;
-    const size_t key_len = entry->key.len, value_len = entry->value.len, more = 4 + 2 + key_len + value_len;
+    const size_t most = state_run_limits.block_bytes;
 
-    if (w->ends.len > 0 &&
-        (entry->store != w->store || 4 + w->ends.len + w->items.len + more > state_run_limits.block_bytes)) {
+    if (entry->store != w->store || !run_block_add(&w->block, entry->key, entry->value, most)) {
         int code = writer_end_block(w);
         if (code != 0) return code;
+        (void)run_block_add(&w->block, entry->key, entry->value, most);
     }
-    if (w->ends.len == 0) {
+    if (w->block.count == 1) {
         w->store = entry->store;
         w->first = run_start(w->space, w->output->id);
         size_t start = w->first.len;
         key_add_place(&w->first, entry->store, entry->key);
         if (w->guide != NULL) guide_add_block(w->guide, (slice){ w->first.bytes + start, w->first.len - start });
     }
-    text_reserve(&w->items, more);
-    char *at = w->items.data + w->items.len;
-    put_u16(at, (uint16_t)(key_len | (is_erased ? ERASED_BIT : 0)));
-    copy_short(at + 2, entry->key.data, key_len);
-    copy_short(at + 2 + key_len, entry->value.data, value_len);
-    w->items.len += 2 + key_len + value_len;
-    text_add_u32(&w->ends, (uint32_t)w->items.len);
     if (w->guide != NULL) writer_note_key(w, place_hash(entry->store, entry->key));
-    if (is_erased) return 0;
+    if (entry->value.data == NULL) return 0;
     w->output->entries++;
-    w->output->bytes += key_len + value_len;
+    w->output->bytes += entry->key.len + entry->value.len;
     return 0;
 }
 
@@ -349,8 +293,7 @@ static int writer_finish(run_writer *w)
 
 static void writer_free(run_writer *w)
 {
-    text_free(&w->ends);
-    text_free(&w->items);
+    run_block_maker_free(&w->block);
 }
 
 /* ---- layers ---- */
@@ -367,9 +310,10 @@ struct layer {
     lmdb_env *env;
     MDB_cursor *cursor;
     state_lmdb_key start; /* what its LMDB keys begin with */
-    block_view block;
+    run_block block;
     text fetched; /* what the block lies in: others may be written while it is read */
     uint32_t item;
+    char key[STATE_KEY_WHOLE_MAX]; /* of the item */
 };
 
 static int compare_places(const layer *a, const layer *b)
@@ -433,10 +377,12 @@ static int take_tree_entry(layer *l, int code, MDB_val key, MDB_val data)
 
 static int take_item(layer *l)
 {
-    slice key, value;
+    const size_t prefix_len = l->block.prefix.len;
+    slice rest, value;
 
-    if (!block_item(&l->block, l->item, &key, &value)) return MDB_CORRUPTED;
-    layer_stand(l, (state_change){ l->at.store, key, value });
+    if (!run_block_item(&l->block, l->item, &rest, &value) || prefix_len + rest.len > sizeof l->key) return MDB_CORRUPTED;
+    copy_short(l->key + prefix_len, rest.data, rest.len);
+    layer_stand(l, (state_change){ l->at.store, { l->key, prefix_len + rest.len }, value });
     return 0;
 }
 
@@ -451,7 +397,8 @@ static int take_block(layer *l, int code, MDB_val key, MDB_val data)
         text_clear(&l->fetched);
         text_add(&l->fetched, bytes);
     }
-    if (!block_see(text_slice(&l->fetched), &l->block)) return MDB_CORRUPTED;
+    if (!run_block_see(text_slice(&l->fetched), &l->block) || l->block.prefix.len > sizeof l->key) return MDB_CORRUPTED;
+    copy_short(l->key, l->block.prefix.data, l->block.prefix.len);
     l->at.store = get_u16((char *)key.mv_data + l->start.len);
     l->item = 0;
     return 0;
@@ -507,7 +454,7 @@ static int layer_seek(layer *l, uint16_t store, slice key)
     code = find_block(l->cursor, &l->start, &place, &at, &data);
     if ((code = take_block(l, code, at, data)) != 0 || l->is_over) return code;
     if (l->at.store == store) {
-        if (!block_find(&l->block, key, &l->item)) return MDB_CORRUPTED;
+        if (!run_block_find(&l->block, key, &l->item)) return MDB_CORRUPTED;
     } else if (l->at.store < store) {
         l->item = l->block.items;
     }
@@ -600,16 +547,9 @@ int layers_next(layers *m, const state_change **out)
 
 static int find_in_block(slice bytes, slice key, slice *value, bool *known)
 {
-    block_view block;
-    uint32_t item;
-    slice there;
+    run_block block;
 
-    *known = false;
-    if (!block_see(bytes, &block) || !block_find(&block, key, &item)) return MDB_CORRUPTED;
-    if (item == block.items) return 0;
-    if (!block_item(&block, item, &there, value)) return MDB_CORRUPTED;
-    *known = slice_equal(there, key);
-    return 0;
+    return run_block_see(bytes, &block) && run_block_get(&block, key, value, known) ? 0 : MDB_CORRUPTED;
 }
 
 static int get_in_run(MDB_txn *txn, const state_space *space, uint64_t id, uint16_t store, slice key, slice *value, bool *known)
@@ -805,28 +745,39 @@ static int look_into_run(const look_up *l, run_guide *g, const run_merge *merge,
     return get_in_block(l->txn, l->space, g, block, first, key, value, known);
 }
 
+/* Those of the looks that a filter does not rule out. In a loop of its own, which waits for no look's outcome. */
+static uint32_t ask_filter(const run_guide *g, const look *looks, uint32_t count, uint16_t *maybe)
+{
+    uint32_t found = 0;
+
+    for (uint32_t j = 0; j < count; j++) {
+        if (j + LOOKS_AHEAD < count) __builtin_prefetch(guide_bed_of(g, looks[j + LOOKS_AHEAD].placed));
+        maybe[found] = (uint16_t)j;
+        found += guide_may_have(g, looks[j].placed);
+    }
+    return found;
+}
+
 /* For all of these into the tree, a run, or a merge's output as far as it has come; those that it does not know stay. */
 static int look_into(const look_up *l, run_guide *g, const run_merge *merge, look *looks, uint32_t *count)
 {
     const run_memory *m = l->space->memory;
-    uint32_t kept = 0;
+    uint16_t maybe[LOOKS_MAX + 1];
+    const uint32_t maybe_count = ask_filter(g, looks, *count, maybe);
+    uint32_t known_count = 0;
     int code = 0;
 
-    for (uint32_t j = 0; j < *count && code == 0; j++) {
-        const look at = looks[j];
+    for (uint32_t j = 0; j < maybe_count && code == 0; j++) {
+        const uint32_t k = looks[maybe[j]].key;
         bool known = false;
         slice value;
-        if (j + LOOKS_AHEAD < *count) __builtin_prefetch(guide_bed_of(g, looks[j + LOOKS_AHEAD].placed));
-        if (guide_may_have(g, at.placed)) {
-            const slice key = l->keys[at.key];
-            code = g->run == GUIDE_OF_TREE ? get_in_tree(l->txn, l->space, m->book.erased > 0, l->store, key, &value, &known)
-                                           : look_into_run(l, g, merge, key, &value, &known);
-        }
-        if (known) l->values[at.key] = l->memory == NULL ? value : arena_copy(l->memory, value);
-        looks[kept] = at;
-        kept += !known;
+        code = g->run == GUIDE_OF_TREE ? get_in_tree(l->txn, l->space, m->book.erased > 0, l->store, l->keys[k], &value, &known)
+                                       : look_into_run(l, g, merge, l->keys[k], &value, &known);
+        if (known) l->values[k] = l->memory == NULL ? value : arena_copy(l->memory, value);
+        maybe[known_count] = maybe[j];
+        known_count += known;
     }
-    *count = kept;
+    for (uint32_t j = known_count; j-- > 0;) looks[maybe[j]] = looks[--*count]; /* from the last on, whose place no later one takes */
     return code;
 }
 

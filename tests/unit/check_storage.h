@@ -3,6 +3,7 @@
 #ifndef WEIR_TESTS_CHECK_STORAGE_H
 #define WEIR_TESTS_CHECK_STORAGE_H
 
+#include "storage/local.h"
 #include "storage/storage.h"
 
 #include "tests/unit/run_tests.h"
@@ -158,6 +159,35 @@ static inline bool get_state(task_state *t, uint16_t store, slice key, slice *co
 
     MUST(task_state_get(t, store, key, content, &found, &test_error));
     return found;
+}
+
+/* ---- the number of the format that a data directory has ---- */
+
+static inline int put_format(local_storage *s, MDB_txn *txn, void *number)
+{
+    MDB_val key = { 6, "format" }, data = { 4, number };
+
+    return mdb_put(txn, s->env->dbi[DB_META], &key, &data, 0);
+}
+
+static inline void set_format(storage *s, uint32_t format)
+{
+    char number[4];
+
+    put_u32(number, format);
+    MUST(local_update(local_of(s), "pretend", put_format, number, &test_error));
+}
+
+static inline uint32_t stored_format(storage *s)
+{
+    MDB_val key = { 6, "format" }, data;
+    MDB_txn *txn;
+
+    ck_assert_int_eq(lmdb_begin_read(local_of(s)->env, &txn), 0);
+    ck_assert_int_eq(mdb_get(txn, local_of(s)->env->dbi[DB_META], &key, &data), 0);
+    uint32_t format = get_u32(data.mv_data);
+    lmdb_abort(local_of(s)->env, txn);
+    return format;
 }
 
 #endif

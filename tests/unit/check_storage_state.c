@@ -4,6 +4,7 @@
 #include "core/hash.h"
 #include "storage/local.h"
 #include "storage/state_lmdb.h"
+#include "storage/run_block.h"
 #include "storage/state_runs.h"
 
 #include <errno.h>
@@ -389,6 +390,152 @@ START_TEST(state_follows_a_plain_table)
 }
 END_TEST
 
+/* ---- blocks of runs ---- */
+
+enum { BLOCK_KEYS = 200 };
+
+typedef struct block_model {
+    slice keys[BLOCK_KEYS], values[BLOCK_KEYS]; /* keys in order, each once */
+    uint32_t count;
+} block_model;
+
+static uint32_t any(uint32_t below)
+{
+    return (uint32_t)rand() % below;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return slice_compare(*(const slice *)a, *(const slice *)b);
+}
+
+/* Keys of a few letters, with a prefix or without, of one length or of several; some values erased, and seldom a large one. */
+static void block_model_make(block_model *m, arena *a, unsigned seed)
+{
+    static const char *const PREFIXES[] = { "", "k", "a longer prefix than eight bytes/" };
+    const slice prefix = slice_of(PREFIXES[seed % 3]);
+    const bool has_one_length = seed / 3 % 2 == 0;
+    slice keys[BLOCK_KEYS];
+
+    srand(seed);
+    for (int i = 0; i < BLOCK_KEYS; i++) {
+        size_t more = has_one_length ? 4 : any(6);
+        char *key = arena_alloc(a, prefix.len + more + 1);
+        copy_short(key, prefix.data, prefix.len);
+        for (size_t k = 0; k < more; k++) key[prefix.len + k] = "\0a\377z"[any(4)];
+        keys[i] = (slice){ key, prefix.len + more };
+    }
+    qsort(keys, BLOCK_KEYS, sizeof *keys, by_bytes);
+    m->count = 0;
+    for (int i = 0; i < BLOCK_KEYS; i++) {
+        if (i > 0 && slice_equal(keys[i], keys[i - 1])) continue;
+        const bool is_large = seed % 4 == 3 && any(50) == 0;
+        slice value = slice_of(letters(a, (char)('a' + i % 26), is_large ? 40000 : any(60)));
+        m->keys[m->count] = keys[i];
+        m->values[m->count++] = any(5) == 0 ? NO_SLICE : value;
+    }
+}
+
+static void expect_block(const block_model *m, uint32_t from, uint32_t to, slice bytes)
+{
+    run_block b;
+    slice rest, value;
+    bool known;
+
+    ck_assert(run_block_see(bytes, &b));
+    ck_assert_uint_eq(b.items, to - from);
+    for (uint32_t i = from; i < to; i++) {
+        uint32_t at;
+        ck_assert(run_block_item(&b, i - from, &rest, &value));
+        ck_assert_uint_eq(b.prefix.len + rest.len, m->keys[i].len);
+        ck_assert_int_eq(slice_compare_bytes(m->keys[i].data, b.prefix.data, b.prefix.len), 0);
+        ck_assert_int_eq(slice_compare_bytes(m->keys[i].data + b.prefix.len, rest.data, rest.len), 0);
+        ck_assert(slice_equal(value, m->values[i]) && (value.data == NULL) == (m->values[i].data == NULL));
+        ck_assert(run_block_find(&b, m->keys[i], &at) && at == i - from);
+    }
+    for (uint32_t i = 0; i < m->count; i++) {
+        ck_assert(run_block_get(&b, m->keys[i], &value, &known));
+        ck_assert(known == (i >= from && i < to));
+        if (known) ck_assert(slice_equal(value, m->values[i]) && (value.data == NULL) == (m->values[i].data == NULL));
+        slice shorter = { m->keys[i].data, m->keys[i].len > 0 ? m->keys[i].len - 1 : 0 };
+        bool is_there = false;
+        for (uint32_t k = from; k < to; k++) is_there = is_there || slice_equal(m->keys[k], shorter);
+        ck_assert(run_block_get(&b, shorter, &value, &known) && known == is_there);
+    }
+}
+
+START_TEST(a_block_has_what_was_put_into_it)
+{
+    arena *a = arena_new(0);
+    block_model m;
+    run_block_maker made = { 0 };
+
+    block_model_make(&m, a, (unsigned)_i);
+    const size_t most = _i % 5 == 0 ? 100 : 4080;
+    for (uint32_t from = 0, at = 0; at <= m.count; at++) {
+        if (at < m.count && run_block_add(&made, m.keys[at], m.values[at], most)) continue;
+        size_t len = run_block_bytes(&made);
+        char *bytes = malloc(len);
+        ck_assert(len <= most || at - from == 1);
+        run_block_write(&made, bytes);
+        expect_block(&m, from, at, (slice){ bytes, len });
+        free(bytes);
+        if (at == m.count) break;
+        ck_assert(run_block_add(&made, m.keys[at], m.values[at], most)); /* the first of the next */
+        from = at;
+    }
+    run_block_maker_free(&made);
+    arena_free(a);
+}
+END_TEST
+
+/* As weir wrote them before they were close: "ab" erased, "ac" = "x". */
+START_TEST(a_block_that_is_not_close_is_read)
+{
+    const slice bytes = SLICE("\0\0\0\2" "\0\0\0\4" "\0\0\0\11" "\200\2" "ab" "\0\2" "ac" "x");
+    block_model m = { .keys = { SLICE("ab"), SLICE("ac") }, .values = { NO_SLICE, SLICE("x") }, .count = 2 };
+
+    expect_block(&m, 0, 2, bytes);
+}
+END_TEST
+
+/* Whatever is wrong with it, it is read within its bounds: cut off anywhere, and each byte another one. */
+START_TEST(a_damaged_block_is_read_within_its_bounds)
+{
+    arena *a = arena_new(0);
+    block_model m;
+    run_block_maker made = { 0 };
+
+    block_model_make(&m, a, (unsigned)_i);
+    for (uint32_t i = 0; i < 20; i++) ck_assert(run_block_add(&made, m.keys[i], m.values[i], SIZE_MAX));
+    const size_t len = run_block_bytes(&made);
+    char *bytes = malloc(len);
+    run_block_write(&made, bytes);
+    for (size_t at = 0; at < 2 * len; at++) {
+        size_t kept = at < len ? at : len;
+        char *some = malloc(kept + 1); /* with nothing behind what it has */
+        memcpy(some, bytes, kept);
+        if (at >= len) some[at - len] = (char)~some[at - len];
+        char *exact = realloc(some, kept == 0 ? 1 : kept);
+        run_block b;
+        slice rest, value;
+        bool known;
+        bool is_seen = run_block_see((slice){ exact, kept }, &b);
+        ck_assert(!is_seen || at >= len);
+        for (uint32_t i = 0; is_seen && i < b.items; i++) {
+            if (!run_block_item(&b, i, &rest, &value)) continue;
+            ck_assert(rest.data >= exact && rest.data + rest.len <= exact + kept);
+            ck_assert(value.data == NULL || (value.data >= exact && value.data + value.len <= exact + kept));
+        }
+        for (uint32_t i = 0; is_seen && i < m.count; i++) (void)run_block_get(&b, m.keys[i], &value, &known);
+        free(exact);
+    }
+    free(bytes);
+    run_block_maker_free(&made);
+    arena_free(a);
+}
+END_TEST
+
 /* ---- runs ---- */
 
 enum { MODEL_KEYS = 240, MODEL_STORES = 3 };
@@ -582,9 +729,29 @@ START_TEST(runs_and_tree_are_one_state)
 }
 END_TEST
 
+START_TEST(an_older_weir_is_kept_from_close_blocks)
+{
+    storage *s = open_here();
+    client *c = open_client(s, "q", NULL, NULL);
+    task_state *t = open_state(c, "q/0", 1);
+
+    state_run_limits = MODEL_LIMITS[2]; /* all goes into runs */
+    set_format(s, 2);
+    put_state(c, t, 1, SLICE("k"), SLICE("v"));
+    ck_assert_uint_eq(stored_format(s), LOCAL_FORMAT);
+    task_state_close(t);
+    client_close(c);
+    storage_close(s);
+}
+END_TEST
+
 static void add(TCase *all)
 {
+    tcase_add_loop_test(all, a_block_has_what_was_put_into_it, 0, 60);
+    tcase_add_test(all, a_block_that_is_not_close_is_read);
+    tcase_add_loop_test(all, a_damaged_block_is_read_within_its_bounds, 0, 6);
     tcase_add_loop_test(all, runs_and_tree_are_one_state, 0, 10);
+    tcase_add_test(all, an_older_weir_is_kept_from_close_blocks);
     tcase_add_test(all, values_are_put_found_and_deleted);
     tcase_add_test(all, ranges_are_in_key_order);
     tcase_add_loop_test(all, long_keys_are_told_apart, 0, 2);
