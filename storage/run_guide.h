@@ -72,12 +72,25 @@ static inline guide_bed guide_bits_of(uint64_t hash)
     return (guide_bed){ { guide_bits(places, 0), guide_bits(places, 1), guide_bits(places, 2), guide_bits(places, 3) } };
 }
 
-/* The first two words say no of nearly all that are not there. */
-static inline bool guide_may_have(const run_guide *g, uint64_t hash)
-{
-    const uint64_t places = guide_places(hash), *there = guide_bed_of(g, hash)->words;
+/* A key that many filters are asked for: what they have in common is computed once. */
+typedef struct guide_key {
+    uint64_t hash;
+    uint64_t first[2]; /* its bits in the first two words of a bed, which say no of nearly all that are not there */
+} guide_key;
 
-    if (((guide_bits(places, 0) & ~there[0]) | (guide_bits(places, 1) & ~there[1])) != 0) return false;
+static inline guide_key guide_key_of(uint64_t hash)
+{
+    const uint64_t places = guide_places(hash);
+
+    return (guide_key){ hash, { guide_bits(places, 0), guide_bits(places, 1) } };
+}
+
+static inline bool guide_may_have(const run_guide *g, const guide_key *k)
+{
+    const uint64_t *there = guide_bed_of(g, k->hash)->words;
+
+    if (((k->first[0] & ~there[0]) | (k->first[1] & ~there[1])) != 0) return false;
+    const uint64_t places = guide_places(k->hash);
     return ((guide_bits(places, 2) & ~there[2]) | (guide_bits(places, 3) & ~there[3])) == 0;
 }
 

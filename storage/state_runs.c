@@ -716,7 +716,7 @@ static int get_in_block(MDB_txn *txn, const state_space *space, const run_guide 
 #define LOOKS_AHEAD 16 /* so far before a key is looked for, its bed in the filter is asked for */
 
 typedef struct look {
-    uint64_t placed; /* the hash */
+    guide_key asked;
     uint32_t key;
 } look;
 
@@ -751,9 +751,9 @@ static uint32_t ask_filter(const run_guide *g, const look *looks, uint32_t count
     uint32_t found = 0;
 
     for (uint32_t j = 0; j < count; j++) {
-        if (j + LOOKS_AHEAD < count) __builtin_prefetch(guide_bed_of(g, looks[j + LOOKS_AHEAD].placed));
+        if (j + LOOKS_AHEAD < count) __builtin_prefetch(guide_bed_of(g, looks[j + LOOKS_AHEAD].asked.hash));
         maybe[found] = (uint16_t)j;
-        found += guide_may_have(g, looks[j].placed);
+        found += guide_may_have(g, &looks[j].asked);
     }
     return found;
 }
@@ -840,7 +840,7 @@ static int get_guided(const look_up *l, const uint64_t *hashes, uint32_t count)
     int code = remember(l->txn, l->space);
 
     for (uint32_t k = 0; k < count; k++) {
-        looks[k] = (look){ hash_in_store(l->store, hashes[k]), k };
+        looks[k] = (look){ guide_key_of(hash_in_store(l->store, hashes[k])), k };
         l->values[k] = NO_SLICE;
     }
     if (code == 0) code = look_into(l, m->in_order[0], NULL, looks, &count);
