@@ -478,7 +478,7 @@ static void layers_add_changes(layers *m, const state_change *changes, uint32_t 
 
 static void layers_make(layers *m, uint32_t room)
 {
-    *m = (layers){ .items = must(calloc(1, room * sizeof *m->items)) };
+    *m = (layers){ .items = must(calloc(1, room * sizeof *m->items)), .order = must(calloc(1, room * sizeof *m->order)) };
 }
 
 int layers_open(layers *m, MDB_txn *txn, const state_space *space)
@@ -500,12 +500,13 @@ void layers_close(layers *m)
 {
     for (uint32_t i = 0; i < m->count; i++) close_layer(&m->items[i]);
     free(m->items);
+    free(m->order);
     *m = (layers){ 0 };
 }
 
 int layers_seek(layers *m, uint16_t store, slice key)
 {
-    m->given = NULL;
+    m->is_ordered = m->is_given = false;
     for (uint32_t i = 0; i < m->count; i++) {
         int code = layer_seek(&m->items[i], store, key);
         if (code != 0) return code;
@@ -513,33 +514,59 @@ int layers_seek(layers *m, uint16_t store, slice key)
     return 0;
 }
 
-/* All that stand at the key that was given go on; it last, since the others are compared with it. */
+static bool comes_before(const layer *a, const layer *b)
+{
+    int order = compare_places(a, b);
+
+    return order < 0 || (order == 0 && a < b);
+}
+
+/* The first in the order has gone on. */
+static void put_first_in_order(layers *m)
+{
+    layer *l = m->order[0];
+    uint32_t at = 0;
+
+    for (; at + 1 < m->standing && (l->is_over || comes_before(m->order[at + 1], l)); at++) m->order[at] = m->order[at + 1];
+    m->order[at] = l;
+    m->standing -= l->is_over;
+}
+
+static void put_all_in_order(layers *m)
+{
+    m->standing = 0;
+    for (uint32_t i = m->count; i-- > 0;) {
+        if (m->items[i].is_over) continue;
+        memmove(m->order + 1, m->order, m->standing++ * sizeof *m->order);
+        m->order[0] = &m->items[i];
+        put_first_in_order(m);
+    }
+    m->is_ordered = true;
+}
+
+/* All that stand at the key that was given go on. */
 static int pass_given(layers *m)
 {
-    layer *from = NULL;
+    uint32_t same = 1;
+    int code = 0;
 
-    for (uint32_t i = 0; i < m->count && from == NULL; i++) {
-        if (&m->items[i].at == m->given) from = &m->items[i];
+    while (same < m->standing && compare_places(m->order[same], m->order[0]) == 0) same++;
+    for (; same > 0 && code == 0; same--) {
+        code = layer_next(m->order[0]);
+        put_first_in_order(m);
     }
-    for (layer *l = from + 1; l < m->items + m->count; l++) {
-        int code = l->is_over || compare_places(l, from) != 0 ? 0 : layer_next(l);
-        if (code != 0) return code;
-    }
-    return layer_next(from);
+    return code;
 }
 
 int layers_next(layers *m, const state_change **out)
 {
-    const layer *least = NULL;
-    int code = m->given == NULL ? 0 : pass_given(m);
+    int code = m->is_given ? pass_given(m) : 0;
 
     *out = NULL;
     if (code != 0) return code;
-    for (uint32_t i = 0; i < m->count; i++) {
-        const layer *l = &m->items[i];
-        if (!l->is_over && (least == NULL || compare_places(l, least) < 0)) least = l;
-    }
-    m->given = *out = least == NULL ? NULL : &least->at;
+    if (!m->is_ordered) put_all_in_order(m);
+    m->is_given = m->standing > 0;
+    if (m->is_given) *out = &m->order[0]->at;
     return 0;
 }
 

@@ -89,7 +89,9 @@ typedef struct layer layer;
 typedef struct layers {
     layer *items;
     uint32_t count;
-    const state_change *given; /* by layers_next(): what stands at its key goes on with the next call */
+    layer **order;     /* those that are not over, by where they stand, the newer one first */
+    uint32_t standing; /* so many */
+    bool is_ordered, is_given; /* by layers_next(): what stands at that key goes on with the next call */
 } layers;
 
 /* All of a space. */
