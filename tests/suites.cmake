@@ -56,6 +56,7 @@ if(TARGET weir)
   set_tests_properties(server_abuse PROPERTIES RUN_SERIAL TRUE)
   weir_test(replay crash 600 replay.py --weir ${WEIR} --count ${REPLAYS})
   weir_test(crash_local crash 600 crash_local.py --weir ${WEIR} --rounds ${KILLS_LOCAL})
+  weir_test(crash_many crash 600 crash_many.py --weir ${WEIR} --seed 1)
   weir_test(crash_server crash 600 crash_server.py --weir ${WEIR} --rounds 4)
   weir_test(faults crash 120 faults/faults.py --weir ${WEIR} --shim $<TARGET_FILE:fault_shim>)
   # ksqlDB's clients as published: they are installed once.
