@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """kill -9 of a job with many keys, whose state is in sorted runs and their merges: crash_many.py --weir build/release/weir --rounds 20
 
-The input is there from the start, in one partition, which is so one state with many runs; the job is killed at random moments and goes on where it was. In the end each group must have
-what a batch computation gives it."""
+The input is there from the start, in one partition: so there is one state, with many runs. The job is killed at random moments
+and goes on where it was. In the end each group must have what a batch computation gives it."""
 import argparse
 import collections
 import os

@@ -93,7 +93,7 @@ START_TEST(what_a_newer_weir_wrote_is_left_alone)
     MUST(lmdb_env_open(&e, slice_of(dir), &newer, &test_error));
     lmdb_env_close(e);
     MUST_FAIL(storage_open_local(&s, slice_of(test_dir), &options, &test_error), WEIR_STORAGE,
-              "was written by a newer weir (format 99; this one knows formats up to 2)");
+              "was written by a newer weir (format 99; this one knows formats up to 3)");
 }
 END_TEST
 
